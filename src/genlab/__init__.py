@@ -1,0 +1,1 @@
+"""Generative Models, Reproduced: the library behind the book's sections."""

@@ -1,0 +1,50 @@
+"""Multilayer perceptrons as plain pytrees: a list of (W, b) pairs and a function that applies it."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "swish": jax.nn.swish, "tanh": jnp.tanh, "gelu": jax.nn.gelu}
+
+
+def init_mlp(sizes: Sequence[int], *, key: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+    """Weights of an MLP with layer widths `sizes` = (d_in, hidden..., d_out).
+
+    W ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) and the same for b (LeCun et al. 1998, the default of torch.nn.Linear).
+    """
+    params = []
+    for key, fan_in, fan_out in zip(jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True):
+        key_w, key_b = jax.random.split(key)
+        bound = fan_in**-0.5
+        params.append(
+            (
+                jax.random.uniform(key_w, (fan_in, fan_out), minval=-bound, maxval=bound),
+                jax.random.uniform(key_b, (fan_out,), minval=-bound, maxval=bound),
+            )
+        )
+    return params
+
+
+def mlp(params: list[tuple[jax.Array, jax.Array]], x: jax.Array, activation: str = "swish") -> jax.Array:
+    """Apply the MLP to x (..., d_in) -> (..., d_out); no activation after the last layer."""
+    act = ACTIVATIONS[activation]
+    for W, b in params[:-1]:
+        x = act(x @ W + b)
+    W, b = params[-1]
+    return x @ W + b
+
+
+def fourier_features(s: jax.Array, n_features: int, max_frequency: float = 32.0) -> jax.Array:
+    """Sines and cosines of a scalar per row: s (...,) -> (..., n_features), frequencies log-spaced in [1, max_frequency].
+
+    The sinusoidal embedding of Vaswani et al. 2017, section 3.5, with s of order one instead of a position.
+    """
+    frequencies = jnp.geomspace(1.0, max_frequency, n_features // 2)
+    angles = s[..., None] * frequencies
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+
+def ema(average, params, decay: float):
+    """Exponential moving average of a pytree: decay * average + (1 - decay) * params."""
+    return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
