@@ -1,6 +1,14 @@
-"""Where things are.  The project root is found from this file, never from the working directory."""
+"""Where things are.  The project root is found from this file, or from GENLAB_ROOT; never from the working directory."""
 
+import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(os.environ.get("GENLAB_ROOT") or Path(__file__).resolve().parents[3])
 PACKAGE = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "runs"
+PUBLISHED = ROOT / "book" / "published"
+BUILD = ROOT / "_build"
+
+
+class UserError(Exception):
+    """A mistake a person can mend: its text says in one line what was wrong, the value, the rule and the remedy."""

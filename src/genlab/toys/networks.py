@@ -14,8 +14,8 @@ def init_mlp(sizes: Sequence[int], *, key: jax.Array) -> list[tuple[jax.Array, j
     W ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) and the same for b (LeCun et al. 1998, the default of torch.nn.Linear).
     """
     params = []
-    for key, fan_in, fan_out in zip(jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True):
-        key_w, key_b = jax.random.split(key)
+    for layer_key, fan_in, fan_out in zip(jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True):
+        key_w, key_b = jax.random.split(layer_key)
         bound = fan_in**-0.5
         params.append(
             (
@@ -43,6 +43,24 @@ def fourier_features(s: jax.Array, n_features: int, max_frequency: float = 32.0)
     frequencies = jnp.geomspace(1.0, max_frequency, n_features // 2)
     angles = s[..., None] * frequencies
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+
+def init_fourier_mlp(sizes: Sequence[int], n_waves: int, *, bandwidth: float, key: jax.Array):
+    """An MLP that sees x and the sines and cosines of `n_waves` fixed random projections of it: (B, layers).
+
+    B (d_in, n_waves) ~ N(0, bandwidth²) is never trained.  Random Fourier features let a small network draw sharp edges
+    (Tancik et al. 2020, section 4).
+    """
+    key_b, key_mlp = jax.random.split(key)
+    B = bandwidth * jax.random.normal(key_b, (sizes[0], n_waves))
+    return B, init_mlp((sizes[0] + 2 * n_waves, *sizes[1:]), key=key_mlp)
+
+
+def fourier_mlp(params, x: jax.Array, activation: str = "swish") -> jax.Array:
+    """Apply the network of `init_fourier_mlp` to x (..., d_in) -> (..., d_out)."""
+    B, layers = params
+    angles = x @ jax.lax.stop_gradient(B)
+    return mlp(layers, jnp.concatenate([x, jnp.sin(angles), jnp.cos(angles)], axis=-1), activation)
 
 
 def ema(average, params, decay: float):

@@ -20,13 +20,20 @@ Step = Callable[[State, jax.Array], tuple[State, dict[str, jax.Array]]]
 
 
 def train(
-    step: Step, state: State, *, steps: int, key: jax.Array, chunks: int = 100, what: str = "training"
+    step: Step,
+    state: State,
+    *,
+    steps: int,
+    key: jax.Array,
+    chunks: int = 100,
+    what: str = "training",
+    snapshot: Callable[[State], jax.Array] | None = None,
 ) -> tuple[State, dict[str, np.ndarray]]:
     """Run `step` `steps` times.  Step i gets ``jax.random.fold_in(key, i)``, so the result does not depend on `chunks`.
 
     Returns the last state and the history: ``history["step"]`` (chunks,), the number of steps done at the end of each
-    chunk, and for every log its mean over the chunk, shape (chunks, ...).  Raises ValueError for fewer than one step and
-    FloatingPointError if the last logs are not finite.
+    chunk, for every log its mean over the chunk, shape (chunks, ...), and with `snapshot` its value of the state at the end
+    of each chunk as ``history["snapshot"]``.  Raises ValueError for fewer than one step.
     """
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1")
@@ -49,8 +56,10 @@ def train(
     rows = []
     for i in progress(len(bounds) - 1, what):
         state, logs = run(state, int(bounds[i]), int(bounds[i + 1]))
+        if snapshot is not None:
+            logs = logs | {"snapshot": snapshot(state)}
         rows.append(jax.tree.map(np.asarray, logs))
-    history = {"step": bounds[1:]} | {name: np.stack([row[name] for row in rows]) for name in shapes}
+    history = {"step": bounds[1:]} | {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return state, history
 
 

@@ -1,0 +1,1 @@
+"""Data: two-dimensional densities and the two image sets, in NumPy."""

@@ -1,0 +1,246 @@
+"""From runs to HTML: current prose, stored outputs, Jupyter Book.  Nothing is executed here."""
+
+import hashlib
+import html
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from genlab.report import keys, store
+from genlab.report.paths import BUILD, ROOT, UserError
+from genlab.report.sections import Section, get_section, section_names
+from genlab.report.store import Run
+
+Tree = dict[str, bytes]  # path in the book's source -> content
+
+
+def page_notebook(section: Section, run: Run, *, stale: list[str] | None = None) -> nbformat.NotebookNode:
+    """The notebook to render.
+
+    With a current key its prose and layout are the section file's, its outputs the run's, matched code cell by code cell: a
+    typo in the prose is mended without a kernel.  With `stale`, what changed since, it is the run's notebook under a mark.
+    """
+    executed = nbformat.read(run.notebook, as_version=4)
+    if stale is not None:
+        cells = executed.cells
+    else:
+        results = iter([c for c in executed.cells if c.cell_type == "code" and "injected-parameters" not in tags(c)])
+        cells = [
+            _with_outputs(cell, next(results)) if cell.cell_type == "code" else cell.copy()
+            for cell in section.notebook.cells
+        ]
+    cells = [c for c in cells if "injected-parameters" not in tags(c)]
+    for cell in cells:
+        cell.metadata.pop("papermill", None)
+    _after_title(cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else ""))
+    metadata = {"kernelspec": section.notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _with_outputs(cell, executed):
+    cell = nbformat.from_dict({**cell, "outputs": executed.outputs, "execution_count": executed.execution_count})
+    return cell
+
+
+def _after_title(cells, text: str) -> None:
+    """Insert `text` below the first heading of the page."""
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            title, _, rest = cell.source.partition("\n")
+            cell.source = f"{title}\n\n{text}\n{rest}"
+            return
+
+
+def about_run(record: Mapping[str, Any], section: Section) -> str:
+    """The line below a page's title: what made it, and which parameters are not the published ones."""
+    published = section.values("full", {})
+    differ = {k: v for k, v in record["params"].items() if published.get(k) != v}
+    minutes, seconds = divmod(round(record["seconds"]), 60)
+    facts = [
+        f"<b>{record['profile']}</b> profile",
+        f"{html.escape(record['device'])}",
+        f"seed {record['seed']}",
+        f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
+        f"{record['peak_memory_mib']:,} MiB",
+        f"key <code>{record['key']}</code>",
+    ]
+    if record["commit"]:
+        facts.append(f"commit <code>{record['commit']}</code>{' with changes' if record['dirty'] else ''}")
+    line = " · ".join(facts)
+    if differ:
+        values = ", ".join(f"{k} = {v!r}" for k, v in differ.items())
+        line += f'<br><span class="genlab-differs">Not the published values: <code>{html.escape(values)}</code></span>'
+    return f'<p class="genlab-run">{line}<br>source: <code>notebooks/{section.name}.md</code></p>\n'
+
+
+def _stale_mark(changed: list[str]) -> str:
+    what = "; ".join(changed) or "the profile"
+    return (
+        f"\n```{{admonition}} Stale results\n:class: warning genlab-stale\nThese results were computed before a change of "
+        f"{what}. `genlab run --profile full` and `genlab publish` bring them up to date.\n```\n"
+    )
+
+
+def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
+    """The run a page shows, and what has changed since if it is stale.
+
+    quick: the stored run of the current key.  full: the current run if there is one, else the published one, marked.
+    """
+    section = get_section(name)
+    parts = keys.key_parts(section, section.values(profile, {}), profile)
+    run = store.find(name, keys.key_of(parts))
+    if run:
+        return run, None
+    public = store.published(name) if profile == "full" else None
+    if public is None:
+        raise UserError(
+            f"section {name!r} in _toc.yml has no current {profile} run: `genlab run {name} --profile {profile}` makes it"
+        )
+    return public, keys.changes(public.record["key_parts"], parts)
+
+
+def book_tree(profile: str) -> Tree:
+    """All source files of the book: configuration, hand-written pages, and one notebook per section."""
+    shown, missing = {}, []
+    for name in section_names():
+        try:
+            shown[name] = run_to_show(name, profile)
+        except UserError as error:
+            missing.append(str(error))
+    if missing:
+        raise UserError("; ".join(missing))
+    tree = {name: (ROOT / name).read_bytes() for name in ("_config.yml", "_toc.yml")}
+    for path in sorted((ROOT / "book").rglob("*")):
+        if path.is_file() and "published" not in path.parts:
+            tree[str(path.relative_to(ROOT))] = path.read_bytes()
+    for name, (run, stale) in shown.items():
+        notebook = page_notebook(get_section(name), run, stale=stale)
+        tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
+    records = {name: run.record for name, (run, _) in shown.items()}
+    fill(tree, "<!-- genlab:ledger -->", ledger(records))
+    fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
+    return tree
+
+
+def fill(tree: Tree, marker: str, text: str) -> None:
+    """Replace `marker` in every Markdown page."""
+    for name, content in tree.items():
+        if name.endswith(".md") and marker.encode() in content:
+            tree[name] = content.replace(marker.encode(), text.encode())
+
+
+def number(value: Any) -> str:
+    """A number for a table: four significant digits, whole numbers whole."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or float(value).is_integer():
+        return str(value if isinstance(value, bool) else int(value))
+    return f"{value:.4g}"
+
+
+def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every metric of every section, with its limit, its null and its spread: Markdown tables."""
+    blocks = []
+    for name, record in records.items():
+        rows = ["| metric | value | real against real | limit | better | n |", "|---|--:|--:|--:|---|--:|"]
+        for metric, about in record["metrics"].items():
+            null = f"{number(about['null_mean'])} ± {number(about['null_sd'])}" if "null_mean" in about else ""
+            value = number(about["value"]) + (f" ± {number(about['sd'])}" if "sd" in about else "")
+            unit = f" {about['unit']}" if about.get("unit") else ""
+            rows.append(
+                f"| `{metric}` | {value}{unit} | {null} | {number(about.get('limit'))} | {about['better']} | {number(about.get('n'))} |"
+            )
+        heading = f"## {get_section(name).title}\n\n{record['profile']} profile, key `{record['key']}`"
+        blocks.append(f"{heading}\n\n" + "\n".join(rows))
+    return "\n\n".join(blocks)
+
+
+def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """What each page cost: a Markdown table."""
+    rows = ["| section | profile | seconds | peak memory [MiB] | device | started |", "|---|---|--:|--:|---|---|"]
+    for name, r in records.items():
+        rows.append(
+            f"| {name} | {r['profile']} | {r['seconds']:.0f} | {r['peak_memory_mib']:,} | {r['device']} | {r['started'][:16]} |"
+        )
+    return "\n".join(rows)
+
+
+def write_tree(tree: Tree, folder: Path) -> None:
+    """Make `folder` hold exactly `tree`, touching only files that differ, so that Sphinx re-reads only those."""
+    for path in folder.rglob("*"):
+        if path.is_file() and str(path.relative_to(folder)) not in tree:
+            path.unlink()
+    for name, content in tree.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def jupyter_book(source: Path, target: Path, *, strict: bool) -> None:
+    """Run Jupyter Book.  UserError with its warnings if `strict` and there are any, or if it fails."""
+    program = Path(sys.executable).with_name("jupyter-book")
+    flags = ["-W", "-n", "--keep-going"] if strict else []
+    command = [str(program), "build", str(source), "--path-output", str(target), "-q", *flags]
+    with store.disk_errors("the book"):
+        result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    if result.returncode:
+        text = result.stdout + result.stderr
+        told = [ln for ln in text.splitlines() if "WARNING" in ln or "ERROR" in ln] or text.splitlines()[-3:]
+        shown = "; ".join(line.replace(str(source) + "/", "") for line in told[:8])
+        raise UserError(f"Jupyter Book refused the pages ({len(told)} warnings or errors): {shown}")
+
+
+def build_book(profile: str) -> Path:
+    """Build the whole book into _build/html and return its first page; a tree that has not changed is not built again."""
+    tree = book_tree(profile)
+    digest = hashlib.sha256()
+    for name in sorted(tree):
+        digest.update(name.encode() + b"\0" + tree[name] + b"\0")
+    stamp, first = BUILD / "html.sha256", BUILD / "html" / "index.html"
+    if first.is_file() and stamp.is_file() and stamp.read_text() == digest.hexdigest():
+        return first
+    with store.disk_errors("the book"):
+        stamp.unlink(missing_ok=True)
+        (BUILD / "source").mkdir(parents=True, exist_ok=True)
+        write_tree(tree, BUILD / "source")
+    jupyter_book(BUILD / "source", ROOT, strict=True)
+    stamp.write_text(digest.hexdigest())
+    return first
+
+
+def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
+    """Build the page of one stored run into _build/pages/ and return it.  UserError if there is no such run."""
+    section = get_section(name)
+    params = section.values(profile, given)
+    key = keys.key_of(keys.key_parts(section, params, profile))
+    run = store.find(name, key)
+    if run is None:
+        words = " ".join(f"-p {k}={v}" for k, v in given.items())
+        raise UserError(
+            f"{name} has no run with these values: `genlab run {name} --profile {profile} {words}` makes it"
+        )
+    folder = BUILD / "pages" / f"{name}-{key}"
+    shutil.rmtree(folder, ignore_errors=True)
+    tree = {
+        str(p.relative_to(ROOT)): p.read_bytes()
+        for p in (ROOT / "book").rglob("*")
+        if p.is_file() and p.suffix != ".md" and "published" not in p.parts
+    }
+    tree["_config.yml"] = (ROOT / "_config.yml").read_bytes()
+    tree["_toc.yml"] = yaml.safe_dump({"format": "jb-book", "root": f"notebooks/{name}"}).encode()
+    tree[f"notebooks/{name}.ipynb"] = nbformat.writes(page_notebook(section, run)).encode()
+    (folder / "source").mkdir(parents=True)
+    write_tree(tree, folder / "source")
+    jupyter_book(folder / "source", folder, strict=False)
+    return folder / "_build" / "html" / "notebooks" / f"{name}.html"

@@ -1,0 +1,204 @@
+"""Execute one section in a process of its own, under a wall-clock and a memory budget, and believe only a complete result.
+
+As a program (``python -m genlab.report.execute IN OUT PARAMS``) this file is the child that calls papermill.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+
+from genlab.report.paths import ROOT, RUNS
+from genlab.report.sections import Section
+
+POLL = 0.15  # seconds between two looks at the child
+METRIC_MIME = "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
+
+
+class RunFailed(Exception):
+    """A section did not run to its end: one line for people."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished execution measured."""
+
+    seconds: float
+    peak_memory_mib: float
+    cell_seconds: list[float]
+    metrics: dict[str, dict[str, Any]]
+
+
+def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, fresh: bool = False) -> dict[str, str]:
+    """Environment of a section's process: where it may write, what it may read, one thread per library, one hash seed."""
+    env = dict(os.environ)
+    env |= {
+        "GENLAB_RUN_DIR": str(folder),
+        "GENLAB_NEEDS": json.dumps(needs),
+        "GENLAB_PROGRESS": str(folder / "progress.json"),
+        "GENLAB_STORE": str(RUNS),
+        "GENLAB_ROOT": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONHASHSEED": "0",
+        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not one of the same name in the home folder
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "JAX_COMPILATION_CACHE_DIR": str(RUNS / ".jax-cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
+    }
+    if device == "cpu":
+        env["JAX_PLATFORMS"] = "cpu"
+        env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    if fresh:
+        env["GENLAB_REMEMBER"] = "refresh"
+    return env
+
+
+def execute(
+    section: Section,
+    params: dict[str, Any],
+    folder: Path,
+    env: dict[str, str],
+    watch: Callable[[float, dict], None],
+) -> Outcome:
+    """Run the section's notebook into `folder`; call watch(seconds, progress) now and then.  RunFailed if anything went wrong."""
+    source, target, values = folder / "source.ipynb", folder / "notebook.ipynb", folder / "params.json"
+    nbformat.write(section.notebook, source)
+    values.write_text(json.dumps(params))
+    command = [sys.executable, "-m", "genlab.report.execute", str(source), str(target), str(values)]
+    start, peak = time.monotonic(), 0.0
+    with open(folder / "log.txt", "wb") as log:
+        process = subprocess.Popen(
+            command, env=env, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    try:
+        while process.poll() is None:
+            time.sleep(POLL)
+            seconds = time.monotonic() - start
+            memory = _tree_memory_mib(process.pid)
+            peak = max(peak, memory)
+            if memory > section.budget_mib:
+                raise RunFailed(
+                    f"memory budget exceeded: {memory:,.0f} MiB used, {section.budget_mib:,.0f} allowed by `budget:` in {section.path.name}"
+                )
+            if seconds > section.budget_seconds:
+                raise RunFailed(
+                    f"time budget exceeded: {seconds:,.0f} s, {section.budget_seconds:,.0f} allowed by `budget:` in {section.path.name}"
+                )
+            watch(seconds, _read_json(folder / "progress.json"))
+    finally:
+        kill_tree(process.pid, str(folder))
+    seconds = time.monotonic() - start
+    remembered = folder / "remembered_seconds"
+    seconds += float(remembered.read_text()) if remembered.is_file() else 0.0
+    cells = complete_cells(target, process.returncode, folder / "log.txt")
+    durations = [c.metadata.get("papermill", {}).get("duration") or 0.0 for c in cells]
+    return Outcome(seconds, peak, durations, read_metrics(cells))
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _tree_memory_mib(pid: int) -> float:
+    total = 0
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total / 2**20
+
+
+def kill_tree(pid: int, marker: str) -> None:
+    """Kill the child, its kernel, and any process that carries this run's folder in its environment (a kernel is its own session)."""
+    victims = {p.pid: p for p in _tree(pid)}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get("GENLAB_RUN_DIR") == marker:
+                victims[process.pid] = process
+    for process in victims.values():
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(list(victims.values()), timeout=5)
+
+
+def complete_cells(notebook: Path, returncode: int, log: Path) -> list[nbformat.NotebookNode]:
+    """The code cells of an executed notebook.  RunFailed unless papermill returned normally and every cell ran without error.
+
+    papermill marks all cells COMPLETED after a dead kernel, so only the return code and the execution counts count.
+    """
+    cells = nbformat.read(notebook, as_version=4).cells if notebook.is_file() else []
+    cells = [c for c in cells if c.cell_type == "code"]
+    for i, cell in enumerate(cells):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                line = next((ln for ln in cell.source.splitlines() if ln.strip()), "")
+                value = (output.evalue.splitlines() or [""])[0]
+                raise RunFailed(f"code cell {i + 1} (`{line.strip()[:60]}`) raised {output.ename}: {value}")
+    if returncode != 0:
+        tail = [ln for ln in log.read_text(errors="replace").splitlines() if ln.strip()]
+        if "DeadKernelError" in "".join(tail[-40:]) or returncode < 0:
+            raise RunFailed("the kernel died (killed, or out of memory): no cell after it ran")
+        raise RunFailed(f"papermill stopped: {tail[-1] if tail else f'exit code {returncode}'}")
+    unexecuted = [i for i, c in enumerate(cells) if c.source.strip() and c.execution_count is None]
+    if not cells or unexecuted:
+        raise RunFailed(f"{len(unexecuted)} of {len(cells)} code cells never ran")
+    return cells
+
+
+def read_metrics(cells: list[nbformat.NotebookNode]) -> dict[str, dict[str, Any]]:
+    """{name: metric} from what `section.metric` glued, in the order of the page."""
+    metrics = {}
+    for cell in cells:
+        for output in cell.outputs:
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if name and METRIC_MIME in output.get("data", {}):
+                metrics[name] = {k: v for k, v in output["data"][METRIC_MIME].items() if v not in (None, "")}
+    return metrics
+
+
+def _child(source: str, target: str, values: str) -> None:
+    """Papermill in this process, which ends with it: nothing of its working-directory changes reaches anyone."""
+    import papermill
+
+    partial = target + ".partial"
+    try:
+        papermill.execute_notebook(
+            source,
+            partial,
+            json.loads(Path(values).read_text()),
+            kernel_name="python3",
+            cwd=str(ROOT),
+            progress_bar=False,
+        )
+    finally:
+        if os.path.exists(partial):
+            os.replace(partial, target)
+
+
+if __name__ == "__main__":
+    _child(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # papermill can hang in its own shutdown after the last cell

@@ -1,0 +1,266 @@
+"""Run sections: order them, reuse what is current, execute the rest side by side, keep what succeeded."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from genlab.report import execute, keys, store
+from genlab.report.paths import PACKAGE, ROOT, UserError
+from genlab.report.sections import get_section, in_order
+
+VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
+
+
+@dataclass
+class Job:
+    """One run to be: a section with all its parameter values, and what became of it."""
+
+    section: str
+    profile: str
+    params: dict[str, Any]
+    parts: dict[str, Any]
+    key: str
+    force: bool = False
+    run: store.Run | None = None
+    state: str = "waiting"  # reused | done | failed | skipped
+    message: str = ""
+    seconds: float = 0.0
+    needs: list[str] = field(default_factory=list)  # keys of other jobs of this plan
+
+
+def plan(
+    names: Iterable[str],
+    given: Mapping[str, Any],
+    profile: str,
+    *,
+    force: bool = False,
+    only_needed: Iterable[str] = (),
+) -> list[Job]:
+    """The jobs for the sections `names` with the values `given`, and for what they need at default values, in order.
+
+    Everything is checked here, before any kernel: names, types, ranges, data files, devices.
+    """
+    names = list(names)
+    jobs: dict[str, Job] = {}
+    for name in in_order(names):
+        section = get_section(name)
+        wanted = name in names and name not in only_needed
+        for values, is_wanted in [({}, False)] * (not wanted or bool(given)) + [(dict(given), True)] * wanted:
+            if not is_wanted and not any(name in get_section(n).needs for n in in_order(names)):
+                continue
+            params = section.values(profile, values)
+            parts = keys.key_parts(section, params, profile)
+            key = keys.key_of(parts)
+            keys.verify_data(section)
+            needed = [keys.default_key(n, profile) for n in section.needs]
+            job = Job(name, profile, params, parts, key, force=force and is_wanted, needs=needed)
+            if key not in jobs or is_wanted:
+                jobs[key] = job
+    return list(jobs.values())
+
+
+def run_jobs(jobs: list[Job], *, workers: int | None = None, console: Console | None = None) -> list[Job]:
+    """Run the jobs, at most `workers` at a time, each after what it needs; every job's state says what became of it.
+
+    Ctrl-C stops what runs (no process stays behind), keeps what is finished, and raises KeyboardInterrupt.
+    """
+    console = console or Console(stderr=True)
+    workers = workers or min(os.cpu_count() or 1, len(jobs) or 1)
+    by_key = {job.key: job for job in jobs}
+    stop, waiting, running = threading.Event(), list(jobs), dict[Future, Job]()
+    display = _Display(console, len(jobs))
+    with ThreadPoolExecutor(workers) as pool, display:
+        try:
+            while waiting or running:
+                for job in list(waiting):
+                    needs = [by_key[k] for k in job.needs if k in by_key]
+                    failed = [n for n in needs if n.state in ("failed", "skipped")]
+                    if failed:
+                        job.state, job.message = "skipped", f"needs {failed[0].section}, which {failed[0].state}"
+                    elif all(n.state in ("done", "reused") for n in needs) and len(running) < workers:
+                        running[pool.submit(_run_one, job, stop, display)] = job
+                    else:
+                        continue
+                    waiting.remove(job)
+                if running:
+                    for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                        job = running.pop(future)
+                        future.result()
+                        display.finished(job)
+        except BaseException:
+            stop.set()  # each running job kills its processes and returns
+            raise
+    return jobs
+
+
+class _Stopped(Exception):
+    """The whole command was interrupted."""
+
+
+def _run_one(job: Job, stop: threading.Event, display: "_Display") -> None:
+    """Bring one job to its end; never raises for a failure of the section itself."""
+    start = time.monotonic()
+    try:
+        with store.locked(job.section, job.key):
+            found = None if job.force else store.find(job.section, job.key)
+            if found:
+                job.run, job.state = found, "reused"
+            else:
+                job.run, job.state = _execute(job, stop, display), "done"
+    except execute.RunFailed as error:
+        job.state, job.message = "failed", str(error)
+    except UserError as error:
+        job.state, job.message = "failed", str(error)
+    except _Stopped:
+        job.state, job.message = "failed", "interrupted"
+    job.seconds = time.monotonic() - start
+
+
+def _execute(job: Job, stop: threading.Event, display: "_Display") -> store.Run:
+    section = get_section(job.section)
+    device = job.parts["device"]
+    needs = {}
+    for name in section.needs:
+        needed = store.find(name, job.parts["needs"][name])
+        if needed is None:
+            raise execute.RunFailed(f"the needed run of {name} is gone from the store: run again")
+        needs[name] = {"record": str(needed.record_file), "arrays": str(needed.arrays) if needed.arrays else None}
+    expected = next(
+        (r.record["seconds"] for r in store.stored(job.section) if r.record["profile"] == job.profile), None
+    )
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+    def watch(seconds: float, progress: dict) -> None:
+        if stop.is_set():
+            raise _Stopped
+        display.update(job, seconds, expected, progress)
+
+    with store.workspace(job.section) as folder:
+        env = execute.environment(folder, needs, device, fresh=job.force)
+        try:
+            outcome = execute.execute(section, job.params, folder, env, watch)
+        except execute.RunFailed as error:
+            kept = store.keep_failed(folder, job.section, str(error))
+            where = f"; partial notebook: {kept.relative_to(ROOT)}" if kept else ""
+            raise execute.RunFailed(f"{error}{where}") from None
+        commit, dirty = git_state()
+        record = {
+            "section": job.section, "title": section.title, "profile": job.profile, "params": job.params,
+            "seed": job.params["seed"], "key": job.key, "key_parts": job.parts, "device": device,
+            "seconds": round(outcome.seconds, 2), "peak_memory_mib": round(outcome.peak_memory_mib), "started": started,
+            "commit": commit, "dirty": dirty, "versions": versions(), "cell_seconds": [round(s, 2) for s in outcome.cell_seconds],
+            "metrics": outcome.metrics,
+        }  # fmt: skip
+        return store.put(folder, record)
+
+
+def git_state() -> tuple[str | None, bool]:
+    """Commit of the checkout and whether code differs from it; (None, False) outside git."""
+
+    def git(*words):
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    if head.returncode:
+        return None, False
+    changed = git("status", "--porcelain", "--", "notebooks", str(PACKAGE), "requirements.lock").stdout
+    return head.stdout.strip(), bool(changed.strip())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries a result depends on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in VERSIONS}
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+class _Display:
+    """Progress with time left: live bars in a terminal, a line now and then anywhere else."""
+
+    def __init__(self, console: Console, total: int):
+        self.console, self.total, self.count = console, total, 0
+        self.tasks: dict[str, Any] = {}
+        self.said: dict[str, float] = {}
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(28),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+        )
+        self.live = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+
+    def __enter__(self):
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.live:
+            self.live.stop()
+
+    def update(self, job: Job, seconds: float, expected: float | None, progress: dict) -> None:
+        left = f"about {clock(max(expected - seconds, 1))} left" if expected else "first run"
+        note = f"{progress['what']} {progress['done']}/{progress['total']}, {left}" if progress else left
+        share = min(seconds / expected, 0.99) if expected else progress.get("done", 0) / progress.get("total", 1)
+        if self.live:
+            if job.key not in self.tasks:
+                self.tasks[job.key] = self.live.add_task(job.section, total=1.0, note=note)
+            self.live.update(self.tasks[job.key], completed=share, note=note)
+        elif seconds - self.said.get(job.key, -10.0) >= 10:
+            self.said[job.key] = seconds
+            self.console.print(f"  {job.section}: {clock(seconds)}, {note}", highlight=False)
+
+    def finished(self, job: Job) -> None:
+        self.count += 1
+        if self.live and job.key in self.tasks:
+            self.live.remove_task(self.tasks.pop(job.key))
+        words = {"reused": "up to date", "done": f"done in {clock(job.seconds)}", "failed": f"FAILED: {job.message}"}
+        self.console.print(
+            f"[{self.count}/{self.total}] {job.section}: {words[job.state]}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def summary(jobs: list[Job]) -> Table:
+    """One row a job: state, time, memory, number of metrics, key."""
+    table = Table(box=None, header_style="bold")
+    for column in ("section", "profile", "state", "seconds", "MiB", "metrics", "key"):
+        table.add_column(column, justify="right" if column in ("seconds", "MiB", "metrics") else "left")
+    for job in jobs:
+        record = job.run.record if job.run else {}
+        numbers = (
+            [str(round(record["seconds"], 1)), str(record["peak_memory_mib"]), str(len(record["metrics"]))]
+            if record
+            else ["", "", ""]
+        )
+        table.add_row(job.section, job.profile, job.state, *numbers, job.key)
+    return table
+
+
+def interrupt_on_terminate() -> None:
+    """Let SIGTERM clean up as Ctrl-C does."""
+
+    def handler(*_):
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
+        signal.signal(signal.SIGTERM, handler)

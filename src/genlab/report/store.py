@@ -1,0 +1,191 @@
+"""The run store: `runs/SECTION/KEY/` holds notebook, record and arrays of one run, and appears whole or not at all.
+
+Published runs, `book/published/SECTION.{ipynb,json,npz}`, are found by the same key.
+"""
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from genlab.report.paths import PUBLISHED, ROOT, RUNS, UserError
+
+RECORD_FIELDS = ("section", "profile", "params", "seed", "key", "key_parts", "device", "seconds", "metrics")
+NOTEBOOK_BYTES, ARRAYS_BYTES = 2_500_000, 3_000_000  # the most a published run may weigh
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run: paths of its notebook and arrays (None if it has none), and its record."""
+
+    notebook: Path
+    record_file: Path
+    arrays: Path | None
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The record.  UserError if it is truncated or lacks a field, naming the file."""
+        try:
+            record = json.loads(self.record_file.read_text())
+            missing = [f for f in RECORD_FIELDS if f not in record]
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"damaged record {_relative(self.record_file)} ({error}): `genlab run` makes it anew"
+            ) from None
+        if missing:
+            raise UserError(
+                f"damaged record {_relative(self.record_file)}: no {', '.join(missing)}: `genlab run` makes it anew"
+            )
+        return record
+
+    @property
+    def sound(self) -> bool:
+        """Whether record and notebook are there and readable."""
+        try:
+            return bool(self.record) and self.notebook.is_file()
+        except UserError:
+            return False
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def _in_folder(folder: Path) -> Run:
+    arrays = folder / "arrays.npz"
+    return Run(folder / "notebook.ipynb", folder / "record.json", arrays if arrays.is_file() else None)
+
+
+def published(section: str) -> Run | None:
+    """The published run of a section, whatever its key, or None."""
+    base = PUBLISHED / section
+    arrays = base.with_suffix(".npz")
+    run = Run(base.with_suffix(".ipynb"), base.with_suffix(".json"), arrays if arrays.is_file() else None)
+    return run if run.record_file.is_file() else None
+
+
+def find(section: str, key: str) -> Run | None:
+    """The sound run of that key, from the store or among the published ones, or None."""
+    run = _in_folder(RUNS / section / key)
+    if run.record_file.is_file() and run.sound:
+        return run
+    public = published(section)
+    return public if public and public.sound and public.record["key"] == key else None
+
+
+def stored(section: str) -> list[Run]:
+    """All sound runs of a section in the store, the newest first."""
+    runs = [_in_folder(f) for f in (RUNS / section).glob("*") if (f / "record.json").is_file()]
+    return sorted((r for r in runs if r.sound), key=lambda r: r.record_file.stat().st_mtime, reverse=True)
+
+
+@contextmanager
+def locked(section: str, key: str) -> Iterator[None]:
+    """Hold the lock of one key: a second run of the same key waits here, and then finds the first one's result."""
+    folder = RUNS / ".locks"
+    with disk_errors("the lock of a run"):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{section}-{key}.lock")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """Turn a full or read-only disk into one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"disk full while writing {what}: nothing was stored; free space (`genlab clean`) and run again"
+            ) from None
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise UserError(
+                f"cannot write {what} ({error.strerror}: {error.filename}): make the folder writable"
+            ) from None
+        raise
+
+
+@contextmanager
+def workspace(section: str) -> Iterator[Path]:
+    """An empty folder beside the store, removed at the end."""
+    with disk_errors("the run's folder"):
+        base = RUNS / ".partial"
+        base.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{section}-", dir=base))
+    try:
+        with disk_errors("the run"):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def put(folder: Path, record: dict[str, Any]) -> Run:
+    """Move a finished run (notebook.ipynb, perhaps arrays.npz) from its workspace into the store, with its record, in one rename."""
+    target = RUNS / record["section"] / record["key"]
+    with disk_errors("the run's record"):
+        staged = folder / "staged"
+        staged.mkdir()
+        for name in ("notebook.ipynb", "arrays.npz"):
+            if (folder / name).exists():
+                os.replace(folder / name, staged / name)
+        (staged / "record.json").write_text(json.dumps(record, indent=1) + "\n")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # a run made anew, or a damaged one: set it aside until the new one is in place
+            os.replace(target, folder / "old")
+        os.replace(staged, target)
+    return _in_folder(target)
+
+
+def keep_failed(folder: Path, section: str, message: str) -> Path | None:
+    """Keep the partial notebook of a failed run under runs/failed/, for whoever wants to look; None if there is none."""
+    source = folder / "notebook.ipynb"
+    if not source.is_file():
+        return None
+    target = RUNS / "failed" / section
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target / "notebook.ipynb")
+        (target / "error.txt").write_text(message + "\n")
+    except OSError:
+        return None  # a full disk must not hide the first error
+    return target / "notebook.ipynb"
+
+
+def publish(run: Run) -> list[Path]:
+    """Copy a run to book/published/.  UserError if it is too heavy, or if an absolute path of this machine stands in it."""
+    section = run.record["section"]
+    text = run.notebook.read_text()
+    if len(text) > NOTEBOOK_BYTES:
+        raise UserError(
+            f"{section}: the notebook weighs {len(text):,} bytes, at most {NOTEBOOK_BYTES:,} are published: draw smaller figures"
+        )
+    if str(ROOT) in text or str(Path.home()) + "/" in text:
+        raise UserError(f"{section}: the notebook holds an absolute path of this machine: print names, not paths")
+    if run.arrays and run.arrays.stat().st_size > ARRAYS_BYTES:
+        raise UserError(
+            f"{section}: the arrays weigh {run.arrays.stat().st_size:,} bytes, at most {ARRAYS_BYTES:,}: save fewer"
+        )
+    files = [(run.notebook, ".ipynb"), (run.record_file, ".json")] + ([(run.arrays, ".npz")] if run.arrays else [])
+    PUBLISHED.mkdir(parents=True, exist_ok=True)
+    written = []
+    for source, suffix in files:
+        target = PUBLISHED / f"{section}{suffix}"
+        partial = target.with_name(target.name + ".partial")
+        shutil.copyfile(source, partial)
+        os.replace(partial, target)
+        written.append(target)
+    return written
