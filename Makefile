@@ -1,0 +1,54 @@
+# make book   quick profile of every section, executed here, and the HTML book   (_build/html/book/intro.html)
+# make test   the whole test suite
+# make full   full profile of every section: the published numbers (up to an hour)
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+TESTS  ?=
+
+export MPLBACKEND ?= agg
+
+.PHONY: book full test lint format cover clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+book: $(STAMP)
+	$(BIN)/genlab run --all --profile quick
+	$(BIN)/genlab build --profile quick
+
+full: $(STAMP)
+	$(BIN)/genlab run --all --profile full
+	$(BIN)/genlab build --profile full
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(TESTS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/yamllint --strict .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The picture on the first page and in the README, from the published samples.
+cover: $(STAMP)
+	$(BIN)/python book/cover.py
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache
+	-[ ! -x $(BIN)/genlab ] || $(BIN)/genlab clean
+
+# Installed anew only when the pinned versions or the package's own description change.
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "make: no $(PYTHON): install Python 3.11, or name one: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than Python 3.11: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) has no venv module: install it (python3-venv on Debian and Ubuntu)"; exit 1; }
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(STAMP)
