@@ -8,13 +8,14 @@ motion: animations with a still for print.
 
 from genlab.plots.motion import animation
 from genlab.plots.numbers import bars, distributions, histories, null_strip
-from genlab.plots.plane import chains, density, energy, log_density_grid, scatter
+from genlab.plots.plane import arrows, chains, density, energy, log_density_grid, scatter
 from genlab.plots.theme import COLORS, DPI, color, panels, style
 
 __all__ = [
     "COLORS",
     "DPI",
     "animation",
+    "arrows",
     "bars",
     "chains",
     "color",

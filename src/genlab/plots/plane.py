@@ -102,3 +102,11 @@ def energy(ax: Axes, f: Callable, box: float, *, clip: float | None = None, bins
         levels = np.linspace(0, top, 8)[1:-1]
         ax.contour(middles, middles, np.minimum(values, 2 * top), levels, colors="white", linewidths=0.5, alpha=0.55)
     return square(ax, box)
+
+
+def arrows(ax: Axes, x: np.ndarray, v: np.ndarray, *, kind: str, box: float) -> Axes:
+    """A vector field v (n, 2) at x (n, 2); arrow lengths go with the square root of |v|, so that weak and strong ones show."""
+    x, v = _points(x), _points(v)
+    length = np.linalg.norm(v, axis=1, keepdims=True)
+    ax.quiver(*x.T, *(v / np.sqrt(length + 1e-12)).T, color=color(kind), angles="xy", width=0.005, pivot="mid")
+    return square(ax, box)

@@ -13,7 +13,7 @@ from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp, init_mlp, m
 from genlab.toys.training import minibatch, train
 
 SCALE = 2.0  # typical data units per network unit
-BANDWIDTH = 3.0  # of the discriminator's random Fourier features, radians per network unit
+BANDWIDTH = 6.0  # of the discriminator's random Fourier features, radians per network unit
 SNAPSHOT_POINTS = 500  # points of the fixed latent batch that is shown over training
 
 
@@ -110,6 +110,7 @@ def train_gan(
     n_waves: int = 32,
     batch_size: int = 256,
     lr: float = 1e-3,
+    generator_lr: float | None = None,
     beta1: float = 0.0,
     ema_decay: float = 0.999,
     decay_lr: bool = True,
@@ -118,7 +119,8 @@ def train_gan(
     """Train one generator and discriminator per data set, all sets in one compiled loop; one update of each per step.
 
     data (sets, n, 2), held_out (sets, m, 2).  `penalty` is γ of (γ/2)(R1 + R2), moving geometrically to `final_penalty`
-    if given; 0 for none.  Adam with betas (beta1, 0.99).  ValueError for an unknown loss or a packing that does not divide batch_size.
+    if given; 0 for none.  Adam with betas (beta1, 0.99), the generator at `generator_lr` if given (two time scales, Heusel
+    et al. 2017).  ValueError for an unknown loss or a packing that does not divide batch_size.
     """
     if loss not in LOSSES:
         raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
@@ -127,15 +129,18 @@ def train_gan(
     n_sets = len(data)
     data, held_out = jnp.asarray(data), jnp.asarray(held_out)
     key_init, key_train = jax.random.key(stream(seed, "init")), jax.random.key(stream(seed, "train"))
-    schedule = optax.cosine_decay_schedule(lr, steps) if decay_lr else lr
-    optimizer = optax.adam(schedule, b1=beta1, b2=0.99)
+
+    def adam(rate):
+        return optax.adam(optax.cosine_decay_schedule(rate, steps) if decay_lr else rate, b1=beta1, b2=0.99)
+
+    optimizer_d, optimizer_g = adam(lr), adam(generator_lr or lr)
     ratio = 1.0 if not (penalty and final_penalty) else final_penalty / penalty
 
     def start(key):
         key_g, key_d = jax.random.split(key)
         g = init_mlp((latent, *hidden, 2), key=key_g)
         d = init_fourier_mlp((2 * packing, *hidden, 1), n_waves, bandwidth=BANDWIDTH, key=key_d)
-        return g, d, g, optimizer.init(g), optimizer.init(d), jnp.zeros((), jnp.int32)
+        return g, d, g, optimizer_g.init(g), optimizer_d.init(d), jnp.zeros((), jnp.int32)
 
     def update(state, data, held_out, key):
         g, d, average, state_g, state_d, i = state
@@ -146,12 +151,12 @@ def train_gan(
         fake = jax.lax.stop_gradient(generate(g, jax.random.normal(keys[1], (batch_size, latent))))
         objective = partial(discriminator_objective, loss=loss, penalty=gamma, packing=packing)
         (_, (d_loss, accuracy)), grads = jax.value_and_grad(objective, has_aux=True)(d, real, fake)
-        updates, state_d = optimizer.update(grads, state_d)
+        updates, state_d = optimizer_d.update(grads, state_d)
         d = optax.apply_updates(d, updates)
         # The generator's step.
         z = jax.random.normal(keys[2], (batch_size, latent))
         g_loss, grads = jax.value_and_grad(generator_objective)(g, d, z, real, loss=loss, packing=packing)
-        updates, state_g = optimizer.update(grads, state_g)
+        updates, state_g = optimizer_g.update(grads, state_g)
         g = optax.apply_updates(g, updates)
         average = ema(average, g, ema_decay)
         unseen = minibatch(held_out, VALIDATION_BATCH * packing, key=keys[3])

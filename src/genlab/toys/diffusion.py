@@ -15,6 +15,7 @@ import numpy as np
 import optax
 
 from genlab.streams import stream
+from genlab.toys.langevin import annealed_langevin
 from genlab.toys.networks import ema, fourier_features, init_mlp, mlp
 from genlab.toys.training import minibatch, train
 
@@ -280,3 +281,24 @@ def log_prob_stack(params, x, sigmas, *, features: int, data_sd: float):
         return probability_flow_log_prob(score, x, sigmas, data_sd=data_sd)
 
     return jax.vmap(one)(params, x)
+
+
+@partial(jax.jit, static_argnames=("n", "steps_per_sigma", "step_size", "features", "data_sd"))
+def annealed_langevin_stack(
+    params, key, sigmas, *, n: int, steps_per_sigma: int, step_size: float, features: int, data_sd: float
+):
+    """n points of every set by annealed Langevin over decreasing sigmas, then one denoising step x + σ² score (the posterior mean).
+
+    Returns (sets, n, 2) and the path, one frame per level, (sets, levels, n, 2).
+    """
+
+    def one(params, key):
+        key_start, key_chain = jax.random.split(key)
+        score = score_of(params, data_sd=data_sd, features=features)
+        x = jnp.sqrt(sigmas[0] ** 2 + data_sd**2) * jax.random.normal(key_start, (n, 2))
+        x, path = annealed_langevin(
+            score, x, sigmas, steps_per_sigma=steps_per_sigma, step_size=step_size, key=key_chain
+        )
+        return x + sigmas[-1] ** 2 * score(x, sigmas[-1]), path
+
+    return jax.vmap(one)(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))

@@ -61,17 +61,6 @@ def negative_sampler(log_density, *, sampler: str, step_size, jumps: int, box: f
     return langevin.alternate(local, *[langevin.uniform_jump(log_density, box)] * jumps)
 
 
-@partial(jax.jit, static_argnames=("base_sd", "activation"))
-def _validation_gap(params, held_out, chains, base_sd, activation):
-    def one(p, x, c):
-        return (
-            energy(p, x, base_sd=base_sd, activation=activation).mean()
-            - energy(p, c, base_sd=base_sd, activation=activation).mean()
-        )
-
-    return jax.vmap(one)(params, held_out, chains)
-
-
 def train_energy(
     data: np.ndarray,
     held_out: np.ndarray,
@@ -90,7 +79,7 @@ def train_energy(
     sampler: str = "mala",
     langevin_steps: int = 1,
     step_size: float = 0.02,
-    jumps: int = 2,
+    jumps: int = 1,
     base_sd: float = 4.0,
     box: float = 5.0,
     activation: str = "swish",
@@ -166,7 +155,7 @@ def sample_energy(
     seed: int,
     sampler: str = "mala",
     step_size: float = 0.02,
-    jumps: int = 2,
+    jumps: int = 1,
     base_sd: float = 4.0,
     box: float = 5.0,
     activation: str = "swish",

@@ -1,0 +1,69 @@
+"""The contrastive gradient against the analytic one, the losses' signs, and a small training that must learn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genlab.data.toy import DENSITIES
+from genlab.metrics.likelihood import log_z_on_grid, nll_minus_entropy
+from genlab.toys import energy
+
+
+def test_contrastive_gradient_is_the_likelihood_gradient(key):
+    """E = a x²/2 is N(0, 1/a): d/da of the mean negative log-likelihood is (mean x² - 1/a)/2."""
+    a, n = 2.0, 200_000
+    data = 1.3 * jax.random.normal(key, (n,))
+    model = jax.random.normal(jax.random.fold_in(key, 1), (n,)) / jnp.sqrt(a)
+
+    def loss(fn):
+        return jax.grad(lambda a: fn(a * data**2 / 2, a * model**2 / 2))(a)
+
+    analytic = float((jnp.mean(data**2) - 1 / a) / 2)
+    se = 0.5 * np.sqrt(2 / n) / a  # of the model's mean square, the only Monte-Carlo part that differs
+    assert abs(float(loss(energy.contrastive_loss)) - analytic) < 4 * se
+    flipped = lambda data, model: energy.contrastive_loss(model, data)  # noqa: E731
+    assert abs(float(loss(flipped)) - analytic) > 100 * se
+
+
+def test_absolute_loss_is_blind_to_the_sign():
+    low, high = jnp.array([-1.0, -3.0]), jnp.array([1.0, 3.0])
+    assert energy.absolute_loss(low, high) == energy.absolute_loss(high, low) == 4.0
+    assert energy.contrastive_loss(low, high) == -energy.contrastive_loss(high, low) == -4.0
+
+
+def small_training(**options):
+    rng = np.random.default_rng(3)
+    d = DENSITIES["eight_gaussians"]
+    data, held_out = (d.sample(n, rng=rng)[None] for n in (20_000, 500))
+    options = {"hidden": (48, 48), "batch_size": 128, "n_chains": 128, "n_waves": 16, "lr": 3e-3, "ema_decay": 0.98} | options
+    return energy.train_energy(data, held_out, steps=700, seed=1, **options)
+
+
+def excess(model, base_sd=4.0):
+    params = energy.take(model.params, 0)
+    f = lambda x: energy.log_density(params, x, base_sd=base_sd)  # noqa: E731
+    log_z, error = log_z_on_grid(f, 5.0, bins=200)
+    assert error < 0.02
+    return nll_minus_entropy(lambda x: f(x) - log_z, DENSITIES["eight_gaussians"], n=2_000, rng=np.random.default_rng(0))[0]
+
+
+def test_training_learns_and_its_wrong_twin_does_not():
+    # A uniform density on the box is 2 ln 10 - H = 1.77 nats away: well below it is learning, near it is not.
+    good = small_training()
+    assert good.chains.shape == (1, 128, 2) and good.history["train_loss"].shape[1] == 1
+    assert excess(good) < 0.5
+    assert excess(small_training(loss="absolute")) > 1.0
+
+
+def test_samples_are_reproducible_and_start_at_noise():
+    params = small_training().params
+    one, path = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
+    again, _ = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
+    other, _ = energy.sample_energy(params, n=50, steps=20, seed=1, keep_every=10)
+    assert path.shape == (1, 2, 50, 2) and np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_unknown_sampler_is_refused():
+    with pytest.raises(ValueError, match="sampler='gibbs' must be 'langevin' or 'mala'"):
+        energy.negative_sampler(lambda x: x[:, 0], sampler="gibbs", step_size=0.1, jumps=0, box=5.0)
