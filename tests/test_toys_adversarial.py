@@ -20,12 +20,17 @@ def test_optimal_discriminator_reaches_log4_minus_twice_the_jsd():
     logit = lambda y: jnp.asarray(adversarial.optimal_logit(norm.logpdf(y), norm.logpdf(y - 1)), jnp.float32)  # noqa: E731
     for loss in (adversarial.minimax, adversarial.non_saturating):
         assert abs(float(loss(logit(real), logit(fake))[0]) - (np.log(4) - 2 * jsd)) < 5 * 0.7 / np.sqrt(n)
-        assert float(loss(-logit(real), -logit(fake))[0]) > np.log(4)  # the twin with flipped labels is worse than chance
+        assert float(loss(-logit(real), -logit(fake))[0]) > np.log(
+            4
+        )  # the twin with flipped labels is worse than chance
 
 
 def test_the_original_generator_loss_saturates_and_the_other_does_not():
     losing = jnp.array([-8.0])  # the discriminator is sure that the point is generated
-    slope = {name: abs(float(jax.grad(lambda f: loss(jnp.zeros(1), f)[1])(losing)[0])) for name, loss in adversarial.LOSSES.items()}
+    slope = {
+        name: abs(float(jax.grad(lambda f: loss(jnp.zeros(1), f)[1])(losing)[0]))
+        for name, loss in adversarial.LOSSES.items()
+    }
     assert slope["minimax"] < 1e-3 < 0.99 < slope["non_saturating"]
     assert slope["relativistic"] > 0.99
 
@@ -43,7 +48,9 @@ def test_gradient_penalty_of_a_linear_discriminator():
 
 def test_packing_shows_several_points_at_once():
     w = np.array([1.0, 0.0, 0.0, 2.0])
-    logits = adversarial.discriminate(linear_discriminator(w), jnp.arange(8.0).reshape(4, 2) * adversarial.SCALE, packing=2)
+    logits = adversarial.discriminate(
+        linear_discriminator(w), jnp.arange(8.0).reshape(4, 2) * adversarial.SCALE, packing=2
+    )
     assert logits.shape == (2,) and np.allclose(logits, [0 + 2 * 3, 4 + 2 * 7])
 
 
@@ -70,7 +77,9 @@ def test_the_generator_learns_through_the_discriminator_and_detached_logits_teac
 def test_waves_are_fixed(key):
     g, d = players(key)
     x = jax.random.normal(key, (32, 2))
-    grads = jax.grad(lambda d: adversarial.discriminator_objective(d, x, -x, loss="minimax", penalty=1.0, packing=1)[0])(d)
+    grads = jax.grad(
+        lambda d: adversarial.discriminator_objective(d, x, -x, loss="minimax", penalty=1.0, packing=1)[0]
+    )(d)
     assert float(jnp.abs(grads[0]).max()) == 0 < float(jnp.abs(grads[1][0][0]).max())
 
 
@@ -85,7 +94,10 @@ def test_a_short_training_moves_towards_the_data_and_is_reproducible():
     assert one.history["snapshot"].shape == (5, 1, adversarial.SNAPSHOT_POINTS, 2)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"loss": "hinge"}, "loss='hinge' must be one of"), ({"packing": 3}, "packing=3 must divide")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"loss": "hinge"}, "loss='hinge' must be one of"), ({"packing": 3}, "packing=3 must divide")],
+)
 def test_bad_input(options, message):
     with pytest.raises(ValueError, match=message):
         adversarial.train_gan(np.zeros((1, 9, 2)), np.zeros((1, 9, 2)), hidden=(4,), steps=1, seed=0, **options)

@@ -76,7 +76,7 @@ def test_schedules():
 
 
 def test_likelihood_of_a_gaussian_is_exact(key):
-    sigmas = jnp.asarray(diffusion.karras_sigmas(60, 0.05, 40.0)[::-1].copy(), jnp.float32)
+    sigmas = jnp.asarray(diffusion.karras_sigmas(250, 0.05, 40.0)[::-1].copy(), jnp.float32)
     x = S * jax.random.normal(key, (100, 2))
     sd = jnp.sqrt(S**2 + 0.05**2)
     exact = norm.logpdf(x, scale=sd).sum(axis=1)
@@ -109,7 +109,8 @@ def test_small_training_learns_and_noise_loss_is_weighted_score_loss(key):
     sigmas = np.geomspace(0.05, 10, 200)
     model = diffusion.train_diffusion(data, held_out, sigmas, hidden=(48, 48), steps=500, seed=0, batch_size=128)
     assert model.history["train_loss_by_band"].shape[1:] == (1, diffusion.BANDS)
-    assert model.history["validation_loss"][-20:].mean() < 0.75 * 2.0  # predicting zero noise costs 2
+    bands = model.history["validation_loss_by_band"][-20:, 0].mean(axis=0)
+    assert bands[-1] < 0.2 < 1.5 < bands[0] < 2.1  # predicting nothing costs 2; little noise hides, much noise shows
     params = jax.tree.map(lambda p: p[0], model.params)
     network = {"data_sd": 2.0, "features": 16}
     x, noise, sigma = jnp.asarray(held_out[0][:64]), jax.random.normal(key, (64, 2)), jnp.full((64,), 0.7)

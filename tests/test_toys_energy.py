@@ -36,7 +36,14 @@ def small_training(**options):
     rng = np.random.default_rng(3)
     d = DENSITIES["eight_gaussians"]
     data, held_out = (d.sample(n, rng=rng)[None] for n in (20_000, 500))
-    options = {"hidden": (48, 48), "batch_size": 128, "n_chains": 128, "n_waves": 16, "lr": 3e-3, "ema_decay": 0.98} | options
+    options = {
+        "hidden": (48, 48),
+        "batch_size": 128,
+        "n_chains": 128,
+        "n_waves": 16,
+        "lr": 3e-3,
+        "ema_decay": 0.98,
+    } | options
     return energy.train_energy(data, held_out, steps=700, seed=1, **options)
 
 
@@ -45,7 +52,9 @@ def excess(model, base_sd=4.0):
     f = lambda x: energy.log_density(params, x, base_sd=base_sd)  # noqa: E731
     log_z, error = log_z_on_grid(f, 5.0, bins=200)
     assert error < 0.02
-    return nll_minus_entropy(lambda x: f(x) - log_z, DENSITIES["eight_gaussians"], n=2_000, rng=np.random.default_rng(0))[0]
+    return nll_minus_entropy(
+        lambda x: f(x) - log_z, DENSITIES["eight_gaussians"], n=2_000, rng=np.random.default_rng(0)
+    )[0]
 
 
 def test_training_learns_and_its_wrong_twin_does_not():

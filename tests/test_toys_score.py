@@ -54,7 +54,7 @@ def test_training_approaches_the_floor_and_is_reproducible(rng):
     again = score.train_single_sigma(data, held_out, sigma=SIGMA, hidden=(32, 32), steps=800, seed=0)
     assert np.array_equal(model.history["train_loss"], again.history["train_loss"])
     floor = 2 * S**2 / (SIGMA**2 * (S**2 + SIGMA**2))
-    assert model.history["validation_loss"][-30:].mean() < 1.08 * floor < 0.9 * model.history["train_loss"][0, 0]
+    assert model.history["validation_loss"][-30:].mean() < 1.05 * floor < model.history["train_loss"][0, 0]
     x, path = score.sample_langevin(model.params, n=4_000, steps=200, step_size=0.05, seed=0, keep_every=100)
     assert path.shape == (1, 2, 4_000, 2)
     assert abs(x.var() / (S**2 + SIGMA**2) - 1) < 0.15

@@ -253,3 +253,7 @@ def clean(dry_run, days):
     for path in old:
         click.echo(f"{'would remove' if dry_run else 'removed'} {path.relative_to(ROOT)}")
     click.echo(f"{len(old)} {'to remove' if dry_run else 'removed'}; published results are never touched")
+
+
+if __name__ == "__main__":
+    main()

@@ -69,18 +69,20 @@ BANDS = 4  # of noise, equal shares of the training levels from the least noisy 
 def predict_noise(params, x: jax.Array, sigma: jax.Array, *, data_sd: float, features: int) -> jax.Array:
     """ε̂(x_σ, σ), (n, 2) and σ () or (n,) -> (n, 2).
 
-    The network sees x_σ scaled to order one, x/sqrt(σ² + data_sd²), and log(σ)/4, bare (features = 0) or as `features`
-    sines and cosines beside it.
+    The network F sees x_σ scaled to order one, x/sqrt(σ² + data_sd²), its random Fourier features, and log(σ)/4.  With
+    `features` sines and cosines of the level it adds to what is right for Gaussian data, ε̂ = σx/(σ² + data_sd²) + data_sd F/
+    sqrt(σ² + data_sd²) (Karras et al. 2022, table 1, written for the noise); with none it is F alone, as in the sources.
     """
-    sigma = jnp.broadcast_to(sigma, x.shape[:-1])
-    level = jnp.log(sigma) / 4
     B, layers = params
-    scaled = x / jnp.sqrt(sigma**2 + data_sd**2)[:, None]
-    angles = scaled @ jax.lax.stop_gradient(B)
-    inputs = [scaled, jnp.sin(angles), jnp.cos(angles), level[:, None]]
-    if features:
-        inputs.append(fourier_features(level, features, 8.0))
-    return mlp(layers, jnp.concatenate(inputs, axis=-1))
+    sigma = jnp.broadcast_to(sigma, x.shape[:-1])[:, None]
+    scale = jnp.sqrt(sigma**2 + data_sd**2)
+    angles = x / scale @ jax.lax.stop_gradient(B)
+    level = jnp.log(sigma) / 4
+    inputs = [x / scale, jnp.sin(angles), jnp.cos(angles), level]
+    if not features:
+        return mlp(layers, jnp.concatenate(inputs, axis=-1))
+    inputs.append(fourier_features(level[:, 0], features, 8.0))
+    return sigma * x / scale**2 + data_sd / scale * mlp(layers, jnp.concatenate(inputs, axis=-1))
 
 
 def score_of(params, *, data_sd: float, features: int) -> Score:

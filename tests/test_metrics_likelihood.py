@@ -1,0 +1,44 @@
+"""Likelihood excess against the closed-form KL of Gaussians; the grid integral against a known constant."""
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from genlab.data.toy import Density
+from genlab.metrics.likelihood import log_z_on_grid, nll_minus_entropy
+
+
+def gaussian(sd):
+    law = multivariate_normal(np.zeros(2), sd**2 * np.eye(2))
+    return Density("gaussian", 9.0, lambda n, rng: sd * rng.standard_normal((n, 2)), law.logpdf)
+
+
+def test_excess_is_the_kl_divergence(rng):
+    p, q = gaussian(1.0), gaussian(1.5)
+    kl = 2 * np.log(1.5) + 1 / 1.5**2 - 1
+    value, se = nll_minus_entropy(q.log_prob, p, n=20_000, rng=rng)
+    assert abs(value - kl) < 4 * se
+    reverse, se_reverse = nll_minus_entropy(p.log_prob, q, n=20_000, rng=rng)
+    assert abs(reverse - kl) > 10 * se_reverse  # the divergence taken the wrong way round
+    assert nll_minus_entropy(p.log_prob, p, n=100, rng=rng) == (0.0, 0.0)
+
+
+def test_pairing_pays(rng):
+    p, q = gaussian(1.0), gaussian(1.1)
+    x = p.sample(5_000, rng=rng)
+    unpaired = np.std(q.log_prob(x)) / np.sqrt(5_000)
+    assert nll_minus_entropy(q.log_prob, p, n=5_000, rng=rng)[1] < unpaired / 3
+
+
+def test_grid_integral_and_its_error():
+    log_z, error = log_z_on_grid(lambda x: -(x**2).sum(axis=1) / 2, 8.0)
+    assert log_z == pytest.approx(np.log(2 * np.pi), abs=1e-9) and error < 1e-9
+    _, coarse = log_z_on_grid(lambda x: -(x**2).sum(axis=1) / (2 * 0.05**2), 8.0, bins=100)
+    assert coarse > 0.01  # too coarse a grid says so
+
+
+def test_bad_input(rng):
+    with pytest.raises(ValueError, match="n=1 must be at least 2"):
+        nll_minus_entropy(lambda x: x[:, 0], gaussian(1.0), n=1, rng=rng)
+    with pytest.raises(ValueError, match="NaN at 5 of 5"):
+        nll_minus_entropy(lambda x: x[:, 0] * np.nan, gaussian(1.0), n=5, rng=rng)

@@ -1,0 +1,89 @@
+"""The miniature book end to end: pages, run lines, prose without a kernel, stale marks, refusals."""
+
+import json
+import re
+
+import pytest
+from pipeline import Project, one_line
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("book"))
+    assert project.genlab("run", "--all", "--profile", "full").returncode == 0
+    assert project.genlab("publish", "--all").returncode == 0
+    return project
+
+
+def page(project, name):
+    return (project.root / f"_build/html/{name}.html").read_text()
+
+
+def test_a_book_without_runs_is_refused_by_name(project):
+    result = project.genlab("build", "--profile", "quick")
+    assert result.returncode == 2
+    assert "'first'" in one_line(result.stderr) and "'second'" in one_line(result.stderr)
+
+
+def test_the_book_shows_numbers_outputs_and_where_they_come_from(project):
+    result = project.genlab("build")
+    assert result.returncode == 0, result.stderr
+    first = page(project, "notebooks/first")
+    assert "It uses" in first and re.search(r"10\.0", first) and "size is positive: True" in first
+    record = json.loads((project.root / "book/published/first.json").read_text())
+    assert record["key"] in first and "<b>full</b> profile" in first and "injected" not in first
+    assert "total" in page(project, "book/ledger") and "second" in page(project, "book/ledger")
+
+
+def test_prose_is_mended_without_a_kernel_and_an_unchanged_book_is_not_built_again(project):
+    project.genlab("build")
+    stamp = (project.root / "_build/html/notebooks/first.html").stat().st_mtime_ns
+    assert project.genlab("build").returncode == 0
+    assert (project.root / "_build/html/notebooks/first.html").stat().st_mtime_ns == stamp
+    runs = project.snapshot()
+    project.edit("notebooks/first.md", "It uses", "It consumes")
+    assert project.genlab("build").returncode == 0
+    assert "It consumes" in page(project, "notebooks/first") and "size is positive: True" in page(
+        project, "notebooks/first"
+    )
+    assert project.snapshot() == runs
+
+
+def test_a_changed_default_marks_the_published_page_stale(project):
+    project.edit("notebooks/first.md", "scale = 2.0", "scale = 2.5")
+    try:
+        assert project.genlab("build").returncode == 0
+        assert "Stale results" in page(project, "notebooks/first") and "params: scale" in page(
+            project, "notebooks/first"
+        )
+        assert "needs: first" in page(project, "notebooks/second")
+        assert "stale" in project.genlab("list").stdout
+    finally:
+        project.edit("notebooks/first.md", "scale = 2.5", "scale = 2.0")
+
+
+def test_the_page_of_one_run_says_what_differs(project):
+    assert project.genlab("run", "first", "-p", "size=8").returncode == 0
+    result = project.genlab("page", "first", "-p", "size=8")
+    assert result.returncode == 0, result.stderr
+    html = (project.root / result.stdout.split()[-1]).read_text()
+    assert "Not the published values" in html and "size = 8" in html and "16.0" in html
+
+
+def test_a_warning_stops_the_book(project):
+    project.edit("book/intro.md", "Two pages", "{ref}`nowhere` Two pages")
+    try:
+        result = project.genlab("build")
+        assert result.returncode == 2 and "Jupyter Book refused the pages" in one_line(result.stderr)
+    finally:
+        project.edit("book/intro.md", "{ref}`nowhere` Two pages", "Two pages")
+
+
+def test_publish_refuses_absolute_paths(project):
+    project.edit("notebooks/second.md", "first = section", "print(section.ROOT)\nfirst = section")
+    try:
+        assert project.genlab("run", "second", "--profile", "full").returncode == 0
+        result = project.genlab("publish", "second")
+        assert result.returncode == 2 and "absolute path" in one_line(result.stderr)
+    finally:
+        project.edit("notebooks/second.md", "print(section.ROOT)\nfirst = section", "first = section")

@@ -1,0 +1,103 @@
+"""Every section of the book at the quick profile: it runs within its time and memory, and nbval agrees with its tagged cells."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from genlab.report import execute, keys, store
+from genlab.report.paths import ROOT
+from genlab.report.run import plan, run_jobs
+from genlab.report.sections import get_section, read_section, section_names
+
+CHECK = "nbval-check-output"
+MEMORY_MIB = 4096
+
+
+def nbval(notebook, tmp_path, env=None) -> tuple[int, str]:
+    """nbval's exit code and report on an executed notebook, which must hold something to compare."""
+    cells = [c for c in nbformat.read(notebook, as_version=4).cells if CHECK in c.metadata.get("tags", [])]
+    assert any(cell.get("outputs") for cell in cells), "nothing to compare: nbval would pass vacuously"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(tmp_path),
+    ]
+    command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", str(notebook)]
+    result = subprocess.run(
+        command, env=env or dict(os.environ), capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_canary(tmp_path):
+    """nbval passes a cell that repeats, fails one that does not, and forgives a semicolon."""
+    section = read_section(ROOT / "tests" / "canary" / "canary.md")
+    nbformat.write(section.notebook, tmp_path / "in.ipynb")
+    subprocess.run(
+        [sys.executable, "-m", "papermill", "--no-progress-bar", "in.ipynb", "canary.ipynb"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    code, report = nbval(tmp_path / "canary.ipynb", tmp_path)
+    assert code == 1, report
+    assert "1 failed" in report and "never the same" in report
+
+
+@pytest.mark.parametrize("name", section_names())
+def test_quick_run_and_nbval(name, tmp_path):
+    jobs = run_jobs(plan([name], {}, "quick"), workers=1)
+    assert all(job.state in ("done", "reused") for job in jobs), [job.message for job in jobs]
+    run = jobs[-1].run
+    assert run.record["section"] == name and run.record["metrics"] and run.record["peak_memory_mib"] < MEMORY_MIB
+    needs = {n: {"record": str(r.record_file), "arrays": str(r.arrays) if r.arrays else None}
+             for n in get_section(name).needs for r in [store.find(n, keys.default_key(n, "quick"))]}  # fmt: skip
+    env = execute.environment(tmp_path, needs, "cpu") | {
+        "GENLAB_REMEMBER": "0"
+    }  # train again, for the comparison to mean something
+    env.pop("GENLAB_PROGRESS")
+    copy = tmp_path / f"{name}.ipynb"
+    copy.write_bytes(run.notebook.read_bytes())
+    code, report = nbval(copy, tmp_path, env)
+    assert code == 0, report[-3000:]
+
+
+@pytest.mark.parametrize("name", section_names())
+def test_a_section_is_well_made(name):
+    """Budgets, tags, alternative text, numbers only through glue, a page of reasonable length."""
+    section = get_section(name)
+    assert section.summary and all(p.meaning for p in section.parameters) and section.quick
+    cells = section.notebook.cells
+    code = [c for c in cells if c.cell_type == "code"]
+    assert 12 <= len(code) <= 30
+    assert any(CHECK in c.metadata.get("tags", []) for c in code)
+    assert not any(c.source.rstrip().endswith(";") for c in code)
+    figures = [c for c in code if "plots.panels(" in c.source]
+    assert 4 <= len(figures) <= 9
+    assert all(c.metadata.get("mystnb", {}).get("image", {}).get("alt") for c in figures)
+    prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    assert "## Exercises" in prose and "## Takeaways" in prose and prose.count("{math}") <= 5
+    assert 500 <= len(re.sub(r"\{glue:text\}`[^`]*`", "x", prose).split()) <= 1_700
+
+
+def test_published_records_match_their_notebooks():
+    for name in section_names():
+        run = store.published(name)
+        if run is None:
+            continue
+        text = run.notebook.read_text()
+        assert len(text) <= store.NOTEBOOK_BYTES and "/home/" not in text and str(ROOT) not in text
+        record = run.record
+        assert record["profile"] == "full" and record["metrics"] and json.loads(text)["cells"]
