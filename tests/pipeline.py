@@ -51,9 +51,9 @@ class Project:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.pid != os.getpid() and process.environ().get("GENLAB_ROOT") == str(self.root):
-                    if process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(process)
+                ours = process.pid != os.getpid() and process.environ().get("GENLAB_ROOT") == str(self.root)
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
             except psutil.Error:
                 continue
         return found

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -24,8 +26,7 @@ def fails(project, *words):
 
 
 def test_an_exception_names_the_cell_and_keeps_the_partial_notebook(project):
-    line, result = fails(project, "run", "--all", "-p", "seed=1")
-    line, result = fails(project, "run", "first", "-p", "mode=fail")
+    line, _ = fails(project, "run", "first", "-p", "mode=fail")
     assert (
         "code cell 3" in line and "RuntimeError: asked to fail" in line and "runs/failed/first/notebook.ipynb" in line
     )
@@ -147,7 +148,7 @@ def test_a_damaged_record_is_named_and_made_anew(project):
     assert json.loads(record.read_text())["metrics"] == json.loads(whole)["metrics"]
 
 
-def test_full_disk_is_one_line_and_stores_nothing(project, monkeypatch):
+def test_full_disk_is_one_line_and_stores_nothing(project):
     """ENOSPC at the moment of storing: raised by the rename itself, in a process of its own."""
     code = (
         "import errno, os, sys\n"
@@ -159,9 +160,6 @@ def test_full_disk_is_one_line_and_stores_nothing(project, monkeypatch):
         "from genlab.report.cli import main\n"
         "main(['run', 'first'])\n"
     )
-    import subprocess
-    import sys
-
     result = subprocess.run([sys.executable, "-c", code], env=project.env, capture_output=True, text=True, check=False)
     assert result.returncode == 1 and "disk full" in one_line(result.stderr)
     assert project.snapshot() == {}

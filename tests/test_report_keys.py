@@ -29,7 +29,7 @@ def keys(project):
 CHANGES = {
     "code of the first": (("notebooks/first.md", "scale * size", "size * scale"), {"first", "second"}),
     "code of the second": (("notebooks/second.md", '"total"', '"sum"'), {"second"}),
-    "an import of the second": (("notebooks/second.md", "from genlab.report import section", "from genlab.report import section\nimport genlab.streams"), {"second"}),
+    "an import of the second": (("notebooks/second.md", "import section", "import section\nimport genlab.streams"), {"second"}),
     "prose": (("notebooks/first.md", "It uses", "It needs"), set()),
     "a comment on a parameter": (("notebooks/first.md", "# a factor", "# some factor"), set()),
     "a default": (("notebooks/first.md", "scale = 2.0", "scale = 3.0"), {"first", "second"}),
@@ -75,10 +75,8 @@ def test_parameters_parse_with_unit_and_rule():
     assert (b.rule, c.unit, c.type_name, d.meaning) == ("x | y", "nats", "list of float", "")
 
 
-@pytest.mark.parametrize("source", ["a = b", "a = 1 + 1j * 2", "a, b = 1, 2", "print(1)", "a = len('x')"])
+@pytest.mark.parametrize("source", ["a = b", "a, b = 1, 2", "print(1)", "a = len('x')"])
 def test_a_parameter_must_be_a_literal(source):
-    if source == "a = 1 + 1j * 2":
-        pytest.skip("complex literals are refused by the type check")
     with pytest.raises(UserError, match=r"literal"):
         sections.parse_parameters(source, "test")
 

@@ -20,5 +20,5 @@ def test_neighbouring_seeds_are_uncorrelated():
 
 
 def test_unknown_stream_is_refused_by_name():
-    with pytest.raises(ValueError, match="unknown random stream 'noise'.*init, data, train"):
+    with pytest.raises(ValueError, match=r"unknown random stream 'noise'.*init, data, train"):
         stream(0, "noise")

@@ -27,10 +27,11 @@ def test_optimal_discriminator_reaches_log4_minus_twice_the_jsd():
 
 def test_the_original_generator_loss_saturates_and_the_other_does_not():
     losing = jnp.array([-8.0])  # the discriminator is sure that the point is generated
-    slope = {
-        name: abs(float(jax.grad(lambda f: loss(jnp.zeros(1), f)[1])(losing)[0]))
-        for name, loss in adversarial.LOSSES.items()
-    }
+
+    def slope_of(loss):
+        return abs(float(jax.grad(lambda fake: loss(jnp.zeros(1), fake)[1])(losing)[0]))
+
+    slope = {name: slope_of(loss) for name, loss in adversarial.LOSSES.items()}
     assert slope["minimax"] < 1e-3 < 0.99 < slope["non_saturating"]
     assert slope["relativistic"] > 0.99
 
@@ -75,7 +76,7 @@ def test_the_generator_learns_through_the_discriminator_and_detached_logits_teac
 
 
 def test_waves_are_fixed(key):
-    g, d = players(key)
+    _, d = players(key)
     x = jax.random.normal(key, (32, 2))
     grads = jax.grad(
         lambda d: adversarial.discriminator_objective(d, x, -x, loss="minimax", penalty=1.0, packing=1)[0]

@@ -151,7 +151,10 @@ def complete_cells(notebook: Path, returncode: int, log: Path) -> list[nbformat.
     """
     cells = nbformat.read(notebook, as_version=4).cells if notebook.is_file() else []
     cells = [c for c in cells if c.cell_type == "code"]
-    for i, cell in enumerate(cells):
+    written = [
+        c for c in cells if "injected-parameters" not in c.metadata.get("tags", [])
+    ]  # papermill's own cell has no number
+    for i, cell in enumerate(written):
         for output in cell.outputs:
             if output.output_type == "error":
                 line = next((ln for ln in cell.source.splitlines() if ln.strip()), "")

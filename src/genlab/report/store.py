@@ -168,7 +168,9 @@ def keep_failed(folder: Path, section: str, message: str) -> Path | None:
 def publish(run: Run) -> list[Path]:
     """Copy a run to book/published/.  UserError if it is too heavy, or if an absolute path of this machine stands in it."""
     section = run.record["section"]
-    text = run.notebook.read_text()
+    notebook = json.loads(run.notebook.read_text())
+    notebook["metadata"].pop("papermill", None)  # holds the paths of this machine
+    text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     if len(text) > NOTEBOOK_BYTES:
         raise UserError(
             f"{section}: the notebook weighs {len(text):,} bytes, at most {NOTEBOOK_BYTES:,} are published: draw smaller figures"
@@ -179,13 +181,15 @@ def publish(run: Run) -> list[Path]:
         raise UserError(
             f"{section}: the arrays weigh {run.arrays.stat().st_size:,} bytes, at most {ARRAYS_BYTES:,}: save fewer"
         )
-    files = [(run.notebook, ".ipynb"), (run.record_file, ".json")] + ([(run.arrays, ".npz")] if run.arrays else [])
-    PUBLISHED.mkdir(parents=True, exist_ok=True)
+    files = {".ipynb": text.encode(), ".json": run.record_file.read_bytes()}
+    files |= {".npz": run.arrays.read_bytes()} if run.arrays else {}
     written = []
-    for source, suffix in files:
-        target = PUBLISHED / f"{section}{suffix}"
-        partial = target.with_name(target.name + ".partial")
-        shutil.copyfile(source, partial)
-        os.replace(partial, target)
-        written.append(target)
+    with disk_errors("the published run"):
+        PUBLISHED.mkdir(parents=True, exist_ok=True)
+        for suffix, content in files.items():
+            target = PUBLISHED / f"{section}{suffix}"
+            partial = target.with_name(target.name + ".partial")
+            partial.write_bytes(content)
+            os.replace(partial, target)
+            written.append(target)
     return written

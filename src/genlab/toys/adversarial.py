@@ -13,7 +13,6 @@ from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp, init_mlp, m
 from genlab.toys.training import minibatch, train
 
 SCALE = 2.0  # typical data units per network unit
-BANDWIDTH = 6.0  # of the discriminator's random Fourier features, radians per network unit
 SNAPSHOT_POINTS = 500  # points of the fixed latent batch that is shown over training
 
 
@@ -108,6 +107,7 @@ def train_gan(
     packing: int = 1,
     latent: int = 8,
     n_waves: int = 32,
+    bandwidth: float = 4.0,
     batch_size: int = 256,
     lr: float = 1e-3,
     generator_lr: float | None = None,
@@ -118,9 +118,11 @@ def train_gan(
 ) -> AdversarialModel:
     """Train one generator and discriminator per data set, all sets in one compiled loop; one update of each per step.
 
-    data (sets, n, 2), held_out (sets, m, 2).  `penalty` is γ of (γ/2)(R1 + R2), moving geometrically to `final_penalty`
-    if given; 0 for none.  Adam with betas (beta1, 0.99), the generator at `generator_lr` if given (two time scales, Heusel
-    et al. 2017).  ValueError for an unknown loss or a packing that does not divide batch_size.
+    data (sets, n, 2), held_out (sets, m, 2).  The discriminator sees `n_waves` random Fourier features of a point, of
+    `bandwidth` radians per network unit: the finer the detail of the data, the larger.  `penalty` is γ of (γ/2)(R1 + R2),
+    moving geometrically to `final_penalty` if given; 0 for none.  Adam with betas (beta1, 0.99), the generator at
+    `generator_lr` if given (two time scales, Heusel et al. 2017).  ValueError for an unknown loss or a packing that does
+    not divide batch_size.
     """
     if loss not in LOSSES:
         raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
@@ -139,7 +141,7 @@ def train_gan(
     def start(key):
         key_g, key_d = jax.random.split(key)
         g = init_mlp((latent, *hidden, 2), key=key_g)
-        d = init_fourier_mlp((2 * packing, *hidden, 1), n_waves, bandwidth=BANDWIDTH, key=key_d)
+        d = init_fourier_mlp((2 * packing, *hidden, 1), n_waves, bandwidth=bandwidth, key=key_d)
         return g, d, g, optimizer_g.init(g), optimizer_d.init(d), jnp.zeros((), jnp.int32)
 
     def update(state, data, held_out, key):
@@ -189,6 +191,11 @@ def sample_gan(generator, *, n: int, seed: int) -> np.ndarray:
     latent = generator[0][0].shape[1]
     z = jax.random.normal(jax.random.key(stream(seed, "sample")), (len(generator[0][0]), n, latent))
     return np.asarray(jax.vmap(generate)(generator, z))
+
+
+def take(params, index: int):
+    """The network of one set of the stack."""
+    return jax.tree.map(lambda leaf: leaf[index], params)
 
 
 def optimal_logit(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
