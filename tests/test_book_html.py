@@ -27,8 +27,7 @@ def page_faults(path: Path, soup: BeautifulSoup, pages: dict[Path, BeautifulSoup
     text = path.read_text()
     found = [f"contains {error!r}" for error in ERRORS if error in text]
     found += [f"glued value {e.get_text()!r}" for e in soup.select(".pasted-text, .pasted-inline") if not e.get_text()]
-    article = soup.select_one("article") or soup
-    found += [f"no alternative text: {str(i)[:80]}" for i in article.select("img") if not i.get("alt", "").strip()]
+    found += [f"no alternative text: {str(i)[:80]}" for i in soup.select("article img") if not i.get("alt", "").strip()]
     found += [f"no alt attribute: {str(i)[:80]}" for i in soup.select("img") if i.get("alt") is None]
     loaded = [(e, e.get("src")) for e in soup.select("script[src], img[src], iframe[src], source[src]")]
     loaded += [(e, e.get("href")) for e in soup.select("link[rel~=stylesheet], link[rel~=icon], link[rel~=preload]")]

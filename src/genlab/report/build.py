@@ -38,6 +38,13 @@ def page_notebook(section: Section, run: Run, *, stale: list[str] | None = None)
     cells = [c for c in cells if "injected-parameters" not in tags(c)]
     for cell in cells:
         cell.metadata.pop("papermill", None)
+        if cell.cell_type == "code" and (
+            "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith("plots.animation")
+        ):
+            cell.metadata["tags"] = [
+                *tags(cell),
+                "hide-input",
+            ]  # drawing a figure is one click away, the method stays in sight
     _after_title(cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else ""))
     metadata = {"kernelspec": section.notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
@@ -238,7 +245,12 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
         if p.is_file() and p.suffix != ".md" and "published" not in p.parts
     }
     tree["_config.yml"] = (ROOT / "_config.yml").read_bytes()
-    tree["_toc.yml"] = yaml.safe_dump({"format": "jb-book", "root": f"notebooks/{name}"}).encode()
+    references = ROOT / "book" / "references.md"  # without it every citation on the page would be empty
+    toc: dict[str, Any] = {"format": "jb-book", "root": f"notebooks/{name}"}
+    if references.is_file():
+        toc["chapters"] = [{"file": "book/references"}]
+        tree["book/references.md"] = references.read_bytes()
+    tree["_toc.yml"] = yaml.safe_dump(toc).encode()
     tree[f"notebooks/{name}.ipynb"] = nbformat.writes(page_notebook(section, run)).encode()
     (folder / "source").mkdir(parents=True)
     write_tree(tree, folder / "source")
