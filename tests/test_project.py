@@ -204,3 +204,10 @@ def test_citations_are_in_the_bibliography_once():
 def test_ci_runs_the_tests():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_sections_survive_the_way_to_a_notebook_and_back():
+    files = sorted(map(str, (ROOT / "notebooks").glob("*.md")))
+    command = [sys.executable, "-m", "jupytext", "--test", "--to", "ipynb", *files]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
