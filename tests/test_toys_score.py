@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.data.toy import Density
+from genlab.data.toy import Density, grid
 from genlab.toys import score
 
 S, SIGMA, N = 1.4, 0.6, 200_000
@@ -37,14 +37,64 @@ def test_loss_is_summed_over_dimensions_and_averaged_over_the_batch():
     assert float(score.dsm_loss(jnp.zeros((5, 2)), jnp.ones((5, 2)), 0.5)) == pytest.approx(2 / 0.25)
 
 
-def test_blurred_score_and_loss_floor_are_exact_for_a_gaussian(rng):
-    x = rng.standard_normal((200, 2))
-    estimate = score.blurred_score(gaussian_density(), x, SIGMA, draws=100_000, rng=rng)
-    assert np.abs(estimate + x / (S**2 + SIGMA**2)).max() < 0.05
-    floor, se = score.loss_floor(gaussian_density(), SIGMA, n=4_000, draws=40_000, rng=rng)
-    exact = 2 * S**2 / (SIGMA**2 * (S**2 + SIGMA**2))  # 2/σ² - 2/(s² + σ²)
-    assert abs(floor - exact) < 5 * se
-    assert abs(floor - 2 / SIGMA**2) > 5 * se  # the twin that forgets what the score explains
+def blurred_gaussian(per_unit: int = 20) -> score.Blurred:
+    return score.blur(score.cell_masses(gaussian_density(), per_unit=per_unit), SIGMA, per_unit=per_unit)
+
+
+def test_blurred_density_and_score_are_exact_for_a_gaussian():
+    blurred = blurred_gaussian()
+    points, cell = grid(blurred.half, len(blurred.density))
+    points = points.reshape(*blurred.density.shape, 2)
+    variance = S**2 + SIGMA**2
+    exact = np.exp(-(points**2).sum(axis=-1) / (2 * variance)) / (2 * np.pi * variance)
+    inside = (np.abs(points) < 4).all(axis=-1)  # cells of a box of 8: the tails beyond are missing
+    assert np.abs(blurred.density - exact)[inside].max() < 1e-6
+    assert np.abs(blurred.score + points / variance)[inside].max() < 1e-4
+    assert np.abs(blurred.score + points / S**2)[inside].max() > 0.1  # the score of the data, not of the blurred data
+    assert blurred.density.sum() * cell == pytest.approx(1, abs=1e-6)
+
+
+def test_where_the_density_underflows_the_score_points_to_the_nearest_mass():
+    masses = np.zeros((40, 40))
+    masses[20, 20] = 1.0  # one cell of side 1/4 with its middle at (1/8, 1/8)
+    blurred = score.blur(masses, 0.05, per_unit=4)
+    x = grid(blurred.half, len(blurred.density))[0].reshape(*blurred.density.shape, 2)
+    assert np.allclose(blurred.score, (0.125 - x) / 0.05**2)
+
+
+def test_loss_floor_is_exact_for_a_gaussian_and_is_what_the_exact_score_scores(rng):
+    floor = score.loss_floor(blurred_gaussian(), SIGMA)
+    assert floor == pytest.approx(2 * S**2 / (SIGMA**2 * (S**2 + SIGMA**2)), rel=1e-4)  # 2/σ² - 2/(s² + σ²)
+    noise = rng.standard_normal((N, 2))
+    y = S * rng.standard_normal((N, 2)) + SIGMA * noise
+
+    def distance(slope):  # of the loss of s(x) = slope x from the floor, in standard errors
+        losses = ((slope * y + noise / SIGMA) ** 2).sum(axis=1)
+        return abs(losses.mean() - floor) / (losses.std() / np.sqrt(N))
+
+    assert distance(-1 / (S**2 + SIGMA**2)) < 4
+    assert distance(-1 / SIGMA**2) > 10  # a score that forgets how wide the data are
+    assert distance(0.0) > 10  # a score that explains nothing
+
+
+def test_tabulated_score_is_linear_between_cells_and_keeps_its_axes_apart(rng):
+    blurred = blurred_gaussian()
+    skewed = blurred.score * np.array([1.0, 3.0])  # so that swapped axes show
+    x = rng.uniform(-3, 3, (500, 2)).astype(np.float32)
+    looked_up = np.asarray(score.tabulated_score(jnp.asarray(skewed, jnp.float32), blurred.half, jnp.asarray(x)))
+    exact = -x * np.array([1.0, 3.0]) / (S**2 + SIGMA**2)
+    assert np.abs(looked_up - exact).max() < 1e-3
+    assert np.abs(looked_up[:, ::-1] - exact).max() > 0.1
+
+
+def test_chains_on_the_exact_score_have_the_blurred_variance_with_the_step_sizes_bias():
+    n, h, variance = 4_000, 0.2, S**2 + SIGMA**2
+    x, path = score.sample_blurred([blurred_gaussian()], n=n, steps=200, step_size=h, seed=0, keep_every=100)
+    assert x.shape == (1, n, 2) and path.shape == (1, 2, n, 2)
+    biased = variance / (1 - h / (2 * variance))  # unadjusted Langevin on N(0, variance)
+    se = biased * np.sqrt(2 / (2 * n))  # of a variance from 2n independent coordinates
+    assert abs(x.var() - biased) < 4 * se
+    assert abs(x.var() - S**2) > 4 * se  # the variance of the data
 
 
 def test_training_approaches_the_floor_and_is_reproducible(rng):
@@ -64,3 +114,5 @@ def test_training_approaches_the_floor_and_is_reproducible(rng):
 def test_sigma_must_be_positive(sigma):
     with pytest.raises(ValueError, match="must be positive"):
         score.train_single_sigma(np.zeros((1, 4, 2)), np.zeros((1, 4, 2)), sigma=sigma, hidden=(4,), steps=1, seed=0)
+    with pytest.raises(ValueError, match="must be positive"):
+        score.blur(np.ones((40, 40)), sigma, per_unit=4)

@@ -1,19 +1,25 @@
-"""Denoising score matching on the plane: one noise level, as in the sources; many levels are `diffusion` seen from the other side."""
+"""Denoising score matching on the plane at one noise level, as in the sources, and the exact blurred densities to judge it by.
 
+Many levels are `diffusion` seen from the other side: σ² times the loss below is the loss of a noise predictor.
+"""
+
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from scipy.ndimage import distance_transform_edt
 
-from genlab.data.toy import Density
+from genlab.data.toy import Density, grid
 from genlab.streams import stream
 from genlab.toys import langevin
 from genlab.toys.networks import init_mlp, mlp
 from genlab.toys.training import minibatch, train
 
 SCALE = 2.0  # typical data units per network unit
+PER_UNIT = 40  # cells per data unit of the exact tables, a quarter of the sources' σ
 
 
 class ScoreModel(NamedTuple):
@@ -53,8 +59,7 @@ def train_single_sigma(
 
     data (sets, n, 2), held_out (sets, m, 2).  Adam at a constant rate, as in sources A and B.  ValueError for sigma <= 0.
     """
-    if sigma <= 0:
-        raise ValueError(f"sigma={sigma} must be positive: it is the standard deviation of the noise")
+    _check_sigma(sigma)
     n_sets = len(data)
     data, held_out = jnp.asarray(data), jnp.asarray(held_out)
     key_init, key_train = jax.random.key(stream(seed, "init")), jax.random.key(stream(seed, "train"))
@@ -81,6 +86,15 @@ def train_single_sigma(
     return ScoreModel(jax.tree.map(np.asarray, params), history)
 
 
+def _chains(score_of_x, key, start_at, *, n, steps, step_size, keep_every):
+    """n unadjusted Langevin chains from N(start_at, SCALE² I): their ends (n, 2) and path (kept, n, 2)."""
+    key_start, key_chain = jax.random.split(key)
+    start = jnp.asarray(start_at, jnp.float32) + SCALE * jax.random.normal(key_start, (n, 2))
+    kernel = langevin.unadjusted_langevin(score_of_x, step_size)
+    x, path, _ = langevin.run_chain(kernel, start, steps=steps, key=key_chain, keep_every=keep_every)
+    return x, path
+
+
 def sample_langevin(
     params,
     *,
@@ -94,43 +108,102 @@ def sample_langevin(
 ) -> tuple[np.ndarray, np.ndarray]:
     """n points of each score of the stack by unadjusted Langevin from N(start_at, SCALE² I).
 
-    Returns (sets, n, 2) and the path (sets, kept, n, 2), one frame per `keep_every` steps.
+    Returns the points (sets, n, 2) and the path (sets, kept, n, 2), a frame per `keep_every` steps (default: the last).
     """
+    chains = {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
 
     @jax.jit
     @jax.vmap
     def run(params, key):
-        key_start, key_chain = jax.random.split(key)
-        kernel = langevin.unadjusted_langevin(lambda x: score(params, x, activation), step_size)
-        start = jnp.asarray(start_at) + SCALE * jax.random.normal(key_start, (n, 2))
-        x, path, _ = langevin.run_chain(kernel, start, steps=steps, key=key_chain, keep_every=keep_every)
-        return x, path
+        return _chains(lambda x: score(params, x, activation), key, start_at, **chains)
 
     keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(params[0][0]))
     return jax.tree.map(np.asarray, run(params, keys))
 
 
-def blurred_score(density: Density, x: np.ndarray, sigma: float, *, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """The exact score of the data blurred by N(0, σ² I), (n, 2), by self-normalised importance sampling over `draws` data points.
+# --- the exact answer, by quadrature ---
 
-    score(x) = (E[x₀ | x] - x)/σ² with x₀ | x weighted by N(x; x₀, σ² I) (Vincent 2011, section 4.3).
+
+class Blurred(NamedTuple):
+    """A density blurred by N(0, σ² I), on the midpoints of equal cells over [-half, half]², x₁ fastest.
+
+    density (b, b); score (b, b, 2), ∇ log p_σ; half: integer half width.
     """
-    data = density.sample(draws, rng=rng).astype(np.float64)
-    out = np.empty((len(x), 2))
-    for i in range(0, len(x), 250):  # blocks bound the memory
-        squared = ((x[i : i + 250, None] - data) ** 2).sum(axis=-1)
-        weights = np.exp(-(squared - squared.min(axis=1, keepdims=True)) / (2 * sigma**2))
-        mean = weights @ data / weights.sum(axis=1, keepdims=True)
-        out[i : i + 250] = (mean - x[i : i + 250]) / sigma**2
-    return out
+
+    density: np.ndarray
+    score: np.ndarray
+    half: int
 
 
-def loss_floor(density: Density, sigma: float, *, n: int, draws: int, rng: np.random.Generator) -> tuple[float, float]:
-    """The smallest reachable `dsm_loss` at σ, and its standard error, from n noisy points: E‖score_σ(x + σ ε) + ε/σ‖².
+def cell_masses(density: Density, *, per_unit: int = PER_UNIT) -> np.ndarray:
+    """Probability of each of `per_unit`² cells per unit area over the density's box, (m, m), by the midpoint rule."""
+    points, cell = grid(density.box, round(2 * density.box * per_unit))
+    masses = np.exp(density.log_prob(points)) * cell
+    m = round(len(masses) ** 0.5)
+    return masses.reshape(m, m) / masses.sum()
 
-    What is left is the uncertainty about which noise was drawn; no network removes it.
+
+def blur(masses: np.ndarray, sigma: float, *, per_unit: int = PER_UNIT) -> Blurred:
+    """The exact density and score of the cells' masses (m, m) blurred by N(0, σ² I), out to four σ beyond them.
+
+    score(x) = (E[x₀ | x] - x)/σ² (Vincent 2011, section 4.3); the kernel is a product, so two matrix products give each
+    moment.  Where the density underflows the score points to the nearest cell with mass, its limit far from the data.
+    ValueError for sigma <= 0.
     """
-    x, noise = density.sample(n, rng=rng), rng.standard_normal((n, 2))
-    residual = blurred_score(density, x + sigma * noise, sigma, draws=draws, rng=rng) + noise / sigma
-    losses = (residual**2).sum(axis=1)
-    return float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(n))
+    _check_sigma(sigma)
+    half = int(np.ceil(len(masses) / (2 * per_unit) + 4 * sigma))
+    x = (np.arange(2 * half * per_unit) + 0.5) / per_unit - half
+    pad = (len(x) - len(masses)) // 2
+    masses = np.pad(masses, pad)
+    kernel = np.exp(-((x[:, None] - x) ** 2) / (2 * sigma**2)) / np.sqrt(2 * np.pi * sigma**2)
+    p, first, second = kernel @ masses @ kernel.T, kernel @ masses @ (kernel * x).T, (kernel * x) @ masses @ kernel.T
+    nearest = x[distance_transform_edt(masses <= 0, return_distances=False, return_indices=True)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(p > 1e-250, np.stack([first, second]) / p, nearest[::-1])
+    here = np.stack(np.meshgrid(x, x))
+    return Blurred(p, np.moveaxis((mean - here) / sigma**2, 0, -1), half)
+
+
+def tabulated_score(table: jax.Array, half: int, x: jax.Array) -> jax.Array:
+    """The score table (b, b, 2) of a `Blurred` at any points, (n, 2) -> (n, 2): bilinear, the nearest edge's value outside."""
+    at = (x[:, ::-1] + half) * (len(table) / (2 * half)) - 0.5
+    look_up = partial(jax.scipy.ndimage.map_coordinates, coordinates=list(at.T), order=1, mode="nearest")
+    return jnp.stack([look_up(table[..., 0]), look_up(table[..., 1])], axis=-1)
+
+
+def sample_blurred(
+    blurred: list[Blurred],
+    *,
+    n: int,
+    steps: int,
+    step_size: float,
+    seed: int,
+    start_at: tuple[float, float] = (0.0, 0.0),
+    keep_every: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`sample_langevin` with the exact scores in the network's place: what is wrong with these is the sampler's fault."""
+    chains = {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
+    half = blurred[0].half
+
+    @jax.jit
+    @jax.vmap
+    def run(table, key):
+        return _chains(lambda x: tabulated_score(table, half, x), key, start_at, **chains)
+
+    keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(blurred))
+    return jax.tree.map(np.asarray, run(jnp.asarray(np.stack([b.score for b in blurred]), jnp.float32), keys))
+
+
+def loss_floor(blurred: Blurred, sigma: float) -> float:
+    """The smallest reachable `dsm_loss` at σ: 2/σ² - E‖∇ log p_σ‖².
+
+    The target -ε/σ has second moment 2/σ² and, given the noisy point, the mean ∇ log p_σ; what is left is the variance of
+    the noise given the point, and no network removes it.
+    """
+    cell = (2 * blurred.half / len(blurred.density)) ** 2
+    return float(2 / sigma**2 - np.sum(blurred.density[..., None] * blurred.score**2) * cell)
+
+
+def _check_sigma(sigma: float) -> None:
+    if sigma <= 0:
+        raise ValueError(f"sigma={sigma} must be positive: it is the standard deviation of the noise")
