@@ -7,8 +7,6 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 TESTS  ?=
 
-export MPLBACKEND ?= agg
-
 .PHONY: book full test lint format cover clean help
 .DEFAULT_GOAL := help
 

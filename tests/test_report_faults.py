@@ -34,6 +34,18 @@ def test_an_exception_names_the_cell_and_keeps_the_partial_notebook(project):
     assert any(o["output_type"] == "error" for c in kept["cells"] if c["cell_type"] == "code" for o in c["outputs"])
 
 
+def test_an_announced_figure_that_is_not_drawn_is_a_failure_and_the_shell_cannot_switch_figures_off(project):
+    head = '\n```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "a line"\n---\n'
+    cell = head + "import matplotlib.pyplot as plt\n\nfig, ax = plt.subplots()\n```\n"
+    path = project.root / "notebooks/first.md"
+    path.write_text(path.read_text() + cell)
+    project.env["MPLBACKEND"] = "agg"
+    assert project.genlab("run", "first").returncode == 0
+    project.edit("notebooks/first.md", "fig, ax = plt.subplots()", "fig = None")
+    line, _ = fails(project, "run", "first")
+    assert "announces a figure and drew none" in line
+
+
 def test_a_failed_need_skips_its_dependents_and_keeps_the_rest(project):
     project.edit("notebooks/first.md", 'mode = "plain"', 'mode = "fail"')
     line, _ = fails(project, "run", "--all")

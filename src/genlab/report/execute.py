@@ -51,6 +51,7 @@ def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, 
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # whatever the shell says: without it no figure is stored
         "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not one of the same name in the home folder
         "JUPYTER_PLATFORM_DIRS": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
@@ -165,6 +166,10 @@ def complete_cells(notebook: Path, returncode: int, log: Path) -> list[nbformat.
         if "DeadKernelError" in "".join(tail[-40:]) or returncode < 0:
             raise RunFailed("the kernel died (killed, or out of memory): no cell after it ran")
         raise RunFailed(f"papermill stopped: {tail[-1] if tail else f'exit code {returncode}'}")
+    for i, cell in enumerate(written):
+        drawn = any("image/png" in o.get("data", {}) or "text/html" in o.get("data", {}) for o in cell.outputs)
+        if "image" in cell.metadata.get("mystnb", {}) and not drawn:
+            raise RunFailed(f"code cell {i + 1} announces a figure and drew none: end it with the figure open")
     unexecuted = [i for i, c in enumerate(cells) if c.source.strip() and c.execution_count is None]
     if not cells or unexecuted:
         raise RunFailed(f"{len(unexecuted)} of {len(cells)} code cells never ran")
