@@ -87,9 +87,9 @@ def style() -> None:
 
 
 def sentence(name: str) -> str:
-    """A name as a title in sentence case: "eight_gaussians" -> "Eight Gaussians"; acronyms stay as they are."""
+    """A name as a title in sentence case: "eight_gaussians" -> "Eight Gaussians"; acronyms and Greek letters stay."""
     words = name.replace("_", " ").replace("gaussian", "Gaussian")
-    return words[:1].upper() + words[1:]
+    return (words[:1].upper() if words[:1].isascii() else words[:1]) + words[1:]
 
 
 def panels(n: int, *, columns: int = 4, size: float = 2.6, titles: Sequence[str] = ()) -> tuple[Figure, np.ndarray]:

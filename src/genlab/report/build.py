@@ -16,6 +16,7 @@ from genlab.report import keys, store
 from genlab.report.paths import BUILD, ROOT, UserError
 from genlab.report.sections import Section, get_section, section_names
 from genlab.report.store import Run
+from genlab.report.why import changes
 
 Tree = dict[str, bytes]  # path in the book's source -> content
 
@@ -113,7 +114,7 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
         raise UserError(
             f"section {name!r} in _toc.yml has no current {profile} run: `genlab run {name} --profile {profile}` makes it"
         )
-    return public, keys.changes(public.record["key_parts"], parts)
+    return public, changes(public.record["key_parts"], parts)
 
 
 def book_tree(profile: str) -> Tree:

@@ -107,6 +107,20 @@ def describe(section):
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
+@main.command()
+@click.argument("section")
+@PARAMETER
+@PROFILE
+@SEED
+def why(section, parameters, profile, seed):
+    """Say what changed since the stored run of SECTION: file, cell, parameter, package or needed section."""
+    from genlab.report.why import explain
+
+    given = assignments(parameters) | ({} if seed is None else {"seed": seed})
+    for line in explain(chosen([section], False)[0], profile, given)[1]:
+        click.echo(line)
+
+
 def finish(jobs) -> None:
     """Print the summary and the failures; exit 1 if there are any."""
     from rich.console import Console

@@ -1,20 +1,23 @@
 """The key of a run: a hash of everything that can change its result, and of nothing else."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from genlab.report.closure import import_closure, imported_modules, sha256
+from genlab.report.closure import import_closure, imported_modules, installed_differently, packages, sha256, top_level
 from genlab.report.paths import ROOT, UserError
 from genlab.report.sections import Section, get_section
 
 
 @cache
 def gpu_name() -> str | None:
-    """Name of the first NVIDIA GPU, or None."""
+    """Name of the first NVIDIA GPU, or None.  GENLAB_GPU overrides it: "none", or the name of the GPU on the workers."""
+    if told := os.environ.get("GENLAB_GPU"):
+        return None if told == "none" else told
     if not shutil.which("nvidia-smi"):
         return None
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -49,6 +52,12 @@ def expected_checksum(file: str) -> str:
     return _sums()[file]
 
 
+def verify_packages(parts: Mapping[str, Any]) -> None:
+    """UserError if an installed package is not the version in the key: its result would carry a false name."""
+    if found := installed_differently(parts["lock"]):
+        raise UserError(f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the pinned ones")
+
+
 def verify_data(section: Section) -> None:
     """UserError if a data file of the section is missing or is not what data/SHA256SUMS says."""
     for file in section.data:
@@ -65,29 +74,26 @@ def verify_data(section: Section) -> None:
 
 
 def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Everything a run's result depends on.  Needed sections count by their own keys, at their default values of the profile."""
-    code = section.code_cells
-    modules = set().union(*(imported_modules(_plain(cell)) for cell in code)) if code else set()
+    """Everything a run's result depends on.
+
+    Needed sections count by their own keys, at their default values of the profile and at this run's seed.
+    """
+    sources = [plain(cell) for cell in section.code_cells]
+    modules = import_closure(set().union(*map(imported_modules, sources)))
     return {
-        "code": sha256("\0".join(code).encode()),
+        "code": sha256("\0".join(section.code_cells).encode()),
         "params": dict(params),
-        "modules": import_closure(modules),
+        "modules": modules,
         "data": {file: expected_checksum(file) for file in section.data},
-        "lock": _lock(),
+        "lock": packages(modules, set().union(*map(top_level, sources))),
         "device": device_class(section),
-        "needs": {name: default_key(name, profile) for name in section.needs},
+        "needs": {name: default_key(name, profile, params["seed"]) for name in section.needs},
     }
 
 
-def _plain(cell: str) -> str:
+def plain(cell: str) -> str:
     """A cell without IPython's magics, which are no Python."""
     return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in cell.splitlines())
-
-
-@cache
-def _lock() -> str:
-    path = ROOT / "requirements.lock"
-    return sha256(path.read_bytes()) if path.is_file() else ""
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
@@ -96,22 +102,7 @@ def key_of(parts: Mapping[str, Any]) -> str:
 
 
 @cache
-def default_key(name: str, profile: str) -> str:
-    """Key of a section at the default values of the profile."""
+def default_key(name: str, profile: str, seed: int | None = None) -> str:
+    """Key of a section at the default values of the profile, and at `seed` if one is given."""
     section = get_section(name)
-    return key_of(key_parts(section, section.values(profile, {}), profile))
-
-
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between the key parts of two runs, in words: the part, and within it the file, parameter or section."""
-    found = []
-    for part, value in new.items():
-        before = old.get(part)
-        if before == value:
-            continue
-        if isinstance(value, dict) and isinstance(before, dict):
-            names = sorted(k for k in value.keys() | before.keys() if value.get(k) != before.get(k))
-            found.append(f"{part}: {', '.join(names)}")
-        else:
-            found.append(part)
-    return found
+    return key_of(key_parts(section, section.values(profile, {} if seed is None else {"seed": seed}), profile))

@@ -42,34 +42,30 @@ class Job:
     needs: list[str] = field(default_factory=list)  # keys of other jobs of this plan
 
 
-def plan(
-    names: Iterable[str],
-    given: Mapping[str, Any],
-    profile: str,
-    *,
-    force: bool = False,
-    only_needed: Iterable[str] = (),
-) -> list[Job]:
-    """The jobs for the sections `names` with the values `given`, and for what they need at default values, in order.
+def plan(names: Iterable[str], given: Mapping[str, Any], profile: str, *, force: bool = False) -> list[Job]:
+    """The jobs for the sections `names` with the values `given`, each after what it needs (default values, same seed).
 
-    Everything is checked here, before any kernel: names, types, ranges, data files, devices.
+    Everything is checked here, before any kernel: names, types, ranges, data files, packages, devices.
     """
     names = list(names)
     jobs: dict[str, Job] = {}
-    for name in in_order(names):
+
+    def add(name: str, values: Mapping[str, Any], *, wanted: bool) -> str:
         section = get_section(name)
-        wanted = name in names and name not in only_needed
-        for values, is_wanted in [({}, False)] * (not wanted or bool(given)) + [(dict(given), True)] * wanted:
-            if not is_wanted and not any(name in get_section(n).needs for n in in_order(names)):
-                continue
-            params = section.values(profile, values)
-            parts = keys.key_parts(section, params, profile)
-            key = keys.key_of(parts)
+        params = section.values(profile, values)
+        needs = [add(n, {"seed": params["seed"]}, wanted=False) for n in section.needs]
+        parts = keys.key_parts(section, params, profile)
+        key = keys.key_of(parts)
+        if key not in jobs:
             keys.verify_data(section)
-            needed = [keys.default_key(n, profile) for n in section.needs]
-            job = Job(name, profile, params, parts, key, force=force and is_wanted, needs=needed)
-            if key not in jobs or is_wanted:
-                jobs[key] = job
+            keys.verify_packages(parts)
+            jobs[key] = Job(name, profile, params, parts, key, needs=needs)
+        jobs[key].force |= force and wanted
+        return key
+
+    for name in in_order(names):
+        if name in names:
+            add(name, given, wanted=True)
     return list(jobs.values())
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from IPython.display import Markdown
 from myst_nb import glue
 
-from genlab.report.closure import import_closure, sha256
+from genlab.report.closure import import_closure, packages, sha256
 from genlab.report.paths import ROOT
 
 METRIC_MIME = "application/vnd.genlab.metric+json"
@@ -71,6 +71,11 @@ def run_folder() -> Path:
     if "GENLAB_RUN_DIR" not in os.environ:
         os.environ["GENLAB_RUN_DIR"] = tempfile.mkdtemp(prefix="genlab-")
     return Path(os.environ["GENLAB_RUN_DIR"])
+
+
+def device() -> str:
+    """Device class of this run, "cpu" or "cuda:NAME", as the runner decided by the section's policy."""
+    return os.environ.get("GENLAB_DEVICE", "cpu")
 
 
 def save(**arrays) -> None:
@@ -124,8 +129,8 @@ def remember(function: Callable, *args, **kwargs):
     """function(*args, **kwargs), read back from disk if the very same code already computed it from the same arguments.
 
     For trainings, so that a change in a figure or in the evaluation does not train again.  The key covers the function's
-    name, the sources of its module and of all genlab modules that one imports, the lock file, and the arguments; so
-    `function` must live in genlab, and everything it depends on must be an argument.  GENLAB_REMEMBER=0 computes
+    name, the sources of its module and of all genlab modules that one imports, the pinned packages these load, the device
+    class and the arguments; so `function` must live in genlab, and everything it depends on must be an argument.  GENLAB_REMEMBER=0 computes
     anew without reading or writing, GENLAB_REMEMBER=refresh computes anew and writes.
     """
     mode = os.environ.get("GENLAB_REMEMBER", "1")
@@ -133,10 +138,12 @@ def remember(function: Callable, *args, **kwargs):
         raise ValueError(f"remember: {function.__module__}.{function.__name__} is not in genlab, so it cannot be keyed")
     if mode == "0":
         return function(*args, **kwargs)
+    closure = import_closure({function.__module__})
     parts = {
         "function": f"{function.__module__}.{function.__qualname__}",
-        "closure": import_closure({function.__module__}),
-        "lock": sha256((ROOT / "requirements.lock").read_bytes()),
+        "closure": closure,
+        "lock": packages(closure),
+        "device": device(),
         "arguments": joblib.hash((_numpy(args), _numpy(kwargs))),
     }
     key = sha256(json.dumps(parts, sort_keys=True).encode())[:16]
