@@ -59,13 +59,13 @@ def test_canary(tmp_path):
 
 @pytest.mark.parametrize("name", section_names())
 def test_quick_run_and_nbval(name, tmp_path):
-    jobs = run_jobs(plan([name], {}, "quick"), workers=1)
+    jobs = run_jobs(plan([name], {}, "quick"))
     assert all(job.state in ("done", "reused") for job in jobs), [job.message for job in jobs]
     run = jobs[-1].run
     assert run.record["section"] == name and run.record["metrics"] and run.record["peak_memory_mib"] < MEMORY_MIB
     needs = {n: {"record": str(r.record_file), "arrays": str(r.arrays) if r.arrays else None}
              for n in get_section(name).needs for r in [store.find(n, keys.default_key(n, "quick"))]}  # fmt: skip
-    env = execute.environment(tmp_path, needs, "cpu") | {
+    env = execute.environment(tmp_path, needs, "cpu", "quick") | {
         "GENLAB_REMEMBER": "0"
     }  # train again, for the comparison to mean something
     env.pop("GENLAB_PROGRESS")

@@ -1,6 +1,8 @@
 """The command `genlab`: list, describe, run, sweep, build, page, publish, clean."""
 
+import functools
 import itertools
+import os
 import shutil
 import sys
 import time
@@ -9,12 +11,40 @@ import webbrowser
 import click
 
 from genlab.report.paths import BUILD, ROOT, RUNS, UserError
+from genlab.report.where import Where
 
 PROFILE = click.option(
     "--profile", default="quick", show_default=True, help="quick (seconds) or full (the published numbers)"
 )
 PARAMETER = click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="a parameter of the section")
 SEED = click.option("--seed", type=int, default=None, help="the same as -p seed=N")
+
+
+def runs_somewhere(command):
+    """Options of every command that runs sections, gathered into one argument `where`."""
+
+    @functools.wraps(command)
+    def with_where(*args, jobs, scheduler, tls_ca, tls_cert, tls_key, **kwargs):
+        from genlab.report.run import interrupt_on_terminate
+
+        interrupt_on_terminate()
+        where = Where(jobs, scheduler, tls_ca, tls_cert, tls_key)
+        if scheduler:
+            from genlab.report.cluster import gpu_of_workers
+
+            os.environ["GENLAB_GPU"] = gpu_of_workers(where)
+        return command(*args, where=where, **kwargs)
+
+    path = click.Path(exists=True, dir_okay=False)
+    for option in (
+        click.option("--tls-key", type=path, help="private key for a tls:// scheduler"),
+        click.option("--tls-cert", type=path, help="certificate for a tls:// scheduler"),
+        click.option("--tls-ca", type=path, help="certificate authority of a tls:// scheduler"),
+        click.option("--scheduler", metavar="tcp://HOST:PORT", help="run on the workers of this Dask scheduler"),
+        click.option("--jobs", type=click.IntRange(1), help="runs at a time here [default: the number of cores]"),
+    ):
+        with_where = option(with_where)
+    return with_where
 
 
 class Commands(click.Group):
@@ -141,15 +171,14 @@ def finish(jobs) -> None:
 @PARAMETER
 @PROFILE
 @SEED
-@click.option("--jobs", type=click.IntRange(1), default=None, help="runs at a time [default: the number of cores]")
 @click.option("--force", is_flag=True, help="run again even if the stored run is current, trainings included")
-def run(sections, everything, parameters, profile, seed, jobs, force):
+@runs_somewhere
+def run(sections, everything, parameters, profile, seed, force, where):
     """Run SECTIONS (and what they need); an up-to-date run is reused."""
-    from genlab.report.run import interrupt_on_terminate, plan, run_jobs
+    from genlab.report.run import plan, run_jobs
 
-    interrupt_on_terminate()
     given = assignments(parameters) | ({} if seed is None else {"seed": seed})
-    finish(run_jobs(plan(chosen(sections, everything), given, profile, force=force), workers=jobs))
+    finish(run_jobs(plan(chosen(sections, everything), given, profile, force=force), where=where))
 
 
 @main.command()
@@ -160,15 +189,14 @@ def run(sections, everything, parameters, profile, seed, jobs, force):
 @PARAMETER
 @PROFILE
 @click.option("--seeds", type=click.IntRange(1), default=1, help="run every point with seeds 0 … N-1")
-@click.option("--jobs", type=click.IntRange(1), default=None, help="runs at a time [default: the number of cores]")
-def sweep(section, grid, parameters, profile, seeds, jobs):
+@runs_somewhere
+def sweep(section, grid, parameters, profile, seeds, where):
     """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as CSV."""
     from rich.console import Console
 
-    from genlab.report.run import interrupt_on_terminate, plan, run_jobs
+    from genlab.report.run import plan, run_jobs
     from genlab.report.sweep import table, write
 
-    interrupt_on_terminate()
     chosen([section], False)
     if not grid:
         raise UserError("a sweep needs at least one -g NAME=V1,V2, as in -g sigma=0.05,0.1,0.2")
@@ -180,7 +208,7 @@ def sweep(section, grid, parameters, profile, seeds, jobs):
             planned_here = plan([section], fixed | dict(zip(axes, values, strict=True)) | {"seed": seed}, profile)
             planned |= {job.key: planned.get(job.key, job) for job in planned_here}
             points.append(planned[planned_here[-1].key])
-    run_jobs(list(planned.values()), workers=jobs)
+    run_jobs(list(planned.values()), where=where)
     rows = table(points, [*axes, "seed"])
     path = write(section, rows)
     Console(width=None if sys.stdout.isatty() else 160).print(rows.shown)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ import nbformat
 import psutil
 
 from genlab.report.paths import ROOT, RUNS
-from genlab.report.sections import Section
 
 POLL = 0.15  # seconds between two looks at the child
 METRIC_MIME = "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
@@ -39,7 +39,9 @@ class Outcome:
     metrics: dict[str, dict[str, Any]]
 
 
-def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, fresh: bool = False) -> dict[str, str]:
+def environment(
+    folder: Path, needs: dict[str, dict[str, str]], device: str, profile: str, *, fresh: bool = False
+) -> dict[str, str]:
     """Environment of a section's process: where it may write, what it may read, one thread per library, one hash seed."""
     env = dict(os.environ)
     env |= {
@@ -69,15 +71,20 @@ def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, 
 
 
 def execute(
-    section: Section,
+    notebook: nbformat.NotebookNode,
     params: dict[str, Any],
     folder: Path,
     env: dict[str, str],
-    watch: Callable[[float, dict], None],
+    watch: Callable[[float, float, dict], None],
+    *,
+    budget: dict[str, float],
 ) -> Outcome:
-    """Run the section's notebook into `folder`; call watch(seconds, progress) now and then.  RunFailed if anything went wrong."""
+    """Run the notebook into `folder`; call watch(seconds, memory in MiB, progress) now and then.
+
+    budget: the most `seconds` and `memory_mib` it may use.  RunFailed if anything went wrong.
+    """
     source, target, values = folder / "source.ipynb", folder / "notebook.ipynb", folder / "params.json"
-    nbformat.write(section.notebook, source)
+    nbformat.write(notebook, source)
     values.write_text(json.dumps(params))
     command = [sys.executable, "-m", "genlab.report.execute", str(source), str(target), str(values)]
     start, peak = time.monotonic(), 0.0
@@ -91,15 +98,15 @@ def execute(
             seconds = time.monotonic() - start
             memory = _tree_memory_mib(process.pid)
             peak = max(peak, memory)
-            if memory > section.budget_mib:
-                raise RunFailed(
-                    f"memory budget exceeded: {memory:,.0f} MiB used, {section.budget_mib:,.0f} allowed by `budget:` in {section.path.name}"
-                )
-            if seconds > section.budget_seconds:
-                raise RunFailed(
-                    f"time budget exceeded: {seconds:,.0f} s, {section.budget_seconds:,.0f} allowed by `budget:` in {section.path.name}"
-                )
-            watch(seconds, _read_json(folder / "progress.json"))
+            for what, used, most, unit in (
+                ("memory", memory, budget["memory_mib"], "MiB"),
+                ("time", seconds, budget["seconds"], "s"),
+            ):
+                if used > most:
+                    raise RunFailed(
+                        f"{what} budget exceeded: {used:,.0f} {unit} used, {most:,.0f} allowed by `budget:` in the section"
+                    )
+            watch(seconds, memory, _read_json(folder / "progress.json"))
     finally:
         kill_tree(process.pid, str(folder))
     seconds = time.monotonic() - start
@@ -188,8 +195,19 @@ def read_metrics(cells: list[nbformat.NotebookNode]) -> dict[str, dict[str, Any]
     return metrics
 
 
+def _die_with_parent() -> None:
+    """Kill this process and its kernel when whoever started it is gone: a killed worker must not leave a section running."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    for process in reversed(_tree(os.getpid())):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
 def _child(source: str, target: str, values: str) -> None:
     """Papermill in this process, which ends with it: nothing of its working-directory changes reaches anyone."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     import papermill
 
     partial = target + ".partial"

@@ -2,15 +2,19 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 from genlab.report.closure import import_closure, imported_modules, installed_differently, packages, sha256, top_level
 from genlab.report.paths import ROOT, UserError
 from genlab.report.sections import Section, get_section
+
+VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
 
 
 @cache
@@ -60,8 +64,13 @@ def verify_packages(parts: Mapping[str, Any]) -> None:
 
 def verify_data(section: Section) -> None:
     """UserError if a data file of the section is missing or is not what data/SHA256SUMS says."""
-    for file in section.data:
-        path, expected = ROOT / "data" / file, expected_checksum(file)
+    verify_files({file: expected_checksum(file) for file in section.data})
+
+
+def verify_files(checksums: Mapping[str, str]) -> None:
+    """UserError if a file under data/ is missing or has another checksum than the expected one."""
+    for file, expected in checksums.items():
+        path = ROOT / "data" / file
         if not path.is_file():
             raise UserError(
                 f"data file data/{file} is missing (expected sha256 {expected}): `git checkout data/{file}` restores it"
@@ -106,3 +115,8 @@ def default_key(name: str, profile: str, seed: int | None = None) -> str:
     """Key of a section at the default values of the profile, and at `seed` if one is given."""
     section = get_section(name)
     return key_of(key_parts(section, section.values(profile, {} if seed is None else {"seed": seed}), profile))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries a result depends on, as installed here."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS}

@@ -1,9 +1,6 @@
-"""Run sections: order them, reuse what is current, execute the rest side by side, keep what succeeded."""
+"""Run sections: order them, reuse what is current, send the rest to workers, store what they return."""
 
 import datetime
-import importlib.metadata
-import os
-import platform
 import signal
 import subprocess
 import sys
@@ -12,17 +9,22 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import nbformat
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from genlab.report import execute, keys, store
+from genlab.report import keys, store
+from genlab.report.execute import RunFailed
 from genlab.report.paths import PACKAGE, ROOT, UserError
 from genlab.report.sections import get_section, in_order
+from genlab.report.where import Where
 
-VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
+if TYPE_CHECKING:
+    from genlab.report.cluster import Cluster
 
 
 @dataclass
@@ -69,46 +71,56 @@ def plan(names: Iterable[str], given: Mapping[str, Any], profile: str, *, force:
     return list(jobs.values())
 
 
-def run_jobs(jobs: list[Job], *, workers: int | None = None, console: Console | None = None) -> list[Job]:
-    """Run the jobs, at most `workers` at a time, each after what it needs; every job's state says what became of it.
+def run_jobs(jobs: list[Job], *, where: Where = Where(), console: Console | None = None) -> list[Job]:
+    """Bring the jobs to their ends, each after what it needs; every job's state says what became of it.
 
-    Ctrl-C stops what runs (no process stays behind), keeps what is finished, and raises KeyboardInterrupt.
+    What is up to date is reused; the rest goes to Dask's workers.  Ctrl-C stops what runs (no process stays behind), keeps
+    what is finished, and raises KeyboardInterrupt.
     """
     console = console or Console(stderr=True)
-    workers = workers or min(os.cpu_count() or 1, len(jobs) or 1)
-    by_key = {job.key: job for job in jobs}
-    stop, waiting, running = threading.Event(), list(jobs), dict[Future, Job]()
-    display = _Display(console, len(jobs))
-    with ThreadPoolExecutor(workers) as pool, display:
-        try:
-            while waiting or running:
-                for job in list(waiting):
-                    needs = [by_key[k] for k in job.needs if k in by_key]
-                    failed = [n for n in needs if n.state in ("failed", "skipped")]
-                    if failed:
-                        job.state, job.message = "skipped", f"needs {failed[0].section}, which {failed[0].state}"
-                    elif all(n.state in ("done", "reused") for n in needs) and len(running) < workers:
-                        running[pool.submit(_run_one, job, stop, display)] = job
-                    else:
-                        continue
-                    waiting.remove(job)
-                if running:
-                    for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
-                        job = running.pop(future)
-                        future.result()
-                        display.finished(job)
-        except BaseException:
-            stop.set()  # each running job kills its processes and returns
-            raise
+    with _Display(console, len(jobs)) as display:
+        for job in jobs:
+            if not job.force and (found := store.find(job.section, job.key)):
+                job.run, job.state = found, "reused"
+                display.finished(job)
+        todo = [job for job in jobs if job.state == "waiting"]
+        if todo:
+            from genlab.report.cluster import connect  # half a second: only when something has to run
+
+            with connect(where) as cluster:
+                _run_all(todo, {job.key: job for job in jobs}, cluster, display)
     return jobs
 
 
-class _Stopped(Exception):
-    """The whole command was interrupted."""
+def _run_all(waiting: list[Job], by_key: Mapping[str, Job], cluster: "Cluster", display: "_Display") -> None:
+    """One thread a job, which waits for its worker; Dask decides how many run at a time."""
+    stop, running, waiting = threading.Event(), dict[Future, Job](), list(waiting)
+    with ThreadPoolExecutor(min(len(waiting), 64)) as pool:
+        try:
+            while waiting or running:
+                for job in list(waiting):
+                    needs = [by_key[k] for k in job.needs]
+                    failed = [n for n in needs if n.state in ("failed", "skipped")]
+                    if failed:
+                        job.state, job.message = "skipped", f"needs {failed[0].section}, which {failed[0].state}"
+                    elif all(n.state in ("done", "reused") for n in needs):
+                        running[pool.submit(_run_one, job, cluster, stop, display)] = job
+                    else:
+                        continue
+                    waiting.remove(job)
+                for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    future.result()
+                    display.finished(job)
+        except BaseException:
+            stop.set()  # each running job cancels its task, whose worker kills its processes
+            raise
 
 
-def _run_one(job: Job, stop: threading.Event, display: "_Display") -> None:
+def _run_one(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Display") -> None:
     """Bring one job to its end; never raises for a failure of the section itself."""
+    from genlab.report.cluster import Stopped
+
     start = time.monotonic()
     try:
         with store.locked(job.section, job.key):
@@ -116,52 +128,60 @@ def _run_one(job: Job, stop: threading.Event, display: "_Display") -> None:
             if found:
                 job.run, job.state = found, "reused"
             else:
-                job.run, job.state = _execute(job, stop, display), "done"
-    except execute.RunFailed as error:
+                job.run, job.state = _execute(job, cluster, stop, display), "done"
+    except (RunFailed, UserError) as error:
         job.state, job.message = "failed", str(error)
-    except UserError as error:
-        job.state, job.message = "failed", str(error)
-    except _Stopped:
+    except Stopped:
         job.state, job.message = "failed", "interrupted"
     job.seconds = time.monotonic() - start
 
 
-def _execute(job: Job, stop: threading.Event, display: "_Display") -> store.Run:
+def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Display") -> store.Run:
     section = get_section(job.section)
-    device = job.parts["device"]
-    needs = {}
-    for name in section.needs:
-        needed = store.find(name, job.parts["needs"][name])
-        if needed is None:
-            raise execute.RunFailed(f"the needed run of {name} is gone from the store: run again")
-        needs[name] = {"record": str(needed.record_file), "arrays": str(needed.arrays) if needed.arrays else None}
     expected = next(
         (r.record["seconds"] for r in store.stored(job.section) if r.record["profile"] == job.profile), None
     )
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    result = cluster.run(_task(job), stop, partial(display.update, job, expected))
+    if "failed" in result:
+        kept = store.keep_failed(job.section, result["notebook"], result["failed"])
+        where = f"; partial notebook: {kept.relative_to(ROOT)}" if kept else ""
+        raise RunFailed(f"{result['failed']}{where}")
+    commit, dirty = git_state()
+    outcome = result["outcome"]
+    record = {
+        "section": job.section, "title": section.title, "profile": job.profile, "params": job.params,
+        "seed": job.params["seed"], "key": job.key, "key_parts": job.parts, "device": job.parts["device"],
+        "seconds": round(outcome["seconds"], 2), "peak_memory_mib": round(outcome["peak_memory_mib"]), "started": started,
+        "commit": commit, "dirty": dirty, "versions": result["versions"],
+        "cell_seconds": [round(s, 2) for s in outcome["cell_seconds"]], "metrics": outcome["metrics"],
+    }  # fmt: skip
+    return store.put(record, result["notebook"], result["arrays"])
 
-    def watch(seconds: float, progress: dict) -> None:
-        if stop.is_set():
-            raise _Stopped
-        display.update(job, seconds, expected, progress)
 
-    with store.workspace(job.section) as folder:
-        env = execute.environment(folder, needs, device, fresh=job.force)
-        try:
-            outcome = execute.execute(section, job.params, folder, env, watch)
-        except execute.RunFailed as error:
-            kept = store.keep_failed(folder, job.section, str(error))
-            where = f"; partial notebook: {kept.relative_to(ROOT)}" if kept else ""
-            raise execute.RunFailed(f"{error}{where}") from None
-        commit, dirty = git_state()
-        record = {
-            "section": job.section, "title": section.title, "profile": job.profile, "params": job.params,
-            "seed": job.params["seed"], "key": job.key, "key_parts": job.parts, "device": device,
-            "seconds": round(outcome.seconds, 2), "peak_memory_mib": round(outcome.peak_memory_mib), "started": started,
-            "commit": commit, "dirty": dirty, "versions": versions(), "cell_seconds": [round(s, 2) for s in outcome.cell_seconds],
-            "metrics": outcome.metrics,
-        }  # fmt: skip
-        return store.put(folder, record)
+def _task(job: Job) -> dict[str, Any]:
+    """All a worker needs to run the job, as bytes and plain values: no disk is shared."""
+    section = get_section(job.section)
+    needs = {}
+    for name in section.needs:
+        run = store.find(name, job.parts["needs"][name])
+        if run is None:
+            raise RunFailed(f"the needed run of {name} is gone from the store: run again")
+        arrays = run.arrays.read_bytes() if run.arrays else None
+        needs[name] = {"record": run.record_file.read_bytes(), "arrays": arrays}
+    return {
+        "section": job.section,
+        "key": job.key,
+        "profile": job.profile,
+        "notebook": nbformat.writes(section.notebook),
+        "params": job.params,
+        "budget": {"seconds": section.budget_seconds, "memory_mib": section.budget_mib},
+        "needs": needs,
+        "data": job.parts["data"],
+        "lock": job.parts["lock"],
+        "device": job.parts["device"],
+        "fresh": job.force,
+    }
 
 
 def git_state() -> tuple[str | None, bool]:
@@ -175,11 +195,6 @@ def git_state() -> tuple[str | None, bool]:
         return None, False
     changed = git("status", "--porcelain", "--", "notebooks", str(PACKAGE), "requirements.lock").stdout
     return head.stdout.strip(), bool(changed.strip())
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries a result depends on."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in VERSIONS}
 
 
 def clock(seconds: float) -> str:
@@ -211,7 +226,7 @@ class _Display:
         if self.live:
             self.live.stop()
 
-    def update(self, job: Job, seconds: float, expected: float | None, progress: dict) -> None:
+    def update(self, job: Job, expected: float | None, seconds: float, progress: dict) -> None:
         left = f"about {clock(max(expected - seconds, 1))} left" if expected else "first run"
         note = f"{progress['what']} {progress['done']}/{progress['total']}, {left}" if progress else left
         share = min(seconds / expected, 0.99) if expected else progress.get("done", 0) / progress.get("total", 1)

@@ -133,16 +133,16 @@ def workspace(section: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def put(folder: Path, record: dict[str, Any]) -> Run:
-    """Move a finished run (notebook.ipynb, perhaps arrays.npz) from its workspace into the store, with its record, in one rename."""
+def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
+    """Store a finished run: written beside the store first, then moved into its place in one rename."""
     target = RUNS / record["section"] / record["key"]
-    with disk_errors("the run's record"):
+    files = {"notebook.ipynb": notebook, "record.json": (json.dumps(record, indent=1) + "\n").encode()}
+    files |= {"arrays.npz": arrays} if arrays is not None else {}
+    with workspace(record["section"]) as folder, disk_errors("the run's record"):
         staged = folder / "staged"
         staged.mkdir()
-        for name in ("notebook.ipynb", "arrays.npz"):
-            if (folder / name).exists():
-                os.replace(folder / name, staged / name)
-        (staged / "record.json").write_text(json.dumps(record, indent=1) + "\n")
+        for name, content in files.items():
+            (staged / name).write_bytes(content)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():  # a run made anew, or a damaged one: set it aside until the new one is in place
             os.replace(target, folder / "old")
@@ -150,15 +150,14 @@ def put(folder: Path, record: dict[str, Any]) -> Run:
     return _in_folder(target)
 
 
-def keep_failed(folder: Path, section: str, message: str) -> Path | None:
+def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | None:
     """Keep the partial notebook of a failed run under runs/failed/, for whoever wants to look; None if there is none."""
-    source = folder / "notebook.ipynb"
-    if not source.is_file():
+    if notebook is None:
         return None
     target = RUNS / "failed" / section
     try:
         target.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target / "notebook.ipynb")
+        (target / "notebook.ipynb").write_bytes(notebook)
         (target / "error.txt").write_text(message + "\n")
     except OSError:
         return None  # a full disk must not hide the first error

@@ -1,0 +1,201 @@
+"""Where sections run: Dask workers, in this process by default, or those of any scheduler.
+
+A section runs in a process of its own either way, so the default needs no worker processes: it opens no port and starts at once.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster
+from distributed.security import Security
+
+from genlab.report import keys, worker
+from genlab.report.execute import RunFailed
+from genlab.report.paths import UserError
+from genlab.report.where import Where
+
+ATTEMPTS = 3  # a section whose worker dies is tried again twice
+MEMORY_SHARE = 0.8  # of a worker's memory: above it, two deaths are taken for a lack of memory
+PATIENCE = 60.0  # seconds without any worker before giving up
+POLL = 0.2  # seconds between two looks at a task
+
+
+def security(where: Where) -> Security | None:
+    """The TLS certificates as Dask wants them, or None."""
+    if not where.tls_ca:
+        return None
+    return Security(
+        tls_ca_file=where.tls_ca, tls_client_cert=where.tls_cert, tls_client_key=where.tls_key, require_encryption=True
+    )
+
+
+class Stopped(Exception):
+    """The whole command was interrupted."""
+
+
+@contextmanager
+def connect(where: Where) -> Iterator["Cluster"]:
+    """A connection to the scheduler of `where`, or to workers in this process; closed at the end.  UserError if nobody answers."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by us, in one line
+    dask.config.set({"distributed.comm.timeouts.connect": "10s", "distributed.admin.large-graph-warning-threshold": "1GB"})
+    if where.scheduler is None:
+        local = LocalCluster(
+            n_workers=1,
+            threads_per_worker=where.jobs or os.cpu_count() or 1,
+            processes=False,
+            dashboard_address=None,
+            memory_limit=0,
+            resources={"GPU": 1} if keys.gpu_name() else None,  # one section at a time on a GPU
+        )
+        with local, Client(local) as client:
+            cluster = Cluster(client, "this machine")
+            try:
+                yield cluster
+            finally:
+                cluster.drain()
+        return
+    try:
+        client = Client(where.scheduler, security=security(where), timeout=10)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"no scheduler answers at {where.scheduler} ({_first_line(error)}): start one with `dask scheduler`, or leave --scheduler out"
+        ) from None
+    with client:
+        yield Cluster(client, where.scheduler)
+
+
+def gpu_of_workers(where: Where) -> str:
+    """Name of the GPU on the workers of a remote scheduler, or "none"; goes into keys as the device class."""
+    with connect(where) as cluster:
+        try:
+            found = cluster.client.run(keys.gpu_name, on_error="ignore")
+        except Exception:  # a worker with another genlab: it will refuse by itself, with the reason
+            found = {}
+    return next((name for name in sorted(filter(None, found.values()))), "none")
+
+
+@dataclass
+class _Watched:
+    """What the events of one task said so far."""
+
+    events: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
+    starts: int = 0
+    memory_mib: float = 0.0  # the most that was seen
+    limit_mib: float = float("inf")
+
+
+class Cluster:
+    """Runs tasks on the workers of one Dask client."""
+
+    def __init__(self, client: Client, name: str):
+        self.client, self.name = client, name
+        self.refused: dict[str, str] = {}  # worker address -> why
+        self.lock = threading.Lock()
+
+    def run(self, task: dict[str, Any], stop: threading.Event, watch: Callable[[float, dict], None]) -> dict[str, Any]:
+        """Bring one section to its end on some worker, through deaths and refusals of workers.  RunFailed with one line if none can."""
+        task = task | {"fingerprint": worker.fingerprint()}
+        while True:
+            with self.lock:
+                willing = [w for w in self.workers() if w not in self.refused] if self.refused else None
+            if willing == []:
+                raise RunFailed("no worker may run it: " + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items()))
+            result = self._attempt(task, willing, stop, watch)
+            if "refused" not in result:
+                return result
+            with self.lock:
+                self.refused[result["worker"]] = result["refused"]
+
+    def workers(self) -> list[str]:
+        """Addresses of the workers the scheduler has now."""
+        try:
+            return list(self.client.nthreads())
+        except Exception as error:
+            raise RunFailed(f"lost the scheduler at {self.name} ({_first_line(error)}): finished runs are stored; repeat the command") from None
+
+    def _attempt(self, task, willing, stop, watch) -> dict[str, Any]:
+        name = f"{task['section']}-{task['key']}-{uuid.uuid4().hex[:8]}"
+        topic, seen = f"genlab-{name}", _Watched()
+        self.client.subscribe_topic(topic, lambda event: seen.events.put(event[1]))
+        future = self.client.submit(
+            worker.run_section,
+            task | {"topic": topic},
+            key=name,
+            pure=False,
+            workers=willing,
+            resources={"GPU": 1} if task["device"] != "cpu" else None,
+        )
+        try:
+            self._wait(future, seen, stop, watch)
+            return self._result(future, seen)
+        finally:
+            future.cancel(reason="genlab") if not future.done() else future.release()
+            if self.client.status == "running":
+                self.client.unsubscribe_topic(topic)
+
+    def _wait(self, future, seen: _Watched, stop: threading.Event, watch) -> None:
+        """Return when the task is done; raise if the command was interrupted, or if its workers keep dying or are all gone."""
+        alone = looked = time.monotonic()
+        while not future.done():
+            if stop.wait(POLL):
+                raise Stopped
+            while not seen.events.empty():
+                self._hear(seen.events.get(), seen, watch)
+            if self.client.status != "running" and self.client.status != "connecting":
+                break
+            if time.monotonic() - looked > 3:
+                looked = time.monotonic()
+                if self.workers():
+                    alone = looked
+                elif looked - alone > PATIENCE:
+                    raise RunFailed(f"{self.name} has had no worker for {PATIENCE:.0f} s: start one with `dask worker {self.name}`")
+
+    def _hear(self, event: dict[str, Any], seen: _Watched, watch) -> None:
+        if event["event"] == "started":
+            seen.starts += 1
+            seen.limit_mib = min(seen.limit_mib, event["limit_mib"])
+            deaths = seen.starts - 1
+            starved = deaths >= 2 and seen.memory_mib > MEMORY_SHARE * seen.limit_mib
+            if deaths >= ATTEMPTS or starved:
+                raise RunFailed(_killed(deaths, seen))
+        else:
+            seen.memory_mib = max(seen.memory_mib, event["memory_mib"])
+            watch(event["seconds"], event["progress"])
+
+    def _result(self, future, seen: _Watched) -> dict[str, Any]:
+        if future.status in ("cancelled", "lost") or not future.done():
+            raise RunFailed(f"lost the scheduler at {self.name}: finished runs are stored; start it and repeat the command")
+        try:
+            return future.result(timeout=30)
+        except KilledWorker:
+            raise RunFailed(_killed(seen.starts, seen)) from None
+        except Exception as error:  # the worker could not even read the task: another version of genlab
+            raise RunFailed(f"a worker of {self.name} cannot run sections ({_first_line(error)}): install this checkout there") from None
+
+    def drain(self, seconds: float = 10.0) -> None:
+        """Wait until the cancelled tasks of this process have killed their sections."""
+        end = time.monotonic() + seconds
+        while worker.running and time.monotonic() < end:
+            time.sleep(0.05)
+
+
+def _killed(deaths: int, seen: _Watched) -> str:
+    limit = f" of the {seen.limit_mib:,.0f} MiB there" if seen.limit_mib < float("inf") else ""
+    return (
+        f"it killed its worker {deaths} times, the last memory seen was {seen.memory_mib:,.0f} MiB{limit}: "
+        "give the workers more memory, or ask less of the section"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0][:160]
