@@ -65,7 +65,7 @@ def test_quick_run_and_nbval(name, tmp_path):
     assert run.record["section"] == name and run.record["metrics"] and run.record["peak_memory_mib"] < MEMORY_MIB
     needs = {n: {"record": str(r.record_file), "arrays": str(r.arrays) if r.arrays else None}
              for n in get_section(name).needs for r in [store.find(n, keys.default_key(n, "quick"))]}  # fmt: skip
-    env = execute.environment(tmp_path, needs, "cpu", "quick") | {
+    env = execute.environment(tmp_path, needs, "cpu") | {
         "GENLAB_REMEMBER": "0"
     }  # train again, for the comparison to mean something
     env.pop("GENLAB_PROGRESS")

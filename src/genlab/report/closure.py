@@ -119,7 +119,7 @@ def _requirements(package: str) -> list[str]:
 
 
 def installed_differently(wanted: dict[str, str]) -> list[str]:
-    """"PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not the pinned one."""
+    """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not the pinned one."""
     found = []
     for name, version in wanted.items():
         try:

@@ -46,7 +46,9 @@ class Stopped(Exception):
 def connect(where: Where) -> Iterator["Cluster"]:
     """A connection to the scheduler of `where`, or to workers in this process; closed at the end.  UserError if nobody answers."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by us, in one line
-    dask.config.set({"distributed.comm.timeouts.connect": "10s", "distributed.admin.large-graph-warning-threshold": "1GB"})
+    dask.config.set(
+        {"distributed.comm.timeouts.connect": "10s", "distributed.admin.large-graph-warning-threshold": "1GB"}
+    )
     if where.scheduler is None:
         local = LocalCluster(
             n_workers=1,
@@ -108,7 +110,9 @@ class Cluster:
             with self.lock:
                 willing = [w for w in self.workers() if w not in self.refused] if self.refused else None
             if willing == []:
-                raise RunFailed("no worker may run it: " + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items()))
+                raise RunFailed(
+                    "no worker may run it: " + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items())
+                )
             result = self._attempt(task, willing, stop, watch)
             if "refused" not in result:
                 return result
@@ -120,7 +124,9 @@ class Cluster:
         try:
             return list(self.client.nthreads())
         except Exception as error:
-            raise RunFailed(f"lost the scheduler at {self.name} ({_first_line(error)}): finished runs are stored; repeat the command") from None
+            raise RunFailed(
+                f"lost the scheduler at {self.name} ({_first_line(error)}): finished runs are stored; repeat the command"
+            ) from None
 
     def _attempt(self, task, willing, stop, watch) -> dict[str, Any]:
         name = f"{task['section']}-{task['key']}-{uuid.uuid4().hex[:8]}"
@@ -157,7 +163,9 @@ class Cluster:
                 if self.workers():
                     alone = looked
                 elif looked - alone > PATIENCE:
-                    raise RunFailed(f"{self.name} has had no worker for {PATIENCE:.0f} s: start one with `dask worker {self.name}`")
+                    raise RunFailed(
+                        f"{self.name} has had no worker for {PATIENCE:.0f} s: start one with `dask worker {self.name}`"
+                    )
 
     def _hear(self, event: dict[str, Any], seen: _Watched, watch) -> None:
         if event["event"] == "started":
@@ -173,13 +181,17 @@ class Cluster:
 
     def _result(self, future, seen: _Watched) -> dict[str, Any]:
         if future.status in ("cancelled", "lost") or not future.done():
-            raise RunFailed(f"lost the scheduler at {self.name}: finished runs are stored; start it and repeat the command")
+            raise RunFailed(
+                f"lost the scheduler at {self.name}: finished runs are stored; start it and repeat the command"
+            )
         try:
             return future.result(timeout=30)
         except KilledWorker:
             raise RunFailed(_killed(seen.starts, seen)) from None
         except Exception as error:  # the worker could not even read the task: another version of genlab
-            raise RunFailed(f"a worker of {self.name} cannot run sections ({_first_line(error)}): install this checkout there") from None
+            raise RunFailed(
+                f"a worker of {self.name} cannot run sections ({_first_line(error)}): install this checkout there"
+            ) from None
 
     def drain(self, seconds: float = 10.0) -> None:
         """Wait until the cancelled tasks of this process have killed their sections."""

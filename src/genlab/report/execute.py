@@ -39,9 +39,7 @@ class Outcome:
     metrics: dict[str, dict[str, Any]]
 
 
-def environment(
-    folder: Path, needs: dict[str, dict[str, str]], device: str, profile: str, *, fresh: bool = False
-) -> dict[str, str]:
+def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, fresh: bool = False) -> dict[str, str]:
     """Environment of a section's process: where it may write, what it may read, one thread per library, one hash seed."""
     env = dict(os.environ)
     env |= {
@@ -60,7 +58,8 @@ def environment(
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "JAX_COMPILATION_CACHE_DIR": str(RUNS / ".jax-cache"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     if device == "cpu":
         env["JAX_PLATFORMS"] = "cpu"

@@ -59,7 +59,9 @@ def expected_checksum(file: str) -> str:
 def verify_packages(parts: Mapping[str, Any]) -> None:
     """UserError if an installed package is not the version in the key: its result would carry a false name."""
     if found := installed_differently(parts["lock"]):
-        raise UserError(f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the pinned ones")
+        raise UserError(
+            f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the pinned ones"
+        )
 
 
 def verify_data(section: Section) -> None:

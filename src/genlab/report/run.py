@@ -21,7 +21,7 @@ from genlab.report import keys, store
 from genlab.report.execute import RunFailed
 from genlab.report.paths import PACKAGE, ROOT, UserError
 from genlab.report.sections import get_section, in_order
-from genlab.report.where import Where
+from genlab.report.where import HERE, Where
 
 if TYPE_CHECKING:
     from genlab.report.cluster import Cluster
@@ -71,7 +71,7 @@ def plan(names: Iterable[str], given: Mapping[str, Any], profile: str, *, force:
     return list(jobs.values())
 
 
-def run_jobs(jobs: list[Job], *, where: Where = Where(), console: Console | None = None) -> list[Job]:
+def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = None) -> list[Job]:
     """Bring the jobs to their ends, each after what it needs; every job's state says what became of it.
 
     What is up to date is reused; the rest goes to Dask's workers.  Ctrl-C stops what runs (no process stays behind), keeps

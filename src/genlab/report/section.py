@@ -129,9 +129,9 @@ def remember(function: Callable, *args, **kwargs):
     """function(*args, **kwargs), read back from disk if the very same code already computed it from the same arguments.
 
     For trainings, so that a change in a figure or in the evaluation does not train again.  The key covers the function's
-    name, the sources of its module and of all genlab modules that one imports, the pinned packages these load, the device
-    class and the arguments; so `function` must live in genlab, and everything it depends on must be an argument.  GENLAB_REMEMBER=0 computes
-    anew without reading or writing, GENLAB_REMEMBER=refresh computes anew and writes.
+    name, the sources of its module and of all genlab modules that one imports, the pinned packages these load, the
+    device class and the arguments; so `function` must live in genlab, and everything it depends on must be an
+    argument.  GENLAB_REMEMBER=0 computes anew without reading or writing, GENLAB_REMEMBER=refresh computes anew and writes.
     """
     mode = os.environ.get("GENLAB_REMEMBER", "1")
     if not function.__module__.startswith("genlab."):

@@ -82,6 +82,13 @@ def find(section: str, key: str) -> Run | None:
     return public if public and public.sound and public.record["key"] == key else None
 
 
+def explain_damage(section: str, key: str) -> None:
+    """UserError that names what is wrong with a stored run, if a run of that key is there and cannot be used."""
+    run = _in_folder(RUNS / section / key)
+    if run.notebook.parent.is_dir() and run.record and not run.notebook.is_file():
+        raise UserError(f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run anew")
+
+
 def stored(section: str) -> list[Run]:
     """All sound runs of a section in the store, the newest first."""
     runs = [_in_folder(f) for f in (RUNS / section).glob("*") if (f / "record.json").is_file()]

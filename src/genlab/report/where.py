@@ -12,3 +12,6 @@ class Where:
     tls_ca: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
+
+
+HERE = Where()  # this machine, one section a core

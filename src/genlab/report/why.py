@@ -109,7 +109,9 @@ def _module_change(name: str, before: Mapping, now: Mapping) -> str:
 
 def _trail(section: Section, target: str) -> str:
     """ " (imported by notebooks/x.md through a, b)": the shortest way from the section to the module."""
-    ways: list[list[str]] = [[m] for m in sorted(set().union(*(imported_modules(keys.plain(c)) for c in section.code_cells)))]
+    ways: list[list[str]] = [
+        [m] for m in sorted(set().union(*(imported_modules(keys.plain(c)) for c in section.code_cells)))
+    ]
     seen = {way[0] for way in ways}
     for way in ways:  # grows while it is read: breadth first
         if way[-1] == target:

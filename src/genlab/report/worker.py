@@ -103,7 +103,7 @@ def _run_in(folder: Path, task: dict[str, Any], watch) -> dict[str, Any]:
         if files["arrays"] is not None:
             (base / "arrays.npz").write_bytes(files["arrays"])
             needs[name]["arrays"] = str(base / "arrays.npz")
-    env = execute.environment(folder, needs, task["device"], task["profile"], fresh=task["fresh"])
+    env = execute.environment(folder, needs, task["device"], fresh=task["fresh"])
     notebook = nbformat.reads(task["notebook"], as_version=4)
     target, arrays = folder / "notebook.ipynb", folder / "arrays.npz"
     try:
@@ -122,4 +122,3 @@ def memory_limit_mib(worker) -> float:
     """Memory a worker may use: its own limit, or the machine's."""
     limit = worker.memory_manager.memory_limit or psutil.virtual_memory().total
     return limit / 2**20
-

@@ -1,0 +1,143 @@
+"""Baselines: what each metric and figure of a section was over several seeds, committed for the gate to compare with.
+
+`tests/baselines/PROFILE-DEVICE/SECTION.json` holds one line per metric, so that a change reads well in a diff; beside it lie the
+thumbnails of the first seed's figures, and in it how much the other seeds' figures resemble them.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.table import Table
+
+from genlab.report import gate, store
+from genlab.report.figures import figures, similarity, thumbnail
+from genlab.report.paths import ROOT, UserError
+
+FOLDER = ROOT / "tests" / "baselines"
+FIRST_SEED = 101  # baseline seeds are never the published one or its neighbours, which the gate judges
+LEAST_SEEDS = 8
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """metrics {name: {"better", "unit", "values"}} and figures {name: similarity of the other seeds to the first}."""
+
+    section: str
+    profile: str
+    device: str
+    seeds: list[int]
+    key: str  # of the default run of the code the values come from
+    commit: str | None
+    metrics: dict[str, dict]
+    figures: dict[str, list[float]]
+
+    def tests(self) -> int:
+        """Number of quantities the gate judges."""
+        return len(self.metrics) + len(self.figures)
+
+    def reference(self, figure: str) -> Image.Image:
+        """Thumbnail of the first seed's figure."""
+        return Image.open(path(self.section, self.profile, self.device).with_suffix("") / f"{figure}.png")
+
+
+def path(section: str, profile: str, device: str) -> Path:
+    slug = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
+    return FOLDER / f"{profile}-{slug}" / f"{section}.json"
+
+
+def read(section: str, profile: str, device: str) -> Baseline | None:
+    """The committed baseline, or None.  UserError if its file is damaged."""
+    file = path(section, profile, device)
+    if not file.is_file():
+        return None
+    try:
+        return Baseline(**json.loads(file.read_text()))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"damaged baseline {file.relative_to(ROOT)} ({error}): `git checkout` restores it") from None
+
+
+def read_all(profile: str, device: str) -> list[Baseline]:
+    """All baselines of a profile and device class: the book over which the alarm rate is split."""
+    folder = path("x", profile, device).parent
+    found = (read(file.stem, profile, device) for file in sorted(folder.glob("*.json")))
+    return [b for b in found if b]
+
+
+def make(runs: Sequence[store.Run], key: str) -> tuple[Baseline, dict[str, Image.Image]]:
+    """The baseline of several runs of one section that differ in the seed only, and the first one's thumbnails."""
+    records = [run.record for run in runs]
+    first = records[0]
+    metrics = {}
+    for name, about in first["metrics"].items():
+        if not all(name in r["metrics"] for r in records):
+            continue  # a metric that some seed does not have cannot be judged
+        values = [_rounded(r["metrics"][name]["value"]) for r in records]
+        metrics[name] = {"better": about.get("better", "lower"), "unit": about.get("unit", ""), "values": values}
+    pictures = [{n: thumbnail(png) for n, png in figures(run.notebook).items()} for run in runs]
+    alike = {
+        name: [round(similarity(reference, other[name]), 4) for other in pictures[1:] if name in other]
+        for name, reference in pictures[0].items()
+    }
+    alike = {name: values for name, values in alike.items() if len(values) == len(runs) - 1}
+    seeds = [r["seed"] for r in records]
+    base = Baseline(first["section"], first["profile"], first["device"], seeds, key, first["commit"], metrics, alike)
+    return base, {name: pictures[0][name] for name in alike}
+
+
+def _rounded(value: float | int | bool) -> float | int:
+    return int(value) if isinstance(value, (bool, int)) else float(f"{value:.6g}")
+
+
+def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:
+    """Write the baseline, one line per metric."""
+    file = path(base.section, base.profile, base.device)
+    fields = asdict(base)
+    lines = [f" {json.dumps(k)}: {json.dumps(v)}" for k, v in fields.items() if k not in ("metrics", "figures")]
+    for group in ("metrics", "figures"):
+        rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields[group].items())
+        lines.append(f" {json.dumps(group)}: {{\n{rows}\n }}")
+    folder = file.with_suffix("")
+    with store.disk_errors("the baseline"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.png"):
+            old.unlink()
+        for name, image in thumbnails.items():
+            image.save(folder / f"{name}.png", optimize=True)
+        file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    return file
+
+
+def changes(old: Baseline | None, new: Baseline) -> Table:
+    """For a reviewer: every metric that moved by more than its standard error between two baselines, or came or went."""
+    table = Table(
+        box=None, header_style="bold", title=f"{new.section} ({new.profile}, {new.device})", title_justify="left"
+    )
+    for column in ("metric", "before", "now", "shift [sd]"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    before = old.metrics if old else {}
+    for name in dict.fromkeys([*before, *new.metrics]):
+        a, b = before.get(name, {}).get("values"), new.metrics.get(name, {}).get("values")
+        if a and b:
+            shift = (np.mean(b) - np.mean(a)) / gate.spread(a)
+            if abs(shift) < np.sqrt(1 / len(a) + 1 / len(b)):
+                continue
+            table.add_row(name, mean_and_sd(a), mean_and_sd(b), f"{shift:+.1f}")
+        else:
+            table.add_row(name, mean_and_sd(a), mean_and_sd(b), "new" if b else "gone")
+    return table
+
+
+def mean_and_sd(values: Sequence[float] | None) -> str:
+    """ "0.512 ± 0.013 (8)", or a dash for nothing."""
+    if not values:
+        return "–"
+    return (
+        f"{np.mean(values):.4g} ± {np.std(values, ddof=1):.2g} ({len(values)})"
+        if len(values) > 1
+        else f"{values[0]:.4g}"
+    )

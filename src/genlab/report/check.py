@@ -1,0 +1,144 @@
+"""`genlab check`: fresh runs against the committed baselines, every metric and figure of the book judged together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from rich.table import Table
+
+from genlab.report import baseline, gate, keys, pages, store
+from genlab.report.baseline import Baseline
+from genlab.report.figures import figures, similarity, thumbnail
+from genlab.report.gate import Judgement
+from genlab.report.paths import UserError
+from genlab.report.sections import get_section
+
+
+@dataclass
+class Checked:
+    """One section: its judgements, or why there are none."""
+
+    section: str
+    problem: str = ""
+    baseline: Baseline | None = None
+    seeds: list[int] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # in the baseline, not in the run
+    new: list[str] = field(default_factory=list)  # in the run, not in the baseline
+
+    @property
+    def passed(self) -> bool:
+        return not (self.problem or self.missing or any(j.alarm for j in self.judgements))
+
+
+def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]:
+    """The current runs of a section at these seeds.  UserError, naming it, for one that is missing or damaged."""
+    runs = []
+    for seed in seeds:
+        key = keys.default_key(name, profile, seed)
+        run = store.find(name, key)
+        if run is None:
+            store.explain_damage(name, key)
+            raise UserError(
+                f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} --seed {seed}` makes it"
+            )
+        runs.append(run)
+    return runs
+
+
+def values_of(base: Baseline, runs: Sequence[store.Run]) -> dict[str, list[float]]:
+    """{metric or figure: its value in each run}: a figure's value is its similarity to the baseline's picture."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for name, about in run.record["metrics"].items():
+            found.setdefault(name, []).append(float(about["value"]))
+        for name, png in figures(run.notebook).items():
+            known = name in base.figures
+            found.setdefault(name, []).append(similarity(base.reference(name), thumbnail(png)) if known else np.nan)
+    return {name: values for name, values in found.items() if len(values) == len(runs)}
+
+
+def check(names: Sequence[str], profile: str, *, seeds: int, alarm_rate: float = gate.ALARM_RATE) -> list[Checked]:
+    """Judge the sections together; a section that cannot be judged says why and does not stop the others."""
+    results, questions, tests = [], {}, 0
+    device = ""
+    for name in names:
+        section = get_section(name)
+        result = Checked(name, seeds=list(range(section_seed(name), section_seed(name) + seeds)))
+        results.append(result)
+        try:
+            device = keys.device_class(section)
+            result.baseline = baseline.read(name, profile, device)
+            if result.baseline is None:
+                raise UserError(
+                    f"no baseline for {profile} on {device}: `genlab baseline {name} --profile {profile}` writes one"
+                )
+            found = values_of(result.baseline, fresh_runs(name, profile, result.seeds))
+        except UserError as error:
+            result.problem = str(error)
+            continue
+        known = {m: (about["better"], about["values"]) for m, about in result.baseline.metrics.items()}
+        known |= {f: ("higher", values) for f, values in result.baseline.figures.items()}
+        result.missing = [m for m in known if m not in found]
+        result.new = [m for m in found if m not in known]
+        questions |= {(name, m): (*known[m], found[m]) for m in known if m in found}
+    for device in {r.baseline.device for r in results if r.baseline}:
+        tests += sum(b.tests() for b in baseline.read_all(profile, device))
+    for judgement in gate.judge(questions, alarm_rate=alarm_rate, tests=tests):
+        section, _ = judgement.name
+        next(r for r in results if r.section == section).judgements.append(judgement)
+    return results
+
+
+def section_seed(name: str) -> int:
+    """The published seed of a section."""
+    return next(p.default for p in get_section(name).parameters if p.name == "seed")
+
+
+def summary(results: Sequence[Checked]) -> Table:
+    """One row a section, and below it every metric that is not as it was."""
+    table = Table(box=None, header_style="bold")
+    for column in ("section", "metric", "baseline", "now", "interval", "shift [se]", "verdict"):
+        table.add_column(column, justify="right" if column in ("baseline", "now", "interval", "shift [se]") else "left")
+    for r in results:
+        alarms = sum(j.alarm for j in r.judgements) + len(r.missing)
+        better = sum(j.verdict == "better" for j in r.judgements)
+        said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better" + (
+            f", {len(r.new)} new" if r.new else ""
+        )
+        table.add_row(r.section, said, "", "", "", "", "not checked" if r.problem else "ok" if r.passed else "FAILED")
+        for j in r.judgements:
+            if j.verdict != "ok":
+                now = f"{np.mean(j.fresh):.4g}"
+                table.add_row(
+                    "", j.name[1], baseline.mean_and_sd(j.baseline), now, interval_text(j), f"{j.shift:+.1f}", j.verdict
+                )
+        for name in r.missing:
+            table.add_row("", name, "", "", "", "", "missing")
+    return table
+
+
+def interval_text(j: Judgement) -> str:
+    """ "≤ 0.54", "≥ 0.9" or "0.1 … 0.3"."""
+    if np.isinf(j.low):
+        return f"≤ {j.high:.4g}"
+    return f"≥ {j.low:.4g}" if np.isinf(j.high) else f"{j.low:.4g} … {j.high:.4g}"
+
+
+def report(results: Sequence[Checked], profile: str, alarm_rate: float):
+    """Write the HTML report and return its path."""
+    passed = sum(r.passed for r in results)
+    alarms = [(r, j) for r in results for j in r.judgements if j.alarm]
+    return pages.write(
+        "check/index.html",
+        "check.html",
+        title="Regression gate",
+        results=results,
+        profile=profile,
+        alarm_rate=alarm_rate,
+        passed=passed,
+        alarms=alarms,
+        strip=pages.strip,
+        interval_text=interval_text,
+        mean_and_sd=baseline.mean_and_sd,
+    )
