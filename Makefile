@@ -1,13 +1,17 @@
 # make book   quick profile of every section, executed here, and the HTML book   (_build/html/book/intro.html)
 # make test   the whole test suite
-# make full   full profile of every section: the published numbers (up to an hour)
+# make full   full profile of every section: the published numbers (an hour or two; a GPU serves the sections that want one)
+# make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
+# make gpu    fail unless this machine has a GPU that JAX and torch can use   (set up with EXTRA=cuda)
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 TESTS  ?=
+PROFILE ?= quick
+EXTRA  ?=
 
-.PHONY: book full test lint format cover clean help
+.PHONY: book full check gpu power test lint format cover clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -17,9 +21,20 @@ book: $(STAMP)
 	$(BIN)/genlab run --all --profile quick
 	$(BIN)/genlab build --profile quick
 
+# Sections that succeeded are kept and shown even when others failed.
 full: $(STAMP)
-	$(BIN)/genlab run --all --profile full
-	$(BIN)/genlab build --profile full
+	$(BIN)/genlab run --all --profile full; ran=$$?; $(BIN)/genlab build --profile full && exit $$ran
+
+check: $(STAMP)
+	$(BIN)/genlab check --profile $(PROFILE)
+
+gpu: $(STAMP)
+	nvidia-smi -L
+	$(BIN)/python -c "import jax, torch; assert jax.default_backend() == 'gpu' and torch.cuda.is_available(), 'JAX or torch cannot use the GPU: make EXTRA=cuda'"
+
+# The gate's power against planted faults, on the book's page about the gate.
+power: $(STAMP)
+	$(BIN)/python tests/gate_faults.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(TESTS)
@@ -49,4 +64,5 @@ $(STAMP): requirements.lock pyproject.toml
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	[ -z "$(EXTRA)" ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[$(EXTRA)]"
 	@touch $(STAMP)

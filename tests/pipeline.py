@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 
 MINIATURE = Path(__file__).parent / "miniature"
+SOURCE = Path(__file__).parents[1] / "src"
 
 
 class Project:
@@ -64,3 +67,76 @@ def one_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.startswith("genlab:")]
     assert lines and "Traceback" not in text, text
     return lines[-1]
+
+
+def wait_for(condition, seconds=40):
+    """Wait until condition() is true and return its value; fail after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.1)
+    return value
+
+
+class Farm:
+    """A Dask scheduler and workers as processes on loopback, each worker in a folder with a checkout of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.workers, self.clones = folder, [], []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.scheduler = self._start(
+            folder, "scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"
+        )
+        wait_for(self._listens)
+
+    def _start(self, folder: Path, *words: str, env=None) -> subprocess.Popen:
+        folder.mkdir(parents=True, exist_ok=True)
+        dask = Path(sys.executable).with_name("dask")
+        with open(folder / f"{words[0]}.log", "ab") as log:
+            return subprocess.Popen(
+                [str(dask), *words], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def clone(self) -> Path:
+        """A checkout of the project in a folder of its own: the miniature book and this genlab."""
+        root = self.folder / f"clone-{len(self.clones)}"
+        shutil.copytree(MINIATURE, root)
+        shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        self.clones.append(root)
+        return root
+
+    def worker(self, root: Path | None = None, *words: str, nanny: bool = False, **env: str) -> subprocess.Popen:
+        """A worker in the checkout `root` (a new one by default)."""
+        root = root or self.clone()
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("GENLAB_")}
+        clean |= {"PYTHONPATH": str(root / "src"), "GENLAB_ROOT": str(root)} | env
+        options = ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--nanny" if nanny else "--no-nanny"]
+        process = self._start(root, "worker", self.address, *options, *words, env=clean)
+        self.workers.append(process)
+        return process
+
+    def sections(self, root: Path) -> list[psutil.Process]:
+        """Kernels that run in a clone."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get("GENLAB_ROOT") == str(root) and "ipykernel_launcher" in process.cmdline()
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def stop(self) -> None:
+        for process in [self.scheduler, *self.workers]:
+            for member in [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+                member.kill()
+            process.kill()
+            process.wait()

@@ -115,7 +115,14 @@ def test_the_lock_satisfies_every_requirement():
 
 def test_every_import_is_declared():
     """Third-party modules that the package imports are requirements of its own, not of something else."""
-    homes = {"PIL": "pillow", "ot": "pot", "sklearn": "scikit-learn", "yaml": "pyyaml", "IPython": "ipython"}
+    homes = {
+        "PIL": "pillow",
+        "ot": "pot",
+        "sklearn": "scikit-learn",
+        "yaml": "pyyaml",
+        "IPython": "ipython",
+        "skimage": "scikit-image",
+    }
     found = {n.split(".")[0] for p in MODULES for n in imports(p.read_text())}
     third_party = found - set(sys.stdlib_module_names) - {"genlab", "."}
     declared = {canonicalize_name(Requirement(r).name) for r in project()["dependencies"]}

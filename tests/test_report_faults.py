@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from pipeline import Project, one_line
+from pipeline import Project, one_line, wait_for
 
 
 @pytest.fixture
@@ -67,13 +67,6 @@ def test_time_budget(project):
 def test_memory_budget(project):
     line, _ = fails(project, "run", "first", "-p", "mode=eat")
     assert "memory budget exceeded" in line and project.snapshot() == {}
-
-
-def wait_for(condition, seconds=40):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.1)
 
 
 def kernels(project):

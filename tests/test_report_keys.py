@@ -1,6 +1,9 @@
 """Keys: each part changes exactly the keys it should; parameters parse as they are written."""
 
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +11,7 @@ import pytest
 from pipeline import Project
 
 from genlab.report import closure, sections
-from genlab.report.paths import UserError
+from genlab.report.paths import ROOT, UserError
 
 KEYS = (
     "import json; from genlab.report.keys import default_key; from genlab.report.sections import section_names; "
@@ -45,6 +48,129 @@ def test_a_change_moves_exactly_the_keys_it_should(project, change):
     project.edit(*edit)
     after = keys(project)
     assert {name for name in before if before[name]["full"] != after[name]["full"]} == expected
+
+
+REAL = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
+BOOK_CHANGES = {
+    "a sampler": ("src/genlab/toys/langevin.py", {"ebm", "dsm", "ddpm", "toy_comparison"}),
+    "an energy": ("src/genlab/toys/energy.py", {"ebm", "toy_comparison"}),
+    "the two players": ("src/genlab/toys/adversarial.py", {"gan_toy", "toy_comparison"}),
+    "a module that sections talk to": ("src/genlab/report/section.py", REAL),
+    "figures": ("src/genlab/plots/plane.py", REAL),
+    "the pipeline": ("src/genlab/report/run.py", set()),
+    "a data set of another part": ("src/genlab/data/images.py", set()),
+    "a page of text": ("book/intro.md", set()),
+}
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """A copy of the real project's sources, and a function that reads its keys (as in a process that starts now)."""
+    root = tmp_path_factory.mktemp("book")
+    for name in ("src", "notebooks"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (root / "data").mkdir()
+    (root / "book").mkdir()
+    for name in ("_toc.yml", "requirements.lock", "data/SHA256SUMS", "book/intro.md"):
+        shutil.copy(ROOT / name, root / name)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GENLAB")} | {"PYTHONPATH": str(root / "src")}
+
+    def read(**more):
+        result = subprocess.run(
+            [sys.executable, "-c", KEYS], env=env | more, capture_output=True, text=True, check=True
+        )
+        return {name: key["full"] for name, key in json.loads(result.stdout).items()}
+
+    return root, read, read()
+
+
+def moved(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize("what", BOOK_CHANGES)
+def test_a_change_of_a_file_makes_exactly_the_right_sections_of_the_book_stale(book, what):
+    root, read, before = book
+    file, expected = BOOK_CHANGES[what]
+    whole = (root / file).read_text()
+    (root / file).write_text(whole + "\n# changed\n")
+    after = read()
+    (root / file).write_text(whole)
+    assert moved(before, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("package", "expected"),
+    [
+        ("optax", REAL - {"toy_data", "toy_comparison"}),
+        ("jaxlib", REAL - {"toy_data", "toy_comparison"}),  # what jax requires
+        ("seaborn", REAL),
+        ("ruff", set()),
+        ("distributed", set()),
+        ("sphinx", set()),
+    ],
+)
+def test_a_new_version_of_a_package_moves_the_sections_that_load_it(book, package, expected):
+    root, read, before = book
+    lock = root / "requirements.lock"
+    whole = lock.read_text()
+    lock.write_text(re.sub(rf"(?mi)^({package}==.*)$", r"\1.post9", whole))
+    assert lock.read_text() != whole
+    after = read()
+    lock.write_text(whole)
+    # toy_comparison reads the others' results, so it moves when they do
+    assert moved(before, after) == expected | ({"toy_comparison"} if expected else set())
+
+
+def test_the_device_counts_only_where_a_section_wants_one(book):
+    root, read, before = book
+    assert moved(before, read(GENLAB_GPU="Some GPU")) == set()
+    file = root / "notebooks/ebm.md"
+    whole = file.read_text()
+    file.write_text(whole.replace("  quick:\n", "  device: any\n  quick:\n", 1))
+    on_cpu, on_gpu = read(GENLAB_GPU="none"), read(GENLAB_GPU="Some GPU")
+    file.write_text(whole)
+    assert moved(before, on_cpu) == set() and moved(on_cpu, on_gpu) == {"ebm", "toy_comparison"}
+
+
+def test_why_names_the_file_the_parameter_and_the_package(project):
+    assert project.genlab("run", "--all").returncode == 0
+    assert "first (quick) is current" in project.genlab("why", "first").stdout
+    project.edit("notebooks/first.md", "scale * size", "size * scale")
+    assert "code: first.md, cell 2 changed: `import os`" in project.genlab("why", "first").stdout
+    reach = project.genlab("why", "second").stdout
+    assert "needs: first would be run again, because of" in reach and "cell 2 changed" in reach
+    project.edit("notebooks/first.md", "size * scale", "scale * size")
+    assert "params: scale 2.0 -> 3.0" in project.genlab("why", "first", "-p", "scale=3.0").stdout
+    project.edit("requirements.lock", "2.4.6", "2.4.7")
+    assert "lock: numpy 2.4.6 -> 2.4.7" in project.genlab("why", "first").stdout
+    refused = project.genlab("run", "first")
+    assert refused.returncode == 2 and "numpy 2.4.6 installed, 2.4.7 pinned" in refused.stderr
+    project.edit("requirements.lock", "2.4.7", "2.4.6")
+    project.edit("notebooks/first.md", "It uses", "It really uses")
+    assert "is current" in project.genlab("why", "first").stdout
+
+
+def test_why_tells_the_import_trail(project):
+    cell = "from genlab.report import section"
+    project.edit("notebooks/first.md", cell, f"import genlab.toys.energy\n{cell}")
+    clone = project.root / "src"
+    shutil.copytree(ROOT / "src", clone, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    project.env["PYTHONPATH"] = str(clone)
+    assert project.genlab("run", "first").returncode == 0
+    file = clone / "genlab/toys/langevin.py"
+    file.write_text(file.read_text() + "\n# changed\n")
+    said = project.genlab("why", "first").stdout
+    assert (
+        "src/genlab/toys/langevin.py changed (imported by notebooks/first.md through" in said
+        and "genlab.toys.energy" in said
+    )
+
+
+def test_a_needed_run_follows_the_seed(project):
+    assert project.genlab("run", "second", "--seed", "3").returncode == 0
+    records = [json.loads(f.read_text()) for f in (project.root / "runs").glob("*/*/record.json")]
+    assert {r["section"]: r["seed"] for r in records} == {"first": 3, "second": 3}
 
 
 def test_quick_values_move_the_quick_key_only(project):

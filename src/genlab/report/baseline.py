@@ -15,17 +15,18 @@ from PIL import Image
 from rich.table import Table
 
 from genlab.report import gate, store
-from genlab.report.figures import figures, similarity, thumbnail
+from genlab.report.figures import figures, ink, similarity, thumbnail
 from genlab.report.paths import ROOT, UserError
 
 FOLDER = ROOT / "tests" / "baselines"
 FIRST_SEED = 101  # baseline seeds are never the published one or its neighbours, which the gate judges
 LEAST_SEEDS = 8
+LOOKS = {"likeness": "higher", "ink": "target"}  # of a figure, and which way is better
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """metrics {name: {"better", "unit", "values"}} and figures {name: similarity of the other seeds to the first}."""
+    """metrics {name: {"better", "unit", "values"}}; in the same form each figure's likeness to the first seed's, and its ink."""
 
     section: str
     profile: str
@@ -34,7 +35,7 @@ class Baseline:
     key: str  # of the default run of the code the values come from
     commit: str | None
     metrics: dict[str, dict]
-    figures: dict[str, list[float]]
+    figures: dict[str, dict]
 
     def tests(self) -> int:
         """Number of quantities the gate judges."""
@@ -79,14 +80,21 @@ def make(runs: Sequence[store.Run], key: str) -> tuple[Baseline, dict[str, Image
         values = [_rounded(r["metrics"][name]["value"]) for r in records]
         metrics[name] = {"better": about.get("better", "lower"), "unit": about.get("unit", ""), "values": values}
     pictures = [{n: thumbnail(png) for n, png in figures(run.notebook).items()} for run in runs]
-    alike = {
-        name: [round(similarity(reference, other[name]), 4) for other in pictures[1:] if name in other]
-        for name, reference in pictures[0].items()
-    }
-    alike = {name: values for name, values in alike.items() if len(values) == len(runs) - 1}
+    common = [name for name in pictures[0] if all(name in p for p in pictures)]
+    looks: dict[str, dict] = {}
+    for name in common:
+        measured = [look(name, pictures[0][name], p[name]) for p in pictures]
+        for quantity, better in LOOKS.items():
+            values = [round(m[f"{name}/{quantity}"], 5) for m in measured]
+            looks[f"{name}/{quantity}"] = {"better": better, "values": values[1:] if quantity == "likeness" else values}
     seeds = [r["seed"] for r in records]
-    base = Baseline(first["section"], first["profile"], first["device"], seeds, key, first["commit"], metrics, alike)
-    return base, {name: pictures[0][name] for name in alike}
+    base = Baseline(first["section"], first["profile"], first["device"], seeds, key, first["commit"], metrics, looks)
+    return base, {name: pictures[0][name] for name in common}
+
+
+def look(name: str, reference: Image.Image, image: Image.Image) -> dict[str, float]:
+    """What the gate judges of a figure: likeness to the reference (1: the same picture) and ink (0: blank)."""
+    return {f"{name}/likeness": similarity(reference, image), f"{name}/ink": ink(image)}
 
 
 def _rounded(value: float | int | bool) -> float | int:

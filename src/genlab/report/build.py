@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import json
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,7 @@ def book_tree(profile: str) -> Tree:
     records = {name: run.record for name, (run, _) in shown.items()}
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
+    fill(tree, "<!-- genlab:power -->", power_table())
     return tree
 
 
@@ -181,6 +183,35 @@ def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:
             f"| {name} | {r['profile']} | {r['seconds']:.0f} | {r['peak_memory_mib']:,} | {r['device']} | {r['started'][:16]} |"
         )
     return "\n".join(rows)
+
+
+def power_table() -> str:
+    """Planted faults and how often the gate caught them, and its rate of false alarms: from what `make power` measured."""
+    path = ROOT / "tests" / "baselines" / "power.json"
+    if not path.is_file():
+        return "(`make power` measures this table.)"
+    told = json.loads(path.read_text())
+    k = told["seeds"]
+    rows = [
+        f"| fault | in | metric that shows it | shift [se] | caught, 1 run | caught, {k} seeds |",
+        "|---|---|---|--:|--:|--:|",
+    ]
+    for r in told["faults"]:
+        metric = f"`{r['metric']}`" if r["metric"] else "none"
+        rows.append(
+            f"| {r['fault']} | `{r['file']}` | {metric} | {r['shift']:.3g} | {100 * r['power_1']:.0f} % | {100 * r[f'power_{k}']:.0f} % |"
+        )
+    null = told["unchanged"]
+    rates = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in null["rates"].items())
+    seeds, alarms = null["book_seeds"], null["book_alarms"]
+    about = (
+        f"Baselines of {told['baseline_seeds']} seeds, {told['fresh_runs']} fresh runs of each fault, levels split over "
+        f"{told['quantities']} quantities; *se* is the standard error of a prediction. Of *unchanged* code "
+        f"{100 * told['alarm_rate']:g} % of checks should raise an alarm; measured on {null['splits_per_experiment']:,} random "
+        f"splits of 64 runs of each of four small experiments: {rates}. And of the {seeds} seeds behind the book's own baselines, each "
+        f"judged by the others, {len({a.split(':')[0] for a in alarms})} raise an alarm{': ' if alarms else ''}{'; '.join(alarms)}."
+    )
+    return "\n".join(rows) + "\n\n" + about
 
 
 def write_tree(tree: Tree, folder: Path) -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from genlab.report import baseline, gate, keys, pages, store
 from genlab.report.baseline import Baseline
-from genlab.report.figures import figures, similarity, thumbnail
+from genlab.report.figures import figures, thumbnail
 from genlab.report.gate import Judgement
 from genlab.report.paths import UserError
 from genlab.report.sections import get_section
@@ -47,14 +47,16 @@ def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]
 
 
 def values_of(base: Baseline, runs: Sequence[store.Run]) -> dict[str, list[float]]:
-    """{metric or figure: its value in each run}: a figure's value is its similarity to the baseline's picture."""
+    """{metric, or likeness or ink of a figure: its value in each run}."""
     found: dict[str, list[float]] = {}
     for run in runs:
         for name, about in run.record["metrics"].items():
             found.setdefault(name, []).append(float(about["value"]))
         for name, png in figures(run.notebook).items():
-            known = name in base.figures
-            found.setdefault(name, []).append(similarity(base.reference(name), thumbnail(png)) if known else np.nan)
+            image = thumbnail(png)
+            known = f"{name}/likeness" in base.figures
+            for quantity, value in baseline.look(name, base.reference(name) if known else image, image).items():
+                found.setdefault(quantity, []).append(value)
     return {name: values for name, values in found.items() if len(values) == len(runs)}
 
 
@@ -77,8 +79,8 @@ def check(names: Sequence[str], profile: str, *, seeds: int, alarm_rate: float =
         except UserError as error:
             result.problem = str(error)
             continue
-        known = {m: (about["better"], about["values"]) for m, about in result.baseline.metrics.items()}
-        known |= {f: ("higher", values) for f, values in result.baseline.figures.items()}
+        both = result.baseline.metrics | result.baseline.figures
+        known = {m: (about["better"], about["values"]) for m, about in both.items()}
         result.missing = [m for m in known if m not in found]
         result.new = [m for m in found if m not in known]
         questions |= {(name, m): (*known[m], found[m]) for m in known if m in found}

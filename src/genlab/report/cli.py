@@ -1,8 +1,6 @@
-"""The command `genlab`: list, describe, run, sweep, build, page, publish, clean."""
+"""The command `genlab`: list, describe, run, sweep, build, page, publish, clean; and, from `trust`, why, baseline, check, compare."""
 
-import functools
 import itertools
-import os
 import shutil
 import sys
 import time
@@ -10,41 +8,9 @@ import webbrowser
 
 import click
 
+from genlab.report import trust
+from genlab.report.options import PARAMETER, PROFILE, SEED, assignments, chosen, fail_if_any, runs_somewhere
 from genlab.report.paths import BUILD, ROOT, RUNS, UserError
-from genlab.report.where import Where
-
-PROFILE = click.option(
-    "--profile", default="quick", show_default=True, help="quick (seconds) or full (the published numbers)"
-)
-PARAMETER = click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="a parameter of the section")
-SEED = click.option("--seed", type=int, default=None, help="the same as -p seed=N")
-
-
-def runs_somewhere(command):
-    """Options of every command that runs sections, gathered into one argument `where`."""
-
-    @functools.wraps(command)
-    def with_where(*args, jobs, scheduler, tls_ca, tls_cert, tls_key, **kwargs):
-        from genlab.report.run import interrupt_on_terminate
-
-        interrupt_on_terminate()
-        where = Where(jobs, scheduler, tls_ca, tls_cert, tls_key)
-        if scheduler:
-            from genlab.report.cluster import gpu_of_workers
-
-            os.environ["GENLAB_GPU"] = gpu_of_workers(where)
-        return command(*args, where=where, **kwargs)
-
-    path = click.Path(exists=True, dir_okay=False)
-    for option in (
-        click.option("--tls-key", type=path, help="private key for a tls:// scheduler"),
-        click.option("--tls-cert", type=path, help="certificate for a tls:// scheduler"),
-        click.option("--tls-ca", type=path, help="certificate authority of a tls:// scheduler"),
-        click.option("--scheduler", metavar="tcp://HOST:PORT", help="run on the workers of this Dask scheduler"),
-        click.option("--jobs", type=click.IntRange(1), help="runs at a time here [default: the number of cores]"),
-    ):
-        with_where = option(with_where)
-    return with_where
 
 
 class Commands(click.Group):
@@ -66,26 +32,6 @@ class Commands(click.Group):
 @click.version_option(package_name="genlab")
 def main():
     """Generative Models, Reproduced: run its sections, sweep their parameters, build the book."""
-
-
-def assignments(words) -> dict[str, str]:
-    """{name: value} from words NAME=VALUE."""
-    for word in words:
-        if "=" not in word:
-            raise UserError(f"{word!r} must read NAME=VALUE, as in -p sigma=0.3")
-    return dict(word.split("=", 1) for word in words)
-
-
-def chosen(sections, everything: bool) -> list[str]:
-    """The sections named, or all; not both, not neither."""
-    from genlab.report.sections import get_section, section_names
-
-    if everything == bool(sections):
-        raise UserError("name the sections or say --all, one of the two: see `genlab list`")
-    names = list(section_names()) if everything else list(sections)
-    for name in names:
-        get_section(name)
-    return names
 
 
 @main.command("list")
@@ -137,20 +83,6 @@ def describe(section):
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-@main.command()
-@click.argument("section")
-@PARAMETER
-@PROFILE
-@SEED
-def why(section, parameters, profile, seed):
-    """Say what changed since the stored run of SECTION: file, cell, parameter, package or needed section."""
-    from genlab.report.why import explain
-
-    given = assignments(parameters) | ({} if seed is None else {"seed": seed})
-    for line in explain(chosen([section], False)[0], profile, given)[1]:
-        click.echo(line)
-
-
 def finish(jobs) -> None:
     """Print the summary and the failures; exit 1 if there are any."""
     from rich.console import Console
@@ -159,15 +91,6 @@ def finish(jobs) -> None:
 
     Console(width=None if sys.stdout.isatty() else 140).print(summary(jobs))
     fail_if_any(jobs)
-
-
-def fail_if_any(jobs) -> None:
-    """One line for each job that failed, and exit 1 if there are any."""
-    failed = [job for job in jobs if job.state in ("failed", "skipped")]
-    for job in failed:
-        click.echo(f"genlab: {job.section} {job.state}: {job.message}", err=True)
-    if failed:
-        sys.exit(1)
 
 
 @main.command()
@@ -200,7 +123,7 @@ def sweep(section, grid, parameters, profile, seeds, where):
     from rich.console import Console
 
     from genlab.report.run import plan, run_jobs
-    from genlab.report.sweep import table, write
+    from genlab.report.sweep import report, table, write
 
     chosen([section], False)
     if not grid:
@@ -215,77 +138,11 @@ def sweep(section, grid, parameters, profile, seeds, where):
             points.append(planned[planned_here[-1].key])
     run_jobs(list(planned.values()), where=where)
     rows = table(points, [*axes, "seed"])
-    path = write(section, rows)
+    path, number = write(section, rows)
+    page = report(section, rows, points, [*axes, "seed"], number)
     Console(width=None if sys.stdout.isatty() else 160).print(rows.shown)
-    click.echo(f"{len(points)} runs, all metrics in {path.relative_to(ROOT)}")
+    click.echo(f"{len(points)} runs, all metrics in {path.relative_to(ROOT)}, page {page.relative_to(ROOT)}")
     fail_if_any(planned.values())
-
-
-@main.command()
-@click.argument("sections", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="every section of the book")
-@PROFILE
-@click.option("--seeds", type=click.IntRange(8), default=8, show_default=True, help="seeds behind each baseline")
-@runs_somewhere
-def baseline(sections, everything, profile, seeds, where):
-    """Write the baselines of SECTIONS: run them at several seeds, keep every metric's values for `genlab check`."""
-    from rich.console import Console
-
-    from genlab.report import baseline, keys
-    from genlab.report.run import plan, run_jobs
-
-    names = chosen(sections, everything)
-    planned, points = {}, {}
-    for name in names:
-        for seed in range(baseline.FIRST_SEED, baseline.FIRST_SEED + seeds):
-            jobs = plan([name], {"seed": seed}, profile)
-            planned |= {job.key: planned.get(job.key, job) for job in jobs}
-            points.setdefault(name, []).append(jobs[-1].key)
-    run_jobs(list(planned.values()), where=where)
-    fail_if_any(planned.values())
-    for name in names:
-        made, thumbnails = baseline.make([planned[key].run for key in points[name]], keys.default_key(name, profile))
-        before = baseline.read(name, made.profile, made.device)
-        Console(width=None if sys.stdout.isatty() else 160).print(baseline.changes(before, made))
-        click.echo(f"{made.tests()} quantities in {baseline.write(made, thumbnails).relative_to(ROOT)}")
-
-
-@main.command()
-@click.argument("sections", nargs=-1)
-@PROFILE
-@click.option(
-    "--seeds", type=click.IntRange(1), help="judge the mean over this many seeds, running those that are missing"
-)
-@click.option("--alarm-rate", type=click.FloatRange(0, 0.5, min_open=True), default=0.01, show_default=True,
-              help="chance of a false alarm anywhere in the book")  # fmt: skip
-@click.option("--open", "show", is_flag=True, help="open the report in a browser")
-@runs_somewhere
-def check(sections, profile, seeds, alarm_rate, show, where):
-    """Compare the current runs of SECTIONS (all, if none is named) with their baselines; exit 1 if a result got worse."""
-    from rich.console import Console
-
-    from genlab.report import check
-    from genlab.report.run import plan, run_jobs
-
-    names = chosen(sections, not sections)
-    if seeds:
-        planned = {}
-        for name in names:
-            first = check.section_seed(name)
-            for seed in range(first, first + seeds):
-                planned |= {j.key: planned.get(j.key, j) for j in plan([name], {"seed": seed}, profile)}
-        run_jobs(list(planned.values()), where=where)
-    results = check.check(names, profile, seeds=seeds or 1, alarm_rate=alarm_rate)
-    Console(width=None if sys.stdout.isatty() else 180).print(check.summary(results))
-    page = check.report(results, profile, alarm_rate)
-    click.echo(f"report: {page.relative_to(ROOT)}")
-    if show:
-        webbrowser.open(page.as_uri())
-    failed = [r.section for r in results if not r.passed]
-    if failed:
-        click.echo(f"genlab: the gate did not pass: {', '.join(failed)}: see the report, `genlab why SECTION`, "
-                   "`genlab compare SECTION published`", err=True)  # fmt: skip
-        sys.exit(1)
 
 
 @main.command()
@@ -363,6 +220,10 @@ def clean(dry_run, days):
     for path in old:
         click.echo(f"{'would remove' if dry_run else 'removed'} {path.relative_to(ROOT)}")
     click.echo(f"{len(old)} {'to remove' if dry_run else 'removed'}; published results are never touched")
+
+
+for command in (trust.why, trust.baseline, trust.check, trust.compare):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Stopped(Exception):
 @contextmanager
 def connect(where: Where) -> Iterator["Cluster"]:
     """A connection to the scheduler of `where`, or to workers in this process; closed at the end.  UserError if nobody answers."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by us, in one line
+    _hush()
     dask.config.set(
         {"distributed.comm.timeouts.connect": "10s", "distributed.admin.large-graph-warning-threshold": "1GB"}
     )
@@ -73,6 +73,13 @@ def connect(where: Where) -> Iterator["Cluster"]:
         ) from None
     with client:
         yield Cluster(client, where.scheduler)
+
+
+def _hush() -> None:
+    """Silence Dask's own log: a lost worker or scheduler is told by us, in one line."""
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def gpu_of_workers(where: Where) -> str:

@@ -42,3 +42,8 @@ def similarity(a: Image.Image, b: Image.Image) -> float:
     x, y = (np.asarray(image.resize(a.size), dtype=float) for image in (a, b))
     shape = min(abs(a.height / b.height - 1), 1.0)  # another aspect is another picture
     return float(structural_similarity(x, y, data_range=255.0)) * (1 - shape)
+
+
+def ink(image: Image.Image) -> float:
+    """Mean darkness of a thumbnail, 0 for blank paper: an empty plot has the same axes but less of it."""
+    return float(1 - np.asarray(image, dtype=float).mean() / 255.0)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 ALARM_RATE = 0.01  # chance of one false alarm or more in a check of the whole book
 TINY = 1e-6  # relative spread of a number that no seed moves: rounding on another machine
@@ -60,8 +60,8 @@ def _standard_error(baseline: Sequence[float], k: int) -> float:
 def p_value(baseline: Sequence[float], fresh: Sequence[float], better: str) -> float:
     """Chance, under unchanged code, of a fresh mean as bad as this one; as far off either way for better="target"."""
     t = (np.mean(fresh) - np.mean(baseline)) / _standard_error(baseline, len(fresh))
-    tail = stats.t(len(baseline) - 1).sf
-    return float({"lower": tail(t), "higher": tail(-t), "target": 2 * tail(abs(t))}[better])
+    beyond = {"lower": t, "higher": -t, "target": abs(t)}[better]
+    return float(special.stdtr(len(baseline) - 1, -beyond)) * (2 if better == "target" else 1)
 
 
 def holm_levels(p: Sequence[float], alarm_rate: float, tests: int) -> np.ndarray:
@@ -81,7 +81,7 @@ def holm_levels(p: Sequence[float], alarm_rate: float, tests: int) -> np.ndarray
 def interval(baseline: Sequence[float], k: int, better: str, level: float) -> tuple[float, float]:
     """Prediction interval for the mean of k fresh values; one-sided, at `level`, where only worse matters."""
     centre, width = float(np.mean(baseline)), _standard_error(baseline, k)
-    t = stats.t(len(baseline) - 1).isf(level / 2 if better == "target" else level)
+    t = -special.stdtrit(len(baseline) - 1, level / 2 if better == "target" else level)
     low, high = centre - t * width, centre + t * width
     return (-np.inf if better == "lower" else low, np.inf if better == "higher" else high)
 

@@ -60,7 +60,8 @@ def _relative(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
-def _in_folder(folder: Path) -> Run:
+def at(folder: Path) -> Run:
+    """The run in a folder of the store, sound or not."""
     arrays = folder / "arrays.npz"
     return Run(folder / "notebook.ipynb", folder / "record.json", arrays if arrays.is_file() else None)
 
@@ -75,7 +76,7 @@ def published(section: str) -> Run | None:
 
 def find(section: str, key: str) -> Run | None:
     """The sound run of that key, from the store or among the published ones, or None."""
-    run = _in_folder(RUNS / section / key)
+    run = at(RUNS / section / key)
     if run.record_file.is_file() and run.sound:
         return run
     public = published(section)
@@ -84,14 +85,14 @@ def find(section: str, key: str) -> Run | None:
 
 def explain_damage(section: str, key: str) -> None:
     """UserError that names what is wrong with a stored run, if a run of that key is there and cannot be used."""
-    run = _in_folder(RUNS / section / key)
+    run = at(RUNS / section / key)
     if run.notebook.parent.is_dir() and run.record and not run.notebook.is_file():
         raise UserError(f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run anew")
 
 
 def stored(section: str) -> list[Run]:
     """All sound runs of a section in the store, the newest first."""
-    runs = [_in_folder(f) for f in (RUNS / section).glob("*") if (f / "record.json").is_file()]
+    runs = [at(f) for f in (RUNS / section).glob("*") if (f / "record.json").is_file()]
     return sorted((r for r in runs if r.sound), key=lambda r: r.record_file.stat().st_mtime, reverse=True)
 
 
@@ -154,7 +155,7 @@ def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
         if target.exists():  # a run made anew, or a damaged one: set it aside until the new one is in place
             os.replace(target, folder / "old")
         os.replace(staged, target)
-    return _in_folder(target)
+    return at(target)
 
 
 def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | None:

@@ -1,0 +1,150 @@
+"""Runs side by side: parameters that differ, metric differences with their uncertainty, figures next to each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from genlab.report import baseline, gate, pages, store
+from genlab.report.figures import figures
+from genlab.report.paths import RUNS, UserError
+from genlab.report.sections import nearest, section_names
+from genlab.report.why import changes
+
+
+@dataclass(frozen=True)
+class Named:
+    """A run and what the user called it."""
+
+    name: str
+    run: store.Run
+
+    @property
+    def record(self) -> dict:
+        return self.run.record
+
+
+def find_runs(words: Sequence[str]) -> list[Named]:
+    """The runs that the words name: a section (its newest run), a key, a path, or `published`.
+
+    UserError for a word that names none, and for runs of different sections.
+    """
+    sections = [w for w in words if w in section_names()]
+    found = [Named(word, _find(word, sections)) for word in words]
+    names = {n.record["section"] for n in found}
+    if len(names) > 1:
+        raise UserError(f"runs of different sections ({', '.join(sorted(names))}): compare runs of one section")
+    return found
+
+
+def _find(word: str, sections: Sequence[str]) -> store.Run:
+    if word in section_names():
+        runs = store.stored(word) or [r for r in [store.published(word)] if r]
+        if not runs:
+            raise UserError(f"{word} has no run: `genlab run {word}` makes one")
+        return runs[0]
+    if word == "published":
+        if len(set(sections)) != 1:
+            raise UserError("`published` needs a section beside it, as in `genlab compare ebm published`")
+        run = store.published(sections[0])
+        if run is None:
+            raise UserError(f"{sections[0]} has no published run: `genlab publish {sections[0]}` makes one")
+        return run
+    hexadecimal = len(word) >= 4 and set(word) <= set("0123456789abcdef")
+    if hexadecimal and (records := sorted(RUNS.glob(f"*/{word}*/record.json"))):
+        return store.at(records[0].parent)
+    path = Path(word)
+    folder = path if path.is_dir() else path.parent
+    if path.exists() and (folder / "record.json").is_file():
+        return store.at(folder)
+    raise UserError(
+        f"{word!r} names no run{nearest(word, [*section_names(), 'published'])}: give a section, a key, a run's folder, or `published`"
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric in all runs; differences are to the first run that has it."""
+
+    name: str
+    better: str
+    values: list[float | None]
+    deltas: list[float | None]
+    errors: list[float | None]  # standard error of each difference, None if nothing tells it
+
+    def sign(self, i: int) -> str:
+        """ "better" | "worse" if difference i exceeds twice its standard error, else ""."""
+        delta, error = self.deltas[i], self.errors[i]
+        if delta is None or error is None or abs(delta) <= 2 * error or self.better == "target":
+            return ""
+        return "better" if (delta < 0) == (self.better == "lower") else "worse"
+
+
+def rows(runs: Sequence[Named]) -> list[Row]:
+    """All metrics of the runs, in the first one's order."""
+    spreads = [_spreads(n.record) for n in runs]
+    table = []
+    for name in dict.fromkeys(m for n in runs for m in n.record["metrics"]):
+        about = [n.record["metrics"].get(name) for n in runs]
+        values = [a["value"] if a else None for a in about]
+        first = next(i for i, v in enumerate(values) if v is not None)
+        deltas = [None if v is None or i == first else v - values[first] for i, v in enumerate(values)]
+        pairs = [(spreads[first].get(name), s.get(name)) for s in spreads]
+        errors = [
+            None if d is None or None in pair else float(np.hypot(*pair)) for d, pair in zip(deltas, pairs, strict=True)
+        ]
+        table.append(Row(name, about[first].get("better", "lower"), values, deltas, errors))
+    return table
+
+
+def _spreads(record: dict) -> dict[str, float]:
+    """{metric: its standard deviation}: over seeds where there is a baseline, else the run's own, else that of its null."""
+    base = baseline.read(record["section"], record["profile"], record["device"])
+    seeds = {m: gate.spread(about["values"]) for m, about in base.metrics.items()} if base else {}
+    own = {m: a.get("sd", a.get("null_sd")) for m, a in record["metrics"].items()}
+    return {m: s for m, s in own.items() if s is not None} | seeds
+
+
+def different_parameters(runs: Sequence[Named]) -> dict[str, list]:
+    """{parameter: its value in each run} of those that are not the same everywhere, profile and device among them."""
+    facts = [{k: n.record[k] for k in ("profile", "device")} | n.record["params"] for n in runs]
+    names = dict.fromkeys(k for f in facts for k in f)
+    found = {k: [f.get(k) for f in facts] for k in names}
+    return {k: v for k, v in found.items() if any(x != v[0] for x in v)}
+
+
+def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
+    """For the terminal: what differs in the parameters, then every metric with its difference to the first run."""
+    out = Table(box=None, header_style="bold")
+    out.add_column("")
+    for n in runs:
+        out.add_column(f"{n.name}\n{n.record['key'][:8]}", justify="right")
+    for name, values in different_parameters(runs).items():
+        out.add_row(name, *map(str, values), style="dim")
+    for row in table:
+        cells = [pages.number(row.values[0])]
+        for i in range(1, len(runs)):
+            delta = "" if row.deltas[i] is None else f"  {row.deltas[i]:+.3g}"
+            error = "" if row.errors[i] is None else f" ± {row.errors[i]:.2g}"
+            cells.append(f"{pages.number(row.values[i])}{delta}{error} {row.sign(i):<6}")
+        out.add_row(row.name, *cells)
+    return out
+
+
+def report(runs: Sequence[Named], table: Sequence[Row]) -> Path:
+    """Write the HTML page and return its path."""
+    pictures = [figures(n.run.notebook) for n in runs]
+    names = dict.fromkeys(name for p in pictures for name in p)
+    title = " against ".join(dict.fromkeys(n.name for n in runs))
+    return pages.write(
+        f"compare/{'-'.join(n.record['key'][:8] for n in runs)}.html",
+        "compare.html",
+        title=f"{runs[0].record['section']}: {title}",
+        runs=runs,
+        parameters=different_parameters(runs),
+        code=[(n.name, changes(runs[0].record["key_parts"], n.record["key_parts"])) for n in runs[1:]],
+        rows=table,
+        figures={name: [p.get(name) for p in pictures] for name in names},
+    )

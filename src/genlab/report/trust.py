@@ -1,0 +1,110 @@
+"""The commands about trust in a result: why, baseline, check, compare."""
+
+import sys
+import webbrowser
+
+import click
+
+from genlab.report.options import PARAMETER, PROFILE, SEED, assignments, chosen, fail_if_any, runs_somewhere
+from genlab.report.paths import ROOT, UserError
+
+
+@click.command()
+@click.argument("section")
+@PARAMETER
+@PROFILE
+@SEED
+def why(section, parameters, profile, seed):
+    """Say what changed since the stored run of SECTION: file, cell, parameter, package or needed section."""
+    from genlab.report.why import explain
+
+    given = assignments(parameters) | ({} if seed is None else {"seed": seed})
+    for line in explain(chosen([section], False)[0], profile, given)[1]:
+        click.echo(line)
+
+
+@click.command()
+@click.argument("sections", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="every section of the book")
+@PROFILE
+@click.option("--seeds", type=click.IntRange(8), default=8, show_default=True, help="seeds behind each baseline")
+@runs_somewhere
+def baseline(sections, everything, profile, seeds, where):
+    """Write the baselines of SECTIONS: run them at several seeds, keep every metric's values for `genlab check`."""
+    from rich.console import Console
+
+    from genlab.report import baseline, keys
+    from genlab.report.run import plan, run_jobs
+
+    names = chosen(sections, everything)
+    planned, points = {}, {}
+    for name in names:
+        for seed in range(baseline.FIRST_SEED, baseline.FIRST_SEED + seeds):
+            jobs = plan([name], {"seed": seed}, profile)
+            planned |= {job.key: planned.get(job.key, job) for job in jobs}
+            points.setdefault(name, []).append(jobs[-1].key)
+    run_jobs(list(planned.values()), where=where)
+    fail_if_any(planned.values())
+    for name in names:
+        made, thumbnails = baseline.make([planned[key].run for key in points[name]], keys.default_key(name, profile))
+        before = baseline.read(name, made.profile, made.device)
+        Console(width=None if sys.stdout.isatty() else 160).print(baseline.changes(before, made))
+        click.echo(f"{made.tests()} quantities in {baseline.write(made, thumbnails).relative_to(ROOT)}")
+
+
+@click.command()
+@click.argument("sections", nargs=-1)
+@PROFILE
+@click.option(
+    "--seeds", type=click.IntRange(1), help="judge the mean over this many seeds, running those that are missing"
+)
+@click.option("--alarm-rate", type=click.FloatRange(0, 0.5, min_open=True), default=0.01, show_default=True,
+              help="chance of a false alarm anywhere in the book")  # fmt: skip
+@click.option("--open", "show", is_flag=True, help="open the report in a browser")
+@runs_somewhere
+def check(sections, profile, seeds, alarm_rate, show, where):
+    """Compare the current runs of SECTIONS (all, if none is named) with their baselines; exit 1 if a result got worse."""
+    from rich.console import Console
+
+    from genlab.report import check
+    from genlab.report.run import plan, run_jobs
+
+    names = chosen(sections, not sections)
+    if seeds:
+        planned = {}
+        for name in names:
+            first = check.section_seed(name)
+            for seed in range(first, first + seeds):
+                planned |= {j.key: planned.get(j.key, j) for j in plan([name], {"seed": seed}, profile)}
+        run_jobs(list(planned.values()), where=where)
+    results = check.check(names, profile, seeds=seeds or 1, alarm_rate=alarm_rate)
+    Console(width=None if sys.stdout.isatty() else 180).print(check.summary(results))
+    page = check.report(results, profile, alarm_rate)
+    click.echo(f"report: {page.relative_to(ROOT)}")
+    if show:
+        webbrowser.open(page.as_uri())
+    failed = [r.section for r in results if not r.passed]
+    if failed:
+        click.echo(f"genlab: the gate did not pass: {', '.join(failed)}: see the report, `genlab why SECTION`, "
+                   "`genlab compare SECTION published`", err=True)  # fmt: skip
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
+@click.option("--open", "show", is_flag=True, help="open the page in a browser")
+def compare(runs, show):
+    """Compare runs: a section (its newest run), a key, a run's folder, or `published`."""
+    from rich.console import Console
+
+    from genlab.report import compare
+
+    if len(runs) < 2:
+        raise UserError("a comparison needs two runs or more, as in `genlab compare ebm published`")
+    found = compare.find_runs(runs)
+    table = compare.rows(found)
+    Console(width=None if sys.stdout.isatty() else 180).print(compare.shown(found, table))
+    page = compare.report(found, table)
+    click.echo(f"page: {page.relative_to(ROOT)}")
+    if show:
+        webbrowser.open(page.as_uri())

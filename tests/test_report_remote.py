@@ -1,0 +1,173 @@
+"""Sections on other machines: real schedulers and workers as processes on loopback, each worker with a checkout of its own."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+from pipeline import Farm, Project, one_line, wait_for
+
+from genlab.report import cluster, store, worker
+from genlab.report.where import Where
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path / "client")
+
+
+@pytest.fixture
+def farm(tmp_path):
+    farm = Farm(tmp_path / "farm")
+    yield farm
+    farm.stop()
+
+
+def records(project):
+    return {name: json.loads(content) for name, content in project.snapshot().items() if name.endswith("record.json")}
+
+
+def test_two_workers_in_separate_checkouts_make_the_book_and_keep_nothing(project, farm):
+    farm.worker(), farm.worker()
+    result = project.genlab("run", "--all", "--scheduler", farm.address)
+    assert result.returncode == 0, result.stderr
+    assert {r["section"] for r in records(project).values()} == {"first", "second"}
+    for root in farm.clones:
+        assert not [f for f in (root / "runs").rglob("*") if f.is_file() and ".jax" not in str(f)]
+
+
+def test_forty_runs_on_two_workers_equal_the_local_ones(project, farm, tmp_path):
+    farm.worker(), farm.worker()
+    grid = ("sweep", "first", "-g", "scale=0.5,1,2,3", "-g", "size=1,2,3,4,5", "--seeds", "2")
+    local = Project(tmp_path / "local")
+    there, here = project.start(*grid, "--scheduler", farm.address), local.start(*grid)
+    assert [p.communicate(timeout=400) and p.returncode for p in (there, here)] == [0, 0]
+    there, here = records(project), records(local)
+    assert len(there) == 40 and there.keys() == here.keys()
+    assert all(there[name]["metrics"] == here[name]["metrics"] for name in there)
+    for name in there:
+        a, b = (np.load(p.root / "runs" / name.replace("record.json", "arrays.npz")) for p in (project, local))
+        assert np.array_equal(a["numbers"], b["numbers"])
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing(project, farm):
+    first = farm.worker()
+    process = project.start("run", "first", "-p", "mode=nap", "--scheduler", farm.address)
+    kernels = wait_for(lambda: farm.sections(farm.clones[0]))
+    farm.worker()
+    first.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    (record,) = records(project).values()
+    assert record["metrics"]["double"]["value"] == 6.0
+    wait_for(lambda: not any(k.is_running() for k in kernels))  # the dead worker's section died with it
+
+
+def test_a_section_that_kills_its_workers_is_reported_with_its_memory(project, farm):
+    farm.worker(nanny=True), farm.worker(nanny=True)
+    process = project.start("run", "first", "-p", "mode=kill", "--scheduler", farm.address)
+    _, err = process.communicate(timeout=200)
+    line = one_line(err)
+    assert process.returncode == 1 and f"killed its worker {cluster.ATTEMPTS} times" in line and "MiB" in line
+    assert project.snapshot() == {}
+
+
+def test_two_deaths_near_the_memory_limit_are_enough():
+    seen = cluster._Watched()
+    there = cluster.Cluster(client=None, name="nowhere")
+    started, much = (
+        {"event": "started", "limit_mib": 1000.0},
+        {"event": "progress", "memory_mib": 950.0, "seconds": 1.0, "progress": {}},
+    )
+
+    def hear(event):
+        there._hear(event, seen, lambda *_: None)
+
+    for event in (started, much, started, much):
+        hear(event)
+    with pytest.raises(cluster.RunFailed, match=r"killed its worker 2 times.*950 MiB of the 1,000 MiB"):
+        hear(started)
+
+
+def test_a_worker_with_another_genlab_is_refused_by_name(project, farm):
+    other = farm.clone()
+    file = other / "src/genlab/toys/langevin.py"
+    file.write_text(file.read_text() + "\n# changed here\n")
+    farm.worker(other)
+    wait_for(lambda: "Registered to" in (other / "worker.log").read_text())
+    result = project.genlab("run", "first", "--scheduler", farm.address)
+    line = one_line(result.stderr)
+    assert result.returncode == 1 and "refused: code: toys/langevin.py" in line
+    assert project.snapshot() == {}
+    farm.worker()
+    wait_for(lambda: "Registered to" in (farm.clones[1] / "worker.log").read_text())
+    assert project.genlab("run", "--all", "--scheduler", farm.address).returncode == 0  # the other worker does it all
+
+
+def test_a_worker_with_broken_data_is_refused(project, farm):
+    root = farm.clone()
+    (root / "data/numbers.txt").write_text("three\n")
+    farm.worker(root)
+    line = one_line(project.genlab("run", "first", "--scheduler", farm.address).stderr)
+    assert "refused" in line and "data/numbers.txt is broken" in line
+
+
+def test_a_scheduler_lost_half_way_leaves_finished_runs(project, farm):
+    farm.worker()
+    assert project.genlab("run", "--all", "--scheduler", farm.address).returncode == 0
+    before = project.snapshot()
+    assert len(before) == 6 - 1  # two runs, one of them without arrays
+    process = project.start("run", "first", "-p", "mode=sleep", "--scheduler", farm.address)
+    kernels = wait_for(lambda: farm.sections(farm.clones[0]))
+    farm.scheduler.kill()
+    _, err = process.communicate(timeout=120)
+    line = one_line(err)
+    assert process.returncode == 1 and "lost the scheduler" in line and "finished runs are stored" in line
+    assert project.snapshot() == before
+    farm.workers[0].terminate()
+    wait_for(lambda: not any(k.is_running() for k in kernels))
+
+
+def test_ctrl_c_stops_the_section_on_its_worker(project, farm):
+    farm.worker()
+    process = project.start("run", "first", "-p", "mode=sleep", "--scheduler", farm.address)
+    wait_for(lambda: farm.sections(farm.clones[0]))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in one_line(err)
+    wait_for(lambda: not farm.sections(farm.clones[0]))
+    assert farm.workers[0].poll() is None and project.snapshot() == {}
+
+
+def test_no_scheduler_is_one_line(project):
+    result = project.genlab("run", "first", "--scheduler", "tcp://127.0.0.1:9")
+    assert result.returncode == 2 and "no scheduler answers at tcp://127.0.0.1:9" in one_line(result.stderr)
+
+
+def test_one_section_at_a_time_on_a_gpu(project):
+    """With a GPU (a name in the environment stands for one), sections that want it take turns although two may run at once."""
+    project.env["GENLAB_GPU"] = "Test 1"
+    project.edit("notebooks/first.md", "data: [numbers.txt]", "data: [numbers.txt]\n  device: any")
+    result = project.genlab("sweep", "first", "-g", "mode=nap", "--seeds", "2", "--jobs", "2")
+    assert result.returncode == 0, result.stderr
+    found = [store.at(f.parent) for f in sorted((project.root / "runs/first").glob("*/record.json"))]
+    assert {r.record["device"] for r in found} == {"cuda:Test 1"}
+    times = sorted(f.record_file.stat().st_mtime for f in found)
+    assert times[1] - times[0] > 5  # the second began when the first had ended
+
+
+def test_tls_files_are_passed_on(tmp_path):
+    assert cluster.security(Where()) is None
+    files = [tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem")]
+    for file in files:
+        file.write_text("x")
+    made = cluster.security(
+        Where(scheduler="tls://host:1", tls_ca=str(files[0]), tls_cert=str(files[1]), tls_key=str(files[2]))
+    )
+    assert made.require_encryption and made.tls_client_cert == str(files[1])
+
+
+def test_differences_name_the_part():
+    here = worker.fingerprint()
+    there = {**here, "lock": {**here["lock"], "numpy": "1.0"}}
+    assert worker.differences(here, there) == ["lock: numpy"] and worker.differences(here, here) == []
