@@ -144,8 +144,7 @@ def mean_and_sd(values: Sequence[float] | None) -> str:
     """ "0.512 ± 0.013 (8)", or a dash for nothing."""
     if not values:
         return "–"
-    return (
-        f"{np.mean(values):.4g} ± {np.std(values, ddof=1):.2g} ({len(values)})"
-        if len(values) > 1
-        else f"{values[0]:.4g}"
-    )
+    if len(values) == 1:
+        return f"{values[0]:.4g}"
+    mean, sd = np.mean(values), np.std(values, ddof=1)
+    return f"{mean:.4g} ± {sd if sd > 1e-9 * abs(mean) else 0:.2g} ({len(values)})"

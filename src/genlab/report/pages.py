@@ -43,7 +43,7 @@ def picture(png: bytes) -> Markup:
     return Markup("data:image/png;base64," + base64.b64encode(png).decode())
 
 
-def strip(baseline: Sequence[float], fresh: Sequence[float], low: float, high: float, width: int = 220) -> Markup:
+def strip(baseline: Sequence[float], fresh: Sequence[float], low: float, high: float, width: int = 150) -> Markup:
     """A small picture of a judgement: the interval as a bar, the baseline's values as ticks, the fresh ones as a dot."""
     finite = [v for v in (*baseline, *fresh, low, high) if np.isfinite(v)]
     least, most = min(finite), max(finite)
