@@ -153,6 +153,46 @@ def test_a_damaged_record_is_named_and_made_anew(project):
     assert json.loads(record.read_text())["metrics"] == json.loads(whole)["metrics"]
 
 
+def test_a_notebook_removed_under_a_stored_run_is_made_anew(project):
+    assert project.genlab("run", "first").returncode == 0
+    notebook = next((project.root / "runs/first").glob("*/notebook.ipynb"))
+    notebook.unlink()
+    assert "is stale" in project.genlab("why", "first").stdout or "no run" in project.genlab("why", "first").stdout
+    result = project.genlab("run", "first")
+    assert result.returncode == 0 and "done" in result.stderr and notebook.is_file()
+
+
+def test_a_clock_set_back_changes_nothing(project):
+    """Runs from the future are found by key, not by date, and cleaning keeps what is current."""
+    assert project.genlab("run", "--all").returncode == 0
+    before = project.snapshot()
+    ahead = time.time() + 10 * 365 * 86_400
+    for path in [project.root / "runs", *(project.root / "runs").rglob("*")]:
+        os.utime(path, (ahead, ahead))
+    result = project.genlab("run", "--all")
+    assert result.returncode == 0 and result.stderr.count("up to date") == 2
+    assert "is current" in project.genlab("why", "second").stdout
+    assert project.genlab("clean").returncode == 0 and project.snapshot() == before
+    assert project.genlab("run", "first", "--force").returncode == 0
+
+
+def test_a_read_only_store_is_one_line(project):
+    """EROFS at the first write, in a process of its own (the tests may run as root, whom no mode keeps out)."""
+    code = (
+        "import errno, os, pathlib\n"
+        "real = pathlib.Path.mkdir\n"
+        "def refuse(self, *a, **k):\n"
+        "    if 'runs' in str(self): raise OSError(errno.EROFS, 'Read-only file system', str(self))\n"
+        "    return real(self, *a, **k)\n"
+        "pathlib.Path.mkdir = refuse\n"
+        "from genlab.report.cli import main\n"
+        "main(['run', 'first'])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=project.env, capture_output=True, text=True, check=False)
+    assert result.returncode == 1 and "cannot write the lock of a run (Read-only file system" in one_line(result.stderr)
+    assert not (project.root / "runs").exists()
+
+
 def test_full_disk_is_one_line_and_stores_nothing(project):
     """ENOSPC at the moment of storing: raised by the rename itself, in a process of its own."""
     code = (

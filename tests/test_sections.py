@@ -9,7 +9,7 @@ import sys
 import nbformat
 import pytest
 
-from genlab.report import execute, keys, store
+from genlab.report import check, execute, keys, store
 from genlab.report.paths import ROOT
 from genlab.report.run import plan, run_jobs
 from genlab.report.sections import get_section, read_section, section_names
@@ -102,3 +102,12 @@ def test_published_records_match_their_notebooks():
         assert len(text) <= store.NOTEBOOK_BYTES and "/home/" not in text and str(ROOT) not in text
         record = run.record
         assert record["profile"] == "full" and record["metrics"] and json.loads(text)["cells"]
+
+
+def test_the_gate_passes_on_the_quick_book():
+    """Every metric and figure of the book, run here, is a draw from what its baseline's seeds gave."""
+    jobs = run_jobs(plan(section_names(), {}, "quick"))
+    assert all(job.state in ("done", "reused") for job in jobs), [job.message for job in jobs]
+    results = check.check(section_names(), "quick", seeds=1)
+    alarms = [f"{r.section}: {j.name[1]} {j.verdict}" for r in results for j in r.judgements if j.alarm]
+    assert all(r.passed for r in results), [r.problem or r.missing for r in results if not r.passed] + alarms
