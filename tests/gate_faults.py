@@ -19,7 +19,7 @@ from genlab.report import gate
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tests" / "baselines" / "power.json"
-BASELINE, FRESH = 12, 16  # replicates: of the baseline, as in tests/baselines, and of the faulty code
+BASELINE, FRESH = 20, 16  # replicates: of the baseline, as in tests/baselines, and of the faulty code
 BOOK = 650  # quantities the alarm rate is split over: a little more than the book has now
 UNCHANGED = ("chains", "denoisers", "digits", "measures")  # experiments for the rate of false alarms
 SEEDS = 4  # of `genlab check --seeds 4`

@@ -156,6 +156,17 @@ def test_one_section_at_a_time_on_a_gpu(project):
     assert times[1] - times[0] > 5  # the second began when the first had ended
 
 
+def test_the_gpu_of_a_remote_worker_counts_if_it_offers_it(project, farm):
+    project.env["GENLAB_GPU"] = "none"
+    project.edit("notebooks/first.md", "data: [numbers.txt]", "data: [numbers.txt]\n  device: any")
+    farm.worker(None, GENLAB_GPU="Test 1")  # has one, but was not started with `--resources GPU=1`
+    assert project.genlab("run", "first", "--scheduler", farm.address).returncode == 0
+    farm.worker(None, "--resources", "GPU=1", GENLAB_GPU="Test 1")
+    wait_for(lambda: "Registered to" in (farm.clones[1] / "worker.log").read_text())
+    assert project.genlab("run", "first", "--scheduler", farm.address).returncode == 0
+    assert sorted(r["device"] for r in records(project).values()) == ["cpu", "cuda:Test 1"]
+
+
 def test_tls_files_are_passed_on(tmp_path):
     assert cluster.security(Where()) is None
     files = [tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem")]

@@ -131,7 +131,7 @@ def changes(old: Baseline | None, new: Baseline) -> Table:
     for name in dict.fromkeys([*before, *new.metrics]):
         a, b = before.get(name, {}).get("values"), new.metrics.get(name, {}).get("values")
         if a and b:
-            shift = (np.mean(b) - np.mean(a)) / gate.spread(a)
+            shift = (np.mean(b) - np.mean(a)) / gate.spread(np.array(a, dtype=float))
             if abs(shift) < np.sqrt(1 / len(a) + 1 / len(b)):
                 continue
             table.add_row(name, mean_and_sd(a), mean_and_sd(b), f"{shift:+.1f}")

@@ -192,15 +192,11 @@ def power_table() -> str:
         return "(`make power` measures this table.)"
     told = json.loads(path.read_text())
     k = told["seeds"]
-    rows = [
-        f"| fault | in | metric that shows it | shift [se] | caught, 1 run | caught, {k} seeds |",
-        "|---|---|---|--:|--:|--:|",
-    ]
+    rows = [f"| fault, and where | shown by | shift [se] | 1 run | {k} seeds |", "|---|---|--:|--:|--:|"]
     for r in told["faults"]:
-        metric = f"`{r['metric']}`" if r["metric"] else "none"
-        rows.append(
-            f"| {r['fault']} | `{r['file']}` | {metric} | {r['shift']:.3g} | {100 * r['power_1']:.0f} % | {100 * r[f'power_{k}']:.0f} % |"
-        )
+        metric = f"`{r['metric']}`" if r["metric"] else "nothing"
+        caught = [f"{100 * r[f'power_{n}']:.0f} %" for n in (1, k)]
+        rows.append(f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught[0]} | {caught[1]} |")
     null = told["unchanged"]
     rates = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in null["rates"].items())
     seeds, alarms = null["book_seeds"], null["book_alarms"]

@@ -83,10 +83,15 @@ def _hush() -> None:
 
 
 def gpu_of_workers(where: Where) -> str:
-    """Name of the GPU on the workers of a remote scheduler, or "none"; goes into keys as the device class."""
+    """Name of the GPU on the workers of a remote scheduler, or "none"; goes into keys as the device class.
+
+    Only workers started with `--resources GPU=1` count: on the others no section that wants a GPU would ever run.
+    """
     with connect(where) as cluster:
+        workers = cluster.client.scheduler_info(n_workers=-1)["workers"]
+        willing = [address for address, about in workers.items() if about.get("resources", {}).get("GPU")]
         try:
-            found = cluster.client.run(keys.gpu_name, on_error="ignore")
+            found = cluster.client.run(keys.gpu_name, workers=willing, on_error="ignore") if willing else {}
         except Exception:  # a worker with another genlab: it will refuse by itself, with the reason
             found = {}
     return next((name for name in sorted(filter(None, found.values()))), "none")

@@ -102,7 +102,9 @@ def rows(runs: Sequence[Named]) -> list[Row]:
 def _spreads(record: dict) -> dict[str, float]:
     """{metric: its standard deviation}: over seeds where there is a baseline, else the run's own, else that of its null."""
     base = baseline.read(record["section"], record["profile"], record["device"])
-    seeds = {m: gate.spread(about["values"]) for m, about in base.metrics.items()} if base else {}
+    seeds = (
+        {m: gate.spread(np.array(about["values"], dtype=float)) for m, about in base.metrics.items()} if base else {}
+    )
     own = {m: a.get("sd", a.get("null_sd")) for m, a in record["metrics"].items()}
     return {m: s for m, s in own.items() if s is not None} | seeds
 
