@@ -113,15 +113,16 @@ def test_verdicts():
             "one mode fewer": ("higher", counts, [24.0]),
             "half the modes": ("higher", counts, [12.0]),
             "rounding": ("target", [2.0794415] * 8, [2.0794416]),
+            "rounding near one": ("target", [1.3228757] * 8, [1.3228756]),
             "not finite": ("lower", steady, [np.nan]),
             "seed ignored": ("lower", steady, [1.01, 1.01]),
         },
-        tests=9,
+        tests=10,
     )
     verdicts = {j.name: j.verdict for j in judged}
     assert verdicts == {
         "worse": "worse", "better": "better", "changed": "changed", "ok": "ok", "one mode fewer": "ok",
-        "half the modes": "worse", "rounding": "ok", "not finite": "worse", "seed ignored": "seed ignored",
+        "half the modes": "worse", "rounding": "ok", "rounding near one": "ok", "not finite": "worse", "seed ignored": "seed ignored",
     }  # fmt: skip
     with pytest.raises(ValueError, match="at least 3"):
         gate.judge({"m": ("lower", [1.0, 2.0], [1.0])}, tests=1)

@@ -98,7 +98,7 @@ def look(name: str, reference: Image.Image, image: Image.Image) -> dict[str, flo
 
 
 def _rounded(value: float | int | bool) -> float | int:
-    return int(value) if isinstance(value, (bool, int)) else float(f"{value:.6g}")
+    return int(value) if isinstance(value, (bool, int)) else float(f"{value:.8g}")
 
 
 def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:

@@ -64,7 +64,7 @@ def spread(x: np.ndarray, side: int = 0) -> float:
     deviation = x - x.mean()
     beyond = np.clip(side * deviation, 0, None)
     variance = max(np.sum(deviation**2), 2 * np.sum(beyond**2)) / (len(x) - 1)
-    floor = 1 / np.sqrt(12) if np.all(x == np.round(x)) else TINY * float(np.abs(x).max())
+    floor = 1 / np.sqrt(12) if np.all(x == np.round(x)) else TINY * max(1.0, float(np.abs(x).max()))
     return max(float(np.sqrt(variance)), floor, np.finfo(float).tiny)
 
 
