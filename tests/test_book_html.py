@@ -61,7 +61,7 @@ def dead_link(page: Path, address: str, pages: dict[Path, BeautifulSoup]) -> str
 @pytest.fixture(scope="module")
 def html(tmp_path_factory) -> Path:
     """The book of the quick runs, which are computed now if they are not there."""
-    jobs = run_jobs(plan(list(section_names()), {}, "quick"), workers=1)
+    jobs = run_jobs(plan(list(section_names()), {}, "quick"))
     assert all(job.state in ("done", "reused") for job in jobs), [job.message for job in jobs]
     folder = tmp_path_factory.mktemp("book")
     (folder / "source").mkdir()
