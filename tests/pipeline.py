@@ -81,15 +81,16 @@ def wait_for(condition, seconds=40):
 class Farm:
     """A Dask scheduler and workers as processes on loopback, each worker in a folder with a checkout of its own."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None):
+        """`tls`: files of a certificate, which is its own authority, and of its key."""
         self.folder, self.workers, self.clones = folder, [], []
+        self.tls = [f"--tls-ca-file={tls[0]}", f"--tls-cert={tls[0]}", f"--tls-key={tls[1]}"] if tls else []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        self.scheduler = self._start(
-            folder, "scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"
-        )
+        self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{self.port}"
+        where = ["--host", self.address] if tls else ["--host", "127.0.0.1", "--port", str(self.port)]
+        self.scheduler = self._start(folder, "scheduler", *where, "--no-dashboard", *self.tls)
         wait_for(self._listens)
 
     def _start(self, folder: Path, *words: str, env=None) -> subprocess.Popen:
@@ -118,7 +119,7 @@ class Farm:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("GENLAB_")}
         clean |= {"PYTHONPATH": str(root / "src"), "GENLAB_ROOT": str(root)} | env
         options = ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--nanny" if nanny else "--no-nanny"]
-        process = self._start(root, "worker", self.address, *options, *words, env=clean)
+        process = self._start(root, "worker", self.address, *options, *self.tls, *words, env=clean)
         self.workers.append(process)
         return process
 

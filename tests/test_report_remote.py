@@ -1,14 +1,17 @@
 """Sections on other machines: real schedulers and workers as processes on loopback, each worker with a checkout of its own."""
 
 import json
+import shutil
 import signal
+import subprocess
 
 import numpy as np
+import psutil
 import pytest
 from pipeline import Farm, Project, one_line, wait_for
 
 from genlab.report import cluster, store, worker
-from genlab.report.where import Where
+from genlab.report.where import HERE
 
 
 @pytest.fixture
@@ -167,15 +170,50 @@ def test_the_gpu_of_a_remote_worker_counts_if_it_offers_it(project, farm):
     assert sorted(r["device"] for r in records(project).values()) == ["cpu", "cuda:Test 1"]
 
 
-def test_tls_files_are_passed_on(tmp_path):
-    assert cluster.security(Where()) is None
-    files = [tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem")]
-    for file in files:
-        file.write_text("x")
-    made = cluster.security(
-        Where(scheduler="tls://host:1", tls_ca=str(files[0]), tls_cert=str(files[1]), tls_key=str(files[2]))
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
+def test_a_scheduler_behind_tls_serves_who_has_the_certificate_and_nobody_else(project, tmp_path):
+    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *[
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-out",
+            ],
+            files[0],
+            "-keyout",
+            files[1],
+        ],
+        check=True,
+        capture_output=True,
     )
-    assert made.require_encryption and made.tls_client_cert == str(files[1])
+    farm = Farm(tmp_path / "farm", tls=files)
+    try:
+        farm.worker()
+        words = ["--tls-ca", str(files[0]), "--tls-cert", str(files[0]), "--tls-key", str(files[1])]
+        result = project.genlab("run", "first", "--scheduler", farm.address, *words)
+        assert result.returncode == 0, result.stderr
+        assert len(records(project)) == 1
+        for stranger in (farm.address, farm.address.replace("tls:", "tcp:")):
+            result = project.genlab("run", "second", "--scheduler", stranger)
+            assert result.returncode == 2 and "no scheduler answers" in one_line(result.stderr)
+        assert len(records(project)) == 1
+    finally:
+        farm.stop()
+
+
+def test_a_local_run_listens_on_loopback_only():
+    with cluster.connect(HERE):
+        found = psutil.Process().net_connections(kind="inet")
+        assert all(c.laddr.ip in ("127.0.0.1", "::1") for c in found if c.status == psutil.CONN_LISTEN), found
 
 
 def test_differences_name_the_part():

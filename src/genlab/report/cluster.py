@@ -54,7 +54,8 @@ def connect(where: Where) -> Iterator["Cluster"]:
             n_workers=1,
             threads_per_worker=where.jobs or os.cpu_count() or 1,
             processes=False,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would listen on every interface
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             resources={"GPU": 1} if keys.gpu_name() else None,  # one section at a time on a GPU
         )
