@@ -1,0 +1,1 @@
+"""Boltzmann machines on binary images: machine (exact, small), rbm, training, likelihood, missing, dbn, dbm, helmholtz.  JAX."""

@@ -1,0 +1,278 @@
+"""The deep Boltzmann machine of two hidden layers (Salakhutdinov & Hinton 2009).
+
+E(v, h₁, h₂) = -vᵀW₁h₁ - h₁ᵀW₂h₂ - b·v - c₁·h₁ - c₂·h₂, undirected between neighbouring layers, so that each hidden layer
+hears from below and from above.  Training: mean field for the data's average, persistent chains for the model's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import sigmoid, softplus
+
+from genlab.boltzmann.likelihood import AIS, summary
+from genlab.boltzmann.rbm import RBM, check_binary, sample_bits
+from genlab.boltzmann.training import OFFSET_RATE, Diverged, where_finite
+from genlab.progress import progress
+from genlab.streams import stream
+
+
+class DBM(NamedTuple):
+    """W1 (n_visible, n_1), W2 (n_1, n_2), biases b (n_visible,), c1 (n_1,), c2 (n_2,)."""
+
+    W1: jax.Array
+    W2: jax.Array
+    b: jax.Array
+    c1: jax.Array
+    c2: jax.Array
+
+
+class MeanField(NamedTuple):
+    """q1 (n, n_1) and q2 (n, n_2), the factorial posterior; residual (n,), the largest last change of a unit."""
+
+    q1: jax.Array
+    q2: jax.Array
+    residual: jax.Array
+
+
+def from_rbms(lower: RBM, upper: RBM) -> DBM:
+    """The DBM of two RBMs trained with doubled input, the lower one ``doubled="up"``, the upper one ``doubled="down"``.
+
+    Each layer's weights were learnt with the help of a second copy, which the other layer now replaces; the two biases of h₁ are averaged.
+    """
+    if lower.W.shape[1] != upper.W.shape[0]:
+        raise ValueError(
+            f"the lower RBM has {lower.W.shape[1]} hidden units, the upper one {upper.W.shape[0]} visible ones"
+        )
+    return DBM(lower.W, upper.W, lower.b, (lower.c + upper.b) / 2, upper.c)
+
+
+def energy(dbm: DBM, v: jax.Array, h1: jax.Array, h2: jax.Array) -> jax.Array:
+    """E(v, h₁, h₂), shape (...)."""
+    coupling = ((v @ dbm.W1) * h1).sum(-1) + ((h1 @ dbm.W2) * h2).sum(-1)
+    return -coupling - v @ dbm.b - h1 @ dbm.c1 - h2 @ dbm.c2
+
+
+def mean_field(dbm: DBM, v: jax.Array, *, steps: int, damping: float = 0.0) -> MeanField:
+    """Coordinate ascent q₁ ← σ(vW₁ + q₂W₂ᵀ + c₁), q₂ ← σ(q₁W₂ + c₂), `steps` times from a bottom-up guess.
+
+    Each coordinate update raises the bound; `damping` in [0, 1) keeps that share of the old q₁, against oscillation
+    where layers are updated together.  Converged where `residual` is small: the caller decides how small.
+    """
+    below = v @ dbm.W1 + dbm.c1
+    q1 = sigmoid(v @ dbm.W1 * 2 + dbm.c1)
+    q2 = sigmoid(q1 @ dbm.W2 + dbm.c2)
+
+    def body(_, carry):
+        q1, q2, _ = carry
+        new1 = damping * q1 + (1 - damping) * sigmoid(below + q2 @ dbm.W2.T)
+        new2 = sigmoid(new1 @ dbm.W2 + dbm.c2)
+        return new1, new2, jnp.maximum(jnp.abs(new1 - q1).max(-1), jnp.abs(new2 - q2).max(-1))
+
+    return MeanField(*jax.lax.fori_loop(0, steps, body, (q1, q2, jnp.ones(len(v)))))
+
+
+def entropy(q: jax.Array) -> jax.Array:
+    """Entropy of independent bits with means q, summed over the last axis [nats]."""
+    q = jnp.clip(q, 1e-7, 1 - 1e-7)
+    return -(q * jnp.log(q) + (1 - q) * jnp.log1p(-q)).sum(-1)
+
+
+@partial(jax.jit, static_argnames=("steps", "batch_size"))
+def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, damping: float = 0.0, batch_size: int = 500):
+    """E_q[-E] + H(q) - log Z ≤ log p(v) of v (n, n_visible), and the mean-field residual, both of shape (n,) [nats]."""
+
+    def one(v):
+        q1, q2, residual = mean_field(dbm, v[None], steps=steps, damping=damping)
+        return (-energy(dbm, v[None], q1, q2) + entropy(q1) + entropy(q2))[0], residual[0]
+
+    value, residual = jax.lax.map(one, v, batch_size=batch_size)
+    return value - log_z, residual
+
+
+def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array):
+    """One sweep h₁ → (v, h₂) → h₁'; v and h₂ are independent given h₁.  Returns (v, h₁', h₂, E[v|h₁])."""
+    key_v, key_2, key_1 = jax.random.split(key, 3)
+    mean = sigmoid(h1 @ dbm.W1.T + dbm.b)
+    v = sample_bits(mean, key=key_v)
+    h2 = sample_bits(sigmoid(h1 @ dbm.W2 + dbm.c2), key=key_2)
+    return v, sample_bits(sigmoid(v @ dbm.W1 + h2 @ dbm.W2.T + dbm.c1), key=key_1), h2, mean
+
+
+@partial(jax.jit, static_argnames=("steps",))
+def gibbs_chain(dbm: DBM, h1: jax.Array, *, steps: int, key: jax.Array):
+    """`steps` sweeps from h₁ (n, n_1); the last v, h₁ and E[v|h₁]."""
+
+    def body(carry, step_key):
+        v, h1, _, mean = gibbs_step(dbm, carry[1], key=step_key)
+        return (v, h1, mean), None
+
+    empty = jnp.zeros((len(h1), len(dbm.b)))
+    return jax.lax.scan(body, (empty, h1, empty), jax.random.split(key, steps))[0]
+
+
+def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: jax.Array) -> AIS:
+    """log Z by walks of h₁ from independent pixels with `mean` (n_visible,) to the DBM, v and h₂ summed out
+    (Salakhutdinov & Hinton 2009, §3.3, with a base model that knows the pixels' means):
+
+        log f_β(h₁) = β c₁·h₁ + Σ softplus((1-β)a + β(b + W₁h₁)) + Σ softplus(β(c₂ + h₁W₂)).
+    """
+    mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
+    a = jnp.log(mean / (1 - mean))
+    n1, n2 = dbm.W2.shape
+    log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + (n1 + n2) * np.log(2)
+    pairs = np.stack([inv_temps[:-1], inv_temps[1:]], 1).astype(np.float32)
+    key_start, key_walk = jax.random.split(key)
+    h1, log_w = sample_bits(jnp.full((chains, n1), 0.5), key=key_start), np.zeros(chains)
+    chunks = [pairs[i : i + 500] for i in range(0, len(pairs), 500)]
+    for i in progress(len(chunks), "AIS of the DBM"):
+        h1, gained = _stretch(dbm, a, h1, chunks[i], jax.random.fold_in(key_walk, i))
+        log_w += np.asarray(gained, np.float64)
+    return summary(log_w, log_z0)
+
+
+@jax.jit
+def _stretch(dbm: DBM, a: jax.Array, h1: jax.Array, pairs: jax.Array, key: jax.Array):
+    """Steps of AIS along pairs (n, 2) of inverse temperatures."""
+
+    def body(carry, inputs):
+        h1, log_w = carry
+        (old, new), step_key = inputs
+        key_v, key_2, key_1 = jax.random.split(step_key, 3)
+        x, y = h1 @ dbm.W1.T + dbm.b, h1 @ dbm.W2 + dbm.c2
+        log_w += (new - old) * (h1 @ dbm.c1) + (softplus(new * y) - softplus(old * y)).sum(-1)
+        log_w += (softplus((1 - new) * a + new * x) - softplus((1 - old) * a + old * x)).sum(-1)
+        v = sample_bits(sigmoid((1 - new) * a + new * x), key=key_v)
+        h2 = sample_bits(sigmoid(new * y), key=key_2)
+        h1 = sample_bits(sigmoid(new * (v @ dbm.W1 + h2 @ dbm.W2.T + dbm.c1)), key=key_1)
+        return (h1, log_w), None
+
+    return jax.lax.scan(body, (h1, jnp.zeros(len(h1))), (pairs, jax.random.split(key, len(pairs))))[0]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How an update is made: `field_steps` of mean field, `k` sweeps of the persistent chains, gradient ascent with `lr`
+    falling linearly to `lr_last` and `momentum`; `centred` as for the RBM (Montavon & Müller 2012); `weight_decay`."""
+
+    field_steps: int = 8
+    k: int = 1
+    lr: float = 0.005
+    lr_last: float = 0.0
+    momentum: float = 0.5
+    centred: bool = True
+    weight_decay: float = 0.0
+
+    def check(self) -> None:
+        """ValueError for a rule out of range."""
+        if self.field_steps < 1 or self.k < 1:
+            raise ValueError(f"field_steps={self.field_steps} and k={self.k} must be at least 1")
+        if not 0 <= self.momentum < 1 or self.lr <= 0 or self.lr_last < 0 or self.weight_decay < 0:
+            raise ValueError(
+                f"lr={self.lr}, lr_last={self.lr_last}, momentum={self.momentum}, weight_decay={self.weight_decay}: "
+                "lr > 0, lr_last >= 0, 0 <= momentum < 1, weight_decay >= 0"
+            )
+
+
+class Training(NamedTuple):
+    """dbm; chains (n_chains, n_1), hidden states h₁ of the persistent chains; history: "step", "residual" (the mean-field
+    residual) and, with `watch`, "watched", each (epochs, ...)."""
+
+    dbm: DBM
+    chains: np.ndarray
+    history: dict[str, np.ndarray]
+
+
+def train_dbm(
+    start: DBM,
+    data: np.ndarray,
+    *,
+    epochs: int,
+    seed: int,
+    batch_size: int = 100,
+    watch: Callable[[DBM], jax.Array] | None = None,
+    **rules,
+) -> Training:
+    """Train all layers together from `start` on `data` (n, n_visible), probabilities from which bits are drawn.
+
+    `rules`: fields of `Rules`.  Raises ValueError for bad data or rules, Diverged when a parameter is no longer finite.
+    """
+    rules = Rules(**rules)
+    rules.check()
+    check_binary(data, len(start.b))
+    if epochs < 1 or not 1 <= batch_size <= len(data):
+        raise ValueError(
+            f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger than the {len(data)} rows"
+        )
+    dbm = DBM(*(jnp.array(x, jnp.float32) for x in start))
+    steps, data = len(data) // batch_size, jnp.asarray(data, jnp.float32)
+    key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
+    chains = sample_bits(jax.jit(mean_field, static_argnames="steps")(dbm, data[:batch_size], steps=1).q1, key=key)
+    means = data.mean(0), jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
+    state = dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means
+    total = steps * epochs
+
+    @partial(jax.jit, donate_argnums=0)
+    def run(state, rows, first, key):
+        def body(state, inputs):
+            i, row = inputs
+            return update(*state, data[row], (first + i) / total, rules, key=jax.random.fold_in(key, i))
+
+        return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
+
+    residuals, watched = [], []
+    for epoch in progress(epochs, "DBM"):
+        rows = order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
+        good = jax.tree.map(np.array, state[0])
+        state, residual = run(state, rows, epoch * steps, jax.random.fold_in(key, epoch))
+        residual = np.asarray(residual)
+        if not np.isfinite(residual).all():
+            raise Diverged("training of the DBM", epoch * steps + int(np.isfinite(residual).argmin()), good)
+        residuals.append(residual.mean())
+        if watch:
+            watched.append(np.asarray(watch(state[0])))
+    history = {"step": steps * np.arange(1, epochs + 1), "residual": np.array(residuals)}
+    return Training(state[0], np.asarray(state[2]), history | ({"watched": np.stack(watched)} if watch else {}))
+
+
+def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, done, rules: Rules, *, key: jax.Array):
+    """One step of ascent from `batch` (n, n_visible); the new (dbm, velocity, chains, means) and the mean-field residual."""
+    key_v, key_chain = jax.random.split(key)
+    v = sample_bits(batch, key=key_v)
+    field = mean_field(dbm, v, steps=rules.field_steps)
+
+    def sweep(i, carry):
+        return gibbs_step(dbm, carry[1], key=jax.random.fold_in(key_chain, i))[:3]
+
+    # The statistics pair every layer with the one sampled from it: v and h₂ with the h₁ that came out of them.
+    dream = sweep(0, (None, chains, None))
+    dream = jax.lax.fori_loop(1, rules.k, sweep, dream) if rules.k > 1 else dream
+    gradient, means = centred_gradient((v, field.q1, field.q2), dream, means, centred=rules.centred)
+    gradient = gradient._replace(
+        W1=gradient.W1 - rules.weight_decay * dbm.W1, W2=gradient.W2 - rules.weight_decay * dbm.W2
+    )
+    lr = rules.lr + (rules.lr_last - rules.lr) * done
+    velocity = jax.tree.map(lambda m, g: rules.momentum * m + lr * g, velocity, gradient)
+    dbm = jax.tree.map(jnp.add, dbm, velocity)
+    return (dbm, velocity, dream[1], means), where_finite(field.residual.mean(), dbm)
+
+
+def centred_gradient(data, model, means, *, centred: bool) -> tuple[DBM, tuple]:
+    """Gradient from the layers (v, h₁, h₂) under data and under the model, and the offsets moved towards the data's means.
+
+    With offsets μ, λ₁, λ₂: dW₁ pairs v-μ with h₁-λ₁, dW₂ h₁-λ₁ with h₂-λ₂; db = Δv - dW₁λ₁, dc₁ = Δh₁ - dW₁ᵀμ - dW₂λ₂, dc₂ = Δh₂ - dW₂ᵀλ₁.
+    """
+    x = [jnp.concatenate([p / len(p), -q / len(q)]) for p, q in zip(data, model, strict=True)]
+    dv, d1, d2 = (a.sum(0) for a in x)
+    plain = [jnp.concatenate([p, q]) for p, q in zip(data, model, strict=True)]
+    dW1, dW2 = x[0].T @ plain[1], x[1].T @ plain[2]
+    if not centred:
+        return DBM(dW1, dW2, dv, d1, d2), means
+    mu, l1, l2 = means = tuple(m + OFFSET_RATE * (p.mean(0) - m) for m, p in zip(means, data, strict=True))
+    dW1 = dW1 - jnp.outer(mu, d1) - jnp.outer(dv, l1)
+    dW2 = dW2 - jnp.outer(l1, d2) - jnp.outer(d1, l2)
+    return DBM(dW1, dW2, dv - dW1 @ l1, d1 - mu @ dW1 - dW2 @ l2, d2 - l1 @ dW2), means

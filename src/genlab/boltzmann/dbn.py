@@ -1,0 +1,180 @@
+"""The deep belief network: directed sigmoid layers below an RBM (Hinton, Osindero & Teh 2006).
+
+p(v, h₁, …, h_L) = p(v|h₁) … p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), the last factor an RBM.  Each directed layer has recognition
+weights for q(h|v) and generative weights for p(v|h); they are equal after greedy training and part ways in up-down training.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import sigmoid, softplus
+
+from genlab.boltzmann.rbm import RBM, check_binary, free_energy, gibbs_step, hidden_given_visible, sample_bits
+from genlab.boltzmann.training import Diverged, where_finite
+from genlab.progress import progress
+from genlab.streams import stream
+
+
+class Layer(NamedTuple):
+    """Recognition W_up (n_below, n_above), c (n_above,): q(h|v) = σ(v W_up + c); generative W_down (n_below, n_above),
+    b (n_below,): p(v|h) = σ(h W_downᵀ + b)."""
+
+    W_up: jax.Array
+    c: jax.Array
+    W_down: jax.Array
+    b: jax.Array
+
+
+class DBN(NamedTuple):
+    """layers: the directed ones from the pixels up; top: the RBM above them."""
+
+    layers: tuple[Layer, ...]
+    top: RBM
+
+
+def from_rbms(rbms: list[RBM]) -> DBN:
+    """The network of greedily trained RBMs, the first on the pixels."""
+    return DBN(tuple(Layer(r.W, r.c, r.W, r.b) for r in rbms[:-1]), rbms[-1])
+
+
+def up(dbn: DBN, v: jax.Array) -> jax.Array:
+    """Recognition means of the layer below the top RBM's hidden units, by mean activities, (n, n_top_visible)."""
+    for layer in dbn.layers:
+        v = sigmoid(v @ layer.W_up + layer.c)
+    return v
+
+
+@partial(jax.jit, static_argnames="samples")
+def bound(dbn: DBN, v: jax.Array, log_z_top: float, *, samples: int, key: jax.Array) -> jax.Array:
+    """A lower bound on log p(v), shape (n,) for v (n, n_visible) [nats]:
+
+        E_q[Σ log p(v|h) - log q(h|v) - F_top(h)] - log Z_top      (Hinton, Osindero & Teh 2006, eq. 2.8-2.9)
+
+    averaged over `samples` draws of h ~ q; Jensen's inequality makes each draw's expectation a bound, so noise averages out.
+    """
+
+    def one(key):
+        x, total = v, jnp.zeros(len(v))
+        for i, layer in enumerate(dbn.layers):
+            logits = x @ layer.W_up + layer.c
+            h = sample_bits(sigmoid(logits), key=jax.random.fold_in(key, i))
+            total += log_bernoulli(x, h @ layer.W_down.T + layer.b) - log_bernoulli(h, logits)
+            x = h
+        return total - free_energy(dbn.top, x)
+
+    return jax.lax.map(one, jax.random.split(key, samples)).mean(0) - log_z_top
+
+
+def log_bernoulli(x: jax.Array, logits: jax.Array) -> jax.Array:
+    """Σ log p(x_i) of independent bits with these log-odds, summed over the last axis [nats]."""
+    return (x * logits - softplus(logits)).sum(-1)
+
+
+@partial(jax.jit, static_argnames=("steps", "clamped"))
+def sample(dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int = 0) -> tuple[jax.Array, jax.Array]:
+    """Ancestral samples: `steps` Gibbs steps of the top RBM from x (n, n_top_visible), then down through the directed layers.
+
+    The last `clamped` units of x, labels, stay as they are.  Returns the pixels' means (n, n_visible) and the last x.
+    """
+    labels = x[:, x.shape[1] - clamped :]
+
+    def body(x, step_key):
+        x, _ = gibbs_step(dbn.top, x, key=step_key)
+        return (x.at[:, x.shape[1] - clamped :].set(labels) if clamped else x), None
+
+    key_top, key_down = jax.random.split(key)
+    x, _ = jax.lax.scan(body, x, jax.random.split(key_top, steps))
+    h = x[:, : x.shape[1] - clamped] if clamped else x
+    mean = h
+    for i, layer in enumerate(reversed(dbn.layers)):
+        mean = sigmoid(h @ layer.W_down.T + layer.b)
+        h = sample_bits(mean, key=jax.random.fold_in(key_down, i))
+    return mean, x
+
+
+def train_up_down(
+    dbn: DBN,
+    data: np.ndarray,
+    *,
+    epochs: int,
+    seed: int,
+    lr: float = 0.01,
+    k: int = 1,
+    batch_size: int = 100,
+    labels: np.ndarray | None = None,
+    watch: Callable[[DBN], jax.Array] | None = None,
+) -> tuple[DBN, dict[str, np.ndarray]]:
+    """Fine-tune all layers together by contrastive wake-sleep (Hinton, Osindero & Teh 2006, App. B); lr falls linearly to 0.
+
+    Up: bits h ~ q(h|v) teach the generative weights to predict what they came from.  Top: persistent chains of k Gibbs
+    steps, as for any RBM.  Down: what the chains dream teaches the recognition weights to recover its causes.
+    `labels` (n, n_labels), one-hot, join the top RBM's visible units.  Returns the network and its history ("step", "watched").
+    Raises Diverged when a parameter is no longer finite.
+    """
+    check_binary(data)
+    if epochs < 1 or k < 1 or lr <= 0 or not 1 <= batch_size <= len(data):
+        raise ValueError(
+            f"epochs={epochs}, k={k}, lr={lr}, batch_size={batch_size}: all positive, no batch above {len(data)} rows"
+        )
+    steps, n = len(data) // batch_size, len(data)
+    labels = np.zeros((n, 0), np.float32) if labels is None else labels
+    data, labels = jnp.asarray(data, jnp.float32), jnp.asarray(labels, jnp.float32)
+    key = jax.random.key(stream(seed, "train"))
+    first = jnp.concatenate([up(dbn, data[:batch_size]), labels[:batch_size]], 1)
+    state = jax.tree.map(jnp.array, (dbn, sample_bits(first, key=key)))
+
+    @partial(jax.jit, donate_argnums=0)
+    def run(state, rows, start, key):
+        def body(state, inputs):
+            i, row = inputs
+            rate = lr * (1 - (start + i) / (steps * epochs))
+            return up_down_step(*state, data[row], labels[row], rate, k, key=jax.random.fold_in(key, i))
+
+        return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
+
+    order, watched = np.random.default_rng(stream(seed, "data")), []
+    for epoch in progress(epochs, "up-down"):
+        rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
+        good = jax.tree.map(np.array, state[0])
+        state, active = run(state, rows, epoch * steps, jax.random.fold_in(key, epoch))
+        if not np.isfinite(np.asarray(active)).all():
+            raise Diverged("up-down training", epoch * steps + int(np.isfinite(np.asarray(active)).argmin()), good)
+        if watch:
+            watched.append(np.asarray(watch(state[0])))
+    history = {"step": steps * np.arange(1, epochs + 1)}
+    return state[0], history | ({"watched": np.stack(watched)} if watch else {})
+
+
+def up_down_step(dbn: DBN, chains, v, labels, lr, k: int, *, key: jax.Array):
+    """One update from v (n, n_visible); the new (network, chains) and the mean activity at the top."""
+    keys = jax.random.split(key, 2 * len(dbn.layers) + 2)
+    x, layers = sample_bits(v, key=keys[0]), []
+    for layer, layer_key in zip(dbn.layers, keys[1:], strict=False):  # wake: learn to generate what was seen
+        h = sample_bits(sigmoid(x @ layer.W_up + layer.c), key=layer_key)
+        error = x - sigmoid(h @ layer.W_down.T + layer.b)
+        layers.append(layer._replace(W_down=layer.W_down + lr * error.T @ h / len(x), b=layer.b + lr * error.mean(0)))
+        x = h
+    top = dbn.top
+    x = jnp.concatenate([x, labels], 1)
+    h_pos = hidden_given_visible(top, x)
+    chains = jax.lax.fori_loop(0, k, lambda i, c: gibbs_step(top, c, key=jax.random.fold_in(keys[-1], i))[0], chains)
+    h_neg = hidden_given_visible(top, chains)
+    n, m = len(x), len(chains)
+    top = top._replace(
+        W=top.W + lr * (x.T @ h_pos / n - chains.T @ h_neg / m),
+        b=top.b + lr * (x.mean(0) - chains.mean(0)),
+        c=top.c + lr * (h_pos.mean(0) - h_neg.mean(0)),
+    )
+    h = chains[:, : x.shape[1] - labels.shape[1]]
+    for i in reversed(range(len(layers))):  # sleep: learn to recover the causes of what was dreamt
+        layer = dbn.layers[i]
+        below = sample_bits(sigmoid(h @ layer.W_down.T + layer.b), key=keys[len(layers) + 1 + i])
+        error = h - sigmoid(below @ layer.W_up + layer.c)
+        layers[i] = layers[i]._replace(W_up=layer.W_up + lr * below.T @ error / m, c=layer.c + lr * error.mean(0))
+        h = below
+    dbn = DBN(tuple(layers), top)
+    return (dbn, chains), where_finite(h_pos.mean(), dbn)

@@ -1,0 +1,146 @@
+"""The restricted Boltzmann machine: energy, free energy, conditionals, block Gibbs, pseudo-likelihood.
+
+Binary units have the energy E(v, h) = -vᵀWh - b·v - c·h (Smolensky 1986).  Gaussian visible units with standard
+deviations s have E(v, h) = Σ(v - b)²/2s² - (v/s²)ᵀWh - c·h (Cho, Ilin & Raiko 2011, eq. 2).  Both kinds share the
+functions below; an RBM is a tuple of arrays, so it passes through `jax.jit`, `vmap` and `scan` as it is.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import log_sigmoid, sigmoid, softplus
+
+
+class RBM(NamedTuple):
+    """W (n_visible, n_hidden), visible bias b (n_visible,), hidden bias c (n_hidden,); s (n_visible,) if v is Gaussian."""
+
+    W: jax.Array
+    b: jax.Array
+    c: jax.Array
+    s: jax.Array | None = None
+
+
+def init_rbm(n_visible: int, n_hidden: int, *, key: jax.Array, mean: np.ndarray | None = None, s=None) -> RBM:
+    """Weights from N(0, 0.01²), hidden biases zero, visible biases such that the empty model has the `mean` of the data.
+
+    A binary mean is kept within [0.001, 0.999], so pixels that are never on start at a log-odds of -6.9 (Hinton 2010, §8).
+    """
+    if n_visible < 1 or n_hidden < 1:
+        raise ValueError(f"n_visible={n_visible} and n_hidden={n_hidden} must be at least 1")
+    mean = np.full(n_visible, 0.5) if mean is None else np.asarray(mean)
+    if s is None:
+        mean = np.clip(mean, 1e-3, 1 - 1e-3)
+        mean = np.log(mean / (1 - mean))
+    W = 0.01 * jax.random.normal(key, (n_visible, n_hidden))
+    return RBM(W, jnp.asarray(mean, W.dtype), jnp.zeros(n_hidden), None if s is None else jnp.asarray(s, W.dtype))
+
+
+def hidden_input(rbm: RBM, v: jax.Array) -> jax.Array:
+    """What each hidden unit receives, (..., n_hidden): vW + c, for Gaussian v (v/s²)W + c."""
+    return (v if rbm.s is None else v / rbm.s**2) @ rbm.W + rbm.c
+
+
+def energy(rbm: RBM, v: jax.Array, h: jax.Array) -> jax.Array:
+    """E(v, h) of v (..., n_visible) and h (..., n_hidden), shape (...)."""
+    return visible_energy(rbm, v) - (hidden_input(rbm, v) * h).sum(-1)
+
+
+def visible_energy(rbm: RBM, v: jax.Array) -> jax.Array:
+    """The part of the energy that no hidden unit changes: -b·v, for Gaussian v Σ(v - b)²/2s²."""
+    return -v @ rbm.b if rbm.s is None else 0.5 * (((v - rbm.b) / rbm.s) ** 2).sum(-1)
+
+
+def free_energy(rbm: RBM, v: jax.Array) -> jax.Array:
+    """F(v) = -log Σ_h exp(-E(v, h)), so that p(v) = exp(-F(v)) / Z; shape (...)."""
+    return visible_energy(rbm, v) - softplus(hidden_input(rbm, v)).sum(-1)
+
+
+def hidden_given_visible(rbm: RBM, v: jax.Array) -> jax.Array:
+    """p(h_j = 1 | v) = σ((vW + c)_j), shape (..., n_hidden)."""
+    return sigmoid(hidden_input(rbm, v))
+
+
+def visible_given_hidden(rbm: RBM, h: jax.Array) -> jax.Array:
+    """E[v | h], shape (..., n_visible): σ(Wh + b) for binary v, where it is p(v_i = 1 | h); Wh + b for Gaussian v."""
+    mean = h @ rbm.W.T + rbm.b
+    return sigmoid(mean) if rbm.s is None else mean
+
+
+def sample_bits(p: jax.Array, *, key: jax.Array) -> jax.Array:
+    """Independent bits that are one with probabilities `p`, as floats."""
+    return (jax.random.uniform(key, p.shape) < p).astype(p.dtype)
+
+
+def sample_visible(rbm: RBM, mean: jax.Array, *, key: jax.Array) -> jax.Array:
+    """v given its conditional mean: bits, or N(mean, s²)."""
+    return sample_bits(mean, key=key) if rbm.s is None else mean + rbm.s * jax.random.normal(key, mean.shape)
+
+
+def gibbs_step(rbm: RBM, v: jax.Array, *, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """One block Gibbs step v → h → v'; returns v' and its conditional mean, the picture people show."""
+    key_h, key_v = jax.random.split(key)
+    h = sample_bits(hidden_given_visible(rbm, v), key=key_h)
+    mean = visible_given_hidden(rbm, h)
+    return sample_visible(rbm, mean, key=key_v), mean
+
+
+@partial(jax.jit, static_argnames=("steps", "keep_every"))
+def gibbs_chain(rbm: RBM, v: jax.Array, *, steps: int, key: jax.Array, keep_every: int | None = None):
+    """`steps` Gibbs steps from v (n, n_visible).  Returns the last v, its conditional mean, and the means kept.
+
+    The means of every `keep_every`-th step have shape (steps // keep_every, n, n_visible), none are kept by default.
+    """
+    every = keep_every or steps
+
+    def block(v, block_key):
+        return jax.lax.scan(
+            lambda carry, k: (gibbs_step(rbm, carry[0], key=k), None), (v, v), jax.random.split(block_key, every)
+        )[0]
+
+    def body(carry, block_key):
+        v, mean = block(carry[0], block_key)
+        return (v, mean), mean if keep_every else None
+
+    (v, mean), kept = jax.lax.scan(body, (v, v), jax.random.split(key, steps // every))
+    return v, mean, kept
+
+
+@jax.jit
+def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
+    """Σ_i log p(v_i | all other pixels) of binary v (n, n_visible), over all pixels exactly, shape (n,) [nats].
+
+    Flipping pixel i changes the free energy to F_i, and log p(v_i | v_-i) = log σ(F_i - F).
+    """
+    flips = 1 - 2 * v
+
+    def one(v, flip):
+        x = hidden_input(rbm, v)
+        flipped = softplus(x + flip[:, None] * rbm.W).sum(-1) + flip * rbm.b  # -F_i, without the common -b·v
+        return log_sigmoid(softplus(x).sum() - flipped).sum()
+
+    return jax.lax.map(lambda pair: one(*pair), (v, flips), batch_size=20)
+
+
+def one_bit_pseudo_log_likelihood(rbm: RBM, v: jax.Array, *, key: jax.Array) -> jax.Array:
+    """scikit-learn's estimate: one pixel of each image is flipped, and its log p times n_visible, shape (n,) [nats].
+
+    Unbiased for `pseudo_log_likelihood` with a large variance.
+    """
+    n, d = v.shape
+    i = jax.random.randint(key, (n,), 0, d)
+    flipped = v.at[jnp.arange(n), i].set(1 - v[jnp.arange(n), i])
+    return d * log_sigmoid(free_energy(rbm, flipped) - free_energy(rbm, v))
+
+
+def check_binary(v: np.ndarray, n_visible: int | None = None) -> None:
+    """ValueError unless v is (n, n_visible) with every value in [0, 1], naming what it is."""
+    v = np.asarray(v)
+    if v.ndim != 2 or (n_visible is not None and v.shape[1] != n_visible):
+        wanted = f"(n, {n_visible if n_visible is not None else 'n_visible'})"
+        raise ValueError(f"data of shape {v.shape} must be {wanted}: flatten the images")
+    if v.size == 0 or not np.isfinite(v).all() or v.min() < 0 or v.max() > 1:
+        found = "no values" if v.size == 0 else f"values from {v.min():g} to {v.max():g}"
+        raise ValueError(f"binary units need probabilities within [0, 1], not {found}: divide the pixels by 255")

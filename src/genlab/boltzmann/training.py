@@ -1,0 +1,275 @@
+"""Training of RBMs by contrastive divergence, persistent chains and parallel tempering, one compiled program per epoch.
+
+The gradient of the log-likelihood is <v hᵀ> over data minus <v hᵀ> over the model (Hinton 2002, eq. 5).  The methods differ
+only in where the model's average comes from:
+
+- "cd": k Gibbs steps from the data (Hinton 2002); with `k_last` k rises linearly over the training;
+- "pcd": k Gibbs steps from where the chains of the last update stopped (Tieleman 2008);
+- "pt": as "pcd", with replicas at `temperatures` inverse temperatures that exchange states (Desjardins et al. 2010).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import sigmoid
+
+from genlab.boltzmann.rbm import (
+    RBM,
+    check_binary,
+    hidden_input,
+    init_rbm,
+    sample_bits,
+    sample_visible,
+    visible_given_hidden,
+)
+from genlab.progress import progress
+from genlab.streams import stream
+
+METHODS = ("cd", "pcd", "pt")
+OFFSET_RATE = 0.01  # of the centred gradient's offsets (Melchior, Fischer & Wiskott 2016, §6)
+
+
+class Diverged(FloatingPointError):
+    """A training met a number that is not finite; `step` says where, `state` holds the last good parameters."""
+
+    def __init__(self, what: str, step: int, state):
+        super().__init__(
+            f"{what} stopped at step {step}: the parameters are no longer finite; lower lr or raise weight_decay"
+        )
+        self.step, self.state = step, state
+
+
+class Training(NamedTuple):
+    """rbm: the trained parameters.  chains (n_chains, n_visible): the model's own states at the end of training.
+    history: "step" (epochs,), "activity" (epochs,), the mean of p(h|v) over data, and "watched" (epochs, ...) with `watch`."""
+
+    rbm: RBM
+    chains: np.ndarray
+    history: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How an update is made.
+
+    lr and momentum of gradient ascent; `lr` falls linearly to `lr_last`.  `centred`: the gradient of the machine whose
+    units are measured from their means, in the parameters of the ordinary one (Melchior, Fischer & Wiskott 2016, eq. 16-18).
+    `weight_decay`: λ of -λ‖W‖²/2.  `sparsity_cost` times (sparsity_target - mean activity) moves the hidden biases
+    (Hinton 2010, §11).  `doubled`: "up" if the hidden units see the visible layer twice, "down" the other way round:
+    greedy pre-training of a DBM (Salakhutdinov & Hinton 2009, §3.2).
+    """
+
+    method: str = "pcd"
+    k: int = 1
+    k_last: int | None = None
+    lr: float = 0.05
+    lr_last: float = 0.0
+    momentum: float = 0.5
+    centred: bool = True
+    weight_decay: float = 0.0
+    sparsity_target: float = 0.1
+    sparsity_cost: float = 0.0
+    temperatures: int = 10
+    doubled: str = "no"
+
+    def check(self) -> None:
+        """ValueError for a rule that makes no sense, with the value and the range."""
+        if self.method not in METHODS:
+            raise ValueError(f"method={self.method!r} must be one of {', '.join(METHODS)}")
+        if self.k < 1 or (self.k_last is not None and self.k_last < self.k):
+            raise ValueError(f"k={self.k}, k_last={self.k_last}: at least one Gibbs step, and k_last no smaller than k")
+        if self.method == "pt" and self.temperatures < 2:
+            raise ValueError(f"temperatures={self.temperatures}: parallel tempering needs at least 2")
+        if self.doubled not in ("no", "up", "down"):
+            raise ValueError(f"doubled={self.doubled!r} must be no, up or down")
+        if not 0 <= self.momentum < 1 or self.lr <= 0 or self.lr_last < 0 or self.weight_decay < 0:
+            raise ValueError(
+                f"lr={self.lr}, lr_last={self.lr_last}, momentum={self.momentum}, weight_decay={self.weight_decay}: "
+                "lr > 0, lr_last >= 0, 0 <= momentum < 1, weight_decay >= 0"
+            )
+
+
+class State(NamedTuple):
+    """rbm; velocity of the ascent; chains, hidden states (n, n_hidden) or with tempering (temperatures, n, n_hidden);
+    means: offsets of the centred gradient, of v (n_visible,) and h (n_hidden,)."""
+
+    rbm: RBM
+    velocity: RBM
+    chains: jax.Array
+    means: tuple[jax.Array, jax.Array]
+
+
+def train_rbm(
+    data: np.ndarray,
+    *,
+    n_hidden: int,
+    epochs: int,
+    seed: int,
+    batch_size: int = 100,
+    s: np.ndarray | None = None,
+    start: RBM | None = None,
+    watch: Callable[[RBM], jax.Array] | None = None,
+    **rules,
+) -> Training:
+    """Train an RBM on `data` (n, n_visible): probabilities in [0, 1], from which new bits are drawn in every epoch.
+
+    With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.  `start`: parameters to begin
+    with instead of `init_rbm`.  `rules`: fields of `Rules`.  `watch` is evaluated after every epoch.
+    Raises ValueError for data that are not binary or a rule out of range, Diverged when a parameter is no longer finite.
+    """
+    rules = Rules(**rules)
+    rules.check()
+    data = np.asarray(data)
+    if s is None:
+        check_binary(data, None if start is None else len(start.b))
+    if epochs < 1 or not 1 <= batch_size <= len(data):
+        raise ValueError(
+            f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger than the {len(data)} rows"
+        )
+    key = jax.random.key(stream(seed, "init"))
+    rbm = start or init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)
+    rbm = RBM(*(None if x is None else jnp.array(x, jnp.float32) for x in rbm))
+    replicas = (rules.temperatures, batch_size) if rules.method == "pt" else (batch_size,)
+    chains = sample_bits(jnp.full((*replicas, len(rbm.c)), 0.5), key=jax.random.fold_in(key, 1))
+    means = jnp.asarray(data.mean(0), jnp.float32), jnp.full(len(rbm.c), 0.5)
+    state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
+
+    steps, data = len(data) // batch_size, jnp.asarray(data, jnp.float32)
+    run = _compiled(rules, steps * epochs)
+    key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
+    activity, watched = [], []
+    for epoch in progress(epochs, f"RBM {len(rbm.c)} ({rules.method})"):
+        rows = order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
+        good = jax.tree.map(np.array, state.rbm)  # a copy: `run` overwrites its argument
+        state, active = run(state, data, rows, epoch * steps, jax.random.fold_in(key, epoch))
+        active = np.asarray(active)
+        if not np.isfinite(active).all():
+            raise Diverged(
+                f"training of the RBM ({rules.method})", epoch * steps + int(np.isfinite(active).argmin()), good
+            )
+        activity.append(active.mean())
+        if watch:
+            watched.append(np.asarray(watch(state.rbm)))
+    hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
+    mean = visible_given_hidden(state.rbm, hidden_states)
+    chains = sample_visible(state.rbm, mean, key=jax.random.fold_in(key, epochs))
+    history = {"step": steps * np.arange(1, epochs + 1), "activity": np.array(activity)}
+    return Training(state.rbm, np.asarray(chains), history | ({"watched": np.stack(watched)} if watch else {}))
+
+
+@cache
+def _compiled(rules: Rules, total: int):
+    """One epoch as a program: (state, data, rows (steps, batch), first step, key) -> (state, activity (steps,))."""
+
+    @partial(jax.jit, donate_argnums=0)
+    def run(state, data, rows, first, key):
+        def body(state, inputs):
+            i, row = inputs
+            return update(state, data[row], (first + i) / total, rules, key=jax.random.fold_in(key, i))
+
+        return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
+
+    return run
+
+
+def update(state: State, batch: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array) -> tuple[State, jax.Array]:
+    """One step of ascent from `batch` (n, n_visible) when the share `done` of the training is over; the new state and
+    the mean activity of the hidden units, NaN as soon as a parameter is not finite."""
+    rbm, velocity, chains, means = state
+    key_v, key_h, key_chain = jax.random.split(key, 3)
+    v_pos = sample_bits(batch, key=key_v) if rbm.s is None else batch
+    h_pos = sigmoid(hidden_input(_scaled(rbm, rules.doubled == "up"), v_pos))
+    start = sample_bits(h_pos, key=key_h) if rules.method == "cd" else chains
+    v_neg, h_neg, chains = negative_phase(rbm, start, done, rules, key=key_chain)
+    gradient, means = centred_gradient(rbm, v_pos, h_pos, v_neg, h_neg, means if rules.centred else None)
+    gradient = gradient._replace(
+        W=gradient.W - rules.weight_decay * rbm.W,
+        c=gradient.c + rules.sparsity_cost * (rules.sparsity_target - h_pos.mean(0)),
+    )
+    lr = rules.lr + (rules.lr_last - rules.lr) * done
+    moved = {x: rules.momentum * getattr(velocity, x) + lr * getattr(gradient, x) for x in ("W", "b", "c")}
+    rbm = rbm._replace(**{x: getattr(rbm, x) + step for x, step in moved.items()})
+    return State(rbm, velocity._replace(**moved), chains, means or state.means), where_finite(h_pos.mean(), rbm)
+
+
+def where_finite(value: jax.Array, params) -> jax.Array:
+    """`value`, or NaN if any of the arrays `params` holds a number that is not finite."""
+    return jnp.where(jnp.isfinite(sum(x.sum() for x in jax.tree.leaves(params))), value, jnp.nan)
+
+
+def _scaled(rbm: RBM, twice: bool) -> RBM:
+    """The RBM whose weights count twice: one of its layers is seen in two copies."""
+    return rbm._replace(W=2 * rbm.W) if twice else rbm
+
+
+def negative_phase(rbm: RBM, h: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array):
+    """Samples of the model from the hidden states `h`: v (n, n_visible), p(h|v) (n, n_hidden), and the next hidden states."""
+    k = rules.k if rules.k_last is None else jnp.round(rules.k + (rules.k_last - rules.k) * done).astype(int)
+    upward, downward = _scaled(rbm, rules.doubled == "up"), _scaled(rbm, rules.doubled == "down")
+    if rules.method == "pt":
+        return tempered_phase(rbm, h, k, jnp.linspace(0, 1, rules.temperatures), key=key)
+
+    def body(i, carry):
+        key_v, key_h = jax.random.split(jax.random.fold_in(key, i))
+        v = sample_visible(rbm, visible_given_hidden(downward, carry[2]), key=key_v)
+        p = sigmoid(hidden_input(upward, v))
+        return v, p, sample_bits(p, key=key_h)
+
+    first = body(0, (None, None, h))
+    return jax.lax.fori_loop(1, k, body, first) if rules.k_last or rules.k > 1 else first
+
+
+def tempered_phase(rbm: RBM, h: jax.Array, k, inv_temps: jax.Array, *, key: jax.Array):
+    """k steps of parallel tempering of h (temperatures, n, n_hidden): a Gibbs step at every inverse temperature, then
+    exchanges between neighbours.
+
+    At inverse temperature β the weights and the hidden biases count β times and the visible biases in full, so that
+    β = 0 is the model of independent pixels with bias b.  Returns as `negative_phase`, at the last inverse temperature.
+    """
+    beta = inv_temps[:, None, None]
+
+    def body(i, carry):
+        key_v, key_h, key_swap = jax.random.split(jax.random.fold_in(key, i), 3)
+        v = sample_visible(rbm, visible_given_hidden(rbm, beta * carry[2]), key=key_v)
+        x = hidden_input(rbm, v)
+        h = sample_bits(sigmoid(beta * x), key=key_h)
+        order = exchange(-(x * h).sum(-1), inv_temps, i % 2, key=key_swap)[..., None]
+        return tuple(jnp.take_along_axis(a, order, 0) for a in (v, x, h))
+
+    v, x, h = jax.lax.fori_loop(1, k, body, body(0, (None, None, h)))
+    return v[-1], sigmoid(beta[-1] * x[-1]), h
+
+
+def exchange(energy: jax.Array, inv_temps: jax.Array, parity, *, key: jax.Array) -> jax.Array:
+    """Which replica each temperature holds after neighbours tried to exchange, with probability
+    min(1, exp((β - β')(E - E'))) (Desjardins et al. 2010, eq. 3); indices of shape (temperatures, n).
+
+    energy (temperatures, n): what β scales.  parity: pairs (0, 1), (2, 3), … for 0, and (1, 2), (3, 4), … for 1.
+    """
+    rows = jnp.arange(len(inv_temps))
+    partner = jnp.clip(jnp.where(rows % 2 == parity, rows + 1, rows - 1), 0, len(rows) - 1)
+    log_ratio = (inv_temps - inv_temps[partner])[:, None] * (energy - energy[partner])
+    coin = jax.random.uniform(key, energy.shape)[jnp.minimum(rows, partner)]  # a pair tosses one coin
+    return jnp.where(jnp.log(coin) < log_ratio, partner[:, None], rows[:, None])
+
+
+def centred_gradient(rbm: RBM, v_pos, h_pos, v_neg, h_neg, means) -> tuple[RBM, tuple | None]:
+    """Gradient of the mean log-likelihood in the parameters of the ordinary RBM, and the offsets moved along.
+
+    With offsets μ, λ: dW = <(v-μ)(h-λ)ᵀ> over data minus the same over the model, db = <v> - <v> - dW λ, dc = <h> - <h> - dWᵀμ.
+    `means` None: μ = λ = 0.  v (n, n_visible), h (n, n_hidden); the offsets follow the data's means at a rate of 0.01.
+    """
+    precision = 1.0 if rbm.s is None else rbm.s**-2
+    v = jnp.concatenate([v_pos / len(v_pos), -v_neg / len(v_neg)]) * precision
+    dW = v.T @ jnp.concatenate([h_pos, h_neg])  # one product for both averages
+    db, dc = v.sum(0), h_pos.mean(0) - h_neg.mean(0)
+    if means is None:
+        return RBM(dW, db, dc), None
+    mu, lam = (mean + OFFSET_RATE * (x.mean(0) - mean) for mean, x in zip(means, (v_pos, h_pos), strict=True))
+    dW = dW - jnp.outer(mu * precision, dc) - jnp.outer(db, lam)
+    return RBM(dW, db - dW @ lam, dc - (mu * precision) @ dW), (mu, lam)
