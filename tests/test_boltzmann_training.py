@@ -118,6 +118,15 @@ def test_training_learns_four_patterns(rules):
     assert done.history["step"][-1] == 15_000
 
 
+def test_the_monitor_is_the_pseudo_likelihood_of_its_rows():
+    data = np.tile(PATTERNS, (10, 1))
+    done = training.train_rbm(data, n_hidden=3, epochs=4, seed=0, batch_size=10, lr=0.1, monitor=PATTERNS)
+    assert done.history["pseudo_log_likelihood"].shape == (4,)
+    assert done.history["pseudo_log_likelihood"][-1] == pytest.approx(
+        float(R.pseudo_log_likelihood(done.rbm, PATTERNS).mean())
+    )
+
+
 def test_gaussian_units_learn_two_clusters(rng):
     data = (np.sign(rng.normal(size=(400, 1))) * [2.0, -2.0] + rng.normal(size=(400, 2))).astype(np.float32)
     done = training.train_rbm(data, n_hidden=1, epochs=100, seed=0, lr=0.05, s=np.ones(2))

@@ -4,7 +4,6 @@ E(v, h₁, h₂) = -vᵀW₁h₁ - h₁ᵀW₂h₂ - b·v - c₁·h₁ - c₂·h
 hears from below and from above.  Training: mean field for the data's average, persistent chains for the model's.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -179,8 +178,8 @@ class Rules:
 
 
 class Training(NamedTuple):
-    """dbm; chains (n_chains, n_1), hidden states h₁ of the persistent chains; history: "step", "residual" (the mean-field
-    residual) and, with `watch`, "watched", each (epochs, ...)."""
+    """dbm; chains (n_chains, n_1), hidden states h₁ of the persistent chains; history: "step" and "residual", that of
+    mean field, each (epochs,)."""
 
     dbm: DBM
     chains: np.ndarray
@@ -194,7 +193,6 @@ def train_dbm(
     epochs: int,
     seed: int,
     batch_size: int = 100,
-    watch: Callable[[DBM], jax.Array] | None = None,
     **rules,
 ) -> Training:
     """Train all layers together from `start` on `data` (n, n_visible), probabilities from which bits are drawn.
@@ -224,7 +222,7 @@ def train_dbm(
 
         return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
 
-    residuals, watched = [], []
+    residuals = []
     for epoch in progress(epochs, "DBM"):
         rows = order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
         good = jax.tree.map(np.array, state[0])
@@ -233,10 +231,8 @@ def train_dbm(
         if not np.isfinite(residual).all():
             raise Diverged("training of the DBM", epoch * steps + int(np.isfinite(residual).argmin()), good)
         residuals.append(residual.mean())
-        if watch:
-            watched.append(np.asarray(watch(state[0])))
     history = {"step": steps * np.arange(1, epochs + 1), "residual": np.array(residuals)}
-    return Training(state[0], np.asarray(state[2]), history | ({"watched": np.stack(watched)} if watch else {}))
+    return Training(state[0], np.asarray(state[2]), history)
 
 
 def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, done, rules: Rules, *, key: jax.Array):

@@ -4,7 +4,6 @@ p(v, h₁, …, h_L) = p(v|h₁) … p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), the las
 weights for q(h|v) and generative weights for p(v|h); they are equal after greedy training and part ways in up-down training.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -106,14 +105,12 @@ def train_up_down(
     k: int = 1,
     batch_size: int = 100,
     labels: np.ndarray | None = None,
-    watch: Callable[[DBN], jax.Array] | None = None,
-) -> tuple[DBN, dict[str, np.ndarray]]:
+) -> DBN:
     """Fine-tune all layers together by contrastive wake-sleep (Hinton, Osindero & Teh 2006, App. B); lr falls linearly to 0.
 
     Up: bits h ~ q(h|v) teach the generative weights to predict what they came from.  Top: persistent chains of k Gibbs
     steps, as for any RBM.  Down: what the chains dream teaches the recognition weights to recover its causes.
-    `labels` (n, n_labels), one-hot, join the top RBM's visible units.  Returns the network and its history ("step", "watched").
-    Raises Diverged when a parameter is no longer finite.
+    `labels` (n, n_labels), one-hot, join the top RBM's visible units.  Raises Diverged when a parameter is no longer finite.
     """
     check_binary(data)
     if epochs < 1 or k < 1 or lr <= 0 or not 1 <= batch_size <= len(data):
@@ -136,17 +133,14 @@ def train_up_down(
 
         return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
 
-    order, watched = np.random.default_rng(stream(seed, "data")), []
+    order = np.random.default_rng(stream(seed, "data"))
     for epoch in progress(epochs, "up-down"):
         rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
         good = jax.tree.map(np.array, state[0])
         state, active = run(state, rows, epoch * steps, jax.random.fold_in(key, epoch))
         if not np.isfinite(np.asarray(active)).all():
             raise Diverged("up-down training", epoch * steps + int(np.isfinite(np.asarray(active)).argmin()), good)
-        if watch:
-            watched.append(np.asarray(watch(state[0])))
-    history = {"step": steps * np.arange(1, epochs + 1)}
-    return state[0], history | ({"watched": np.stack(watched)} if watch else {})
+    return state[0]
 
 
 def up_down_step(dbn: DBN, chains, v, labels, lr, k: int, *, key: jax.Array):

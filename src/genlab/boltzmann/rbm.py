@@ -124,6 +124,7 @@ def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
     return jax.lax.map(lambda pair: one(*pair), (v, flips), batch_size=20)
 
 
+@jax.jit
 def one_bit_pseudo_log_likelihood(rbm: RBM, v: jax.Array, *, key: jax.Array) -> jax.Array:
     """scikit-learn's estimate: one pixel of each image is flipped, and its log p times n_visible, shape (n,) [nats].
 

@@ -8,7 +8,6 @@ only in where the model's average comes from:
 - "pt": as "pcd", with replicas at `temperatures` inverse temperatures that exchange states (Desjardins et al. 2010).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from genlab.boltzmann.rbm import (
     check_binary,
     hidden_input,
     init_rbm,
+    pseudo_log_likelihood,
     sample_bits,
     sample_visible,
     visible_given_hidden,
@@ -46,7 +46,7 @@ class Diverged(FloatingPointError):
 
 class Training(NamedTuple):
     """rbm: the trained parameters.  chains (n_chains, n_visible): the model's own states at the end of training.
-    history: "step" (epochs,), "activity" (epochs,), the mean of p(h|v) over data, and "watched" (epochs, ...) with `watch`."""
+    history: "step" (epochs,), "activity" (epochs,), the mean of p(h|v) over data, and with `monitor` "pseudo_log_likelihood"."""
 
     rbm: RBM
     chains: np.ndarray
@@ -113,13 +113,14 @@ def train_rbm(
     batch_size: int = 100,
     s: np.ndarray | None = None,
     start: RBM | None = None,
-    watch: Callable[[RBM], jax.Array] | None = None,
+    monitor: np.ndarray | None = None,
     **rules,
 ) -> Training:
     """Train an RBM on `data` (n, n_visible): probabilities in [0, 1], from which new bits are drawn in every epoch.
 
     With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.  `start`: parameters to begin
-    with instead of `init_rbm`.  `rules`: fields of `Rules`.  `watch` is evaluated after every epoch.
+    with instead of `init_rbm`.  `rules`: fields of `Rules`.  `monitor` (m, n_visible): bits whose mean pseudo-log-likelihood is
+    recorded after every epoch.
     Raises ValueError for data that are not binary or a rule out of range, Diverged when a parameter is no longer finite.
     """
     rules = Rules(**rules)
@@ -142,7 +143,7 @@ def train_rbm(
     steps, data = len(data) // batch_size, jnp.asarray(data, jnp.float32)
     run = _compiled(rules, steps * epochs)
     key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
-    activity, watched = [], []
+    activity, monitored = [], []
     for epoch in progress(epochs, f"RBM {len(rbm.c)} ({rules.method})"):
         rows = order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
         good = jax.tree.map(np.array, state.rbm)  # a copy: `run` overwrites its argument
@@ -153,13 +154,15 @@ def train_rbm(
                 f"training of the RBM ({rules.method})", epoch * steps + int(np.isfinite(active).argmin()), good
             )
         activity.append(active.mean())
-        if watch:
-            watched.append(np.asarray(watch(state.rbm)))
+        if monitor is not None:
+            monitored.append(float(pseudo_log_likelihood(state.rbm, monitor).mean()))
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
     chains = sample_visible(state.rbm, mean, key=jax.random.fold_in(key, epochs))
     history = {"step": steps * np.arange(1, epochs + 1), "activity": np.array(activity)}
-    return Training(state.rbm, np.asarray(chains), history | ({"watched": np.stack(watched)} if watch else {}))
+    if monitor is not None:
+        history["pseudo_log_likelihood"] = np.array(monitored)
+    return Training(state.rbm, np.asarray(chains), history)
 
 
 @cache

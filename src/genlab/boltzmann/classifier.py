@@ -1,0 +1,122 @@
+"""A sigmoid network as a classifier: trained from scratch, or from the weights of a DBN or DBM (discriminative fine-tuning)."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.nn import sigmoid
+
+from genlab.boltzmann.training import Diverged, where_finite
+from genlab.progress import progress
+from genlab.streams import stream
+
+
+class Layer(NamedTuple):
+    """W (n_below, n_above), bias c (n_above,); the activity above is σ(xW + c), in the last layer the log-odds xW + c.
+
+    With `side` (n_side, n_above) the layer also hears the inputs' side channel: for a DBM, what mean field says about h₂.
+    """
+
+    W: jax.Array
+    c: jax.Array
+    side: jax.Array | None = None
+
+
+def init_layers(sizes: list[int], *, key: jax.Array) -> list[Layer]:
+    """Layers of these sizes with weights from N(0, 1/n_below) (Glorot & Bengio 2010, for sigmoids times 4 in variance)."""
+    keys = jax.random.split(key, len(sizes) - 1)
+    return [
+        Layer(2 * jax.random.normal(k, (a, b)) / np.sqrt(a), jnp.zeros(b))
+        for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True)
+    ]
+
+
+def with_output(hidden: list[Layer], n_classes: int = 10) -> list[Layer]:
+    """Pre-trained hidden layers below an output layer of zeros."""
+    return [*hidden, Layer(jnp.zeros((hidden[-1].W.shape[1], n_classes)), jnp.zeros(n_classes))]
+
+
+def logits(
+    layers: list[Layer], x: jax.Array, side: jax.Array | None = None, *, dropout: float = 0.0, key=None
+) -> jax.Array:
+    """Log-odds of the classes (n, n_classes) for x (n, n_visible); with `dropout` each hidden activity is kept with 1 - dropout."""
+    for i, layer in enumerate(layers):
+        x = x @ layer.W + layer.c + (0 if layer.side is None else side @ layer.side)
+        if i + 1 < len(layers):
+            x = sigmoid(x)
+            if dropout:
+                x = x * jax.random.bernoulli(jax.random.fold_in(key, i), 1 - dropout, x.shape) / (1 - dropout)
+    return x
+
+
+def train_classifier(
+    layers: list[Layer],
+    data: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epochs: int,
+    seed: int,
+    side: np.ndarray | None = None,
+    lr: float = 1e-3,
+    batch_size: int = 100,
+    dropout: float = 0.0,
+    weight_decay: float = 0.0,
+    what: str = "classifier",
+) -> tuple[list[Layer], dict[str, np.ndarray]]:
+    """Minimise the cross-entropy by Adam, with lr falling linearly to 0.  data (n, n_visible), labels (n,) from 0.
+
+    Returns the layers and the history: "step" and the mean "loss" of every epoch.  Raises ValueError for labels out of range.
+    """
+    labels = np.asarray(labels).astype(int)
+    n, n_classes = len(data), len(layers[-1].c)
+    if len(labels) != n or labels.min() < 0 or labels.max() >= n_classes:
+        raise ValueError(
+            f"{len(labels)} labels from {labels.min()} to {labels.max()} for {n} rows: give one from 0 to {n_classes - 1} for each row"
+        )
+    if not 0 <= dropout < 1 or epochs < 1 or not 1 <= batch_size <= n:
+        raise ValueError(
+            f"dropout={dropout}, epochs={epochs}, batch_size={batch_size}: 0 <= dropout < 1, 1 <= epochs, 1 <= batch_size <= {n}"
+        )
+    steps = n // batch_size
+    optimizer = optax.adamw(optax.linear_schedule(lr, 0.0, steps * epochs), weight_decay=weight_decay)
+    data, labels = jnp.asarray(data, jnp.float32), jnp.asarray(labels)
+    side = None if side is None else jnp.asarray(side, jnp.float32)
+    layers = jax.tree.map(lambda x: jnp.array(x, jnp.float32), list(layers))
+    key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
+
+    def loss(layers, row, step_key):
+        z = logits(layers, data[row], None if side is None else side[row], dropout=dropout, key=step_key)
+        return optax.softmax_cross_entropy_with_integer_labels(z, labels[row]).mean()
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def run(layers, state, rows, key):
+        def body(carry, inputs):
+            layers, state = carry
+            value, gradient = jax.value_and_grad(loss)(layers, *inputs)
+            updates, state = optimizer.update(gradient, state, layers)
+            layers = optax.apply_updates(layers, updates)
+            return (layers, state), where_finite(value, layers)
+
+        return jax.lax.scan(body, (layers, state), (rows, jax.random.split(key, len(rows))))
+
+    state, losses = optimizer.init(layers), []
+    for epoch in progress(epochs, what):
+        rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
+        good = jax.tree.map(np.array, layers)
+        (layers, state), values = run(layers, state, rows, jax.random.fold_in(key, epoch))
+        values = np.asarray(values)
+        if not np.isfinite(values).all():
+            raise Diverged(f"training of the {what}", epoch * steps + int(np.isfinite(values).argmin()), good)
+        losses.append(values.mean())
+    return layers, {"step": steps * np.arange(1, epochs + 1), "loss": np.array(losses)}
+
+
+@partial(jax.jit, static_argnames="batch_size")
+def predict(layers: list[Layer], x: jax.Array, side: jax.Array | None = None, *, batch_size: int = 1000) -> jax.Array:
+    """The likeliest class of every row of x (n, n_visible), shape (n,)."""
+    if side is None:
+        return jax.lax.map(lambda row: logits(layers, row).argmax(), x, batch_size=batch_size)
+    return jax.lax.map(lambda pair: logits(layers, *pair).argmax(), (x, side), batch_size=batch_size)
