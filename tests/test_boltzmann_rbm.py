@@ -59,14 +59,16 @@ def test_gibbs_keeps_the_distribution_and_a_wrong_conditional_does_not(rbm, exac
 
 def test_sampled_chains_have_the_exact_law(rbm, exact, key):
     n = 20_000
-    v, mean, kept = R.gibbs_chain(rbm, jnp.zeros((n, N_VISIBLE)), steps=60, key=key, keep_every=20)
+    v, mean = R.gibbs_chain(rbm, jnp.zeros((n, N_VISIBLE)), steps=60, key=key)
     p = machine.marginal(exact, N_VISIBLE)
     counts = np.bincount(np.asarray(v).astype(int) @ (1 << np.arange(N_VISIBLE)[::-1]), minlength=len(p))
     chi2 = ((counts - n * p) ** 2 / (n * p)).sum()
     assert chi2 < 15 + 5 * np.sqrt(30)  # 15 degrees of freedom, five standard deviations
     uniform = np.full(16, n / 16)
     assert ((counts - uniform) ** 2 / uniform).sum() > 15 + 50 * np.sqrt(30)
-    assert mean.shape == v.shape and kept.shape == (3, n, N_VISIBLE)
+    film = R.gibbs_film(rbm, jnp.zeros((n, N_VISIBLE)), np.array([1, 20, 60]), key=key)
+    np.testing.assert_array_equal(film[-1], mean)
+    assert film.shape == (3, n, N_VISIBLE)
 
 
 def test_pseudo_likelihood_is_the_sum_of_the_conditionals(rbm, exact, key):
@@ -99,7 +101,7 @@ def test_gaussian_visible_units_are_a_mixture_of_gaussians():
 
 def test_gaussian_gibbs_keeps_mean_and_covariance(key):
     rbm = R.RBM(jnp.array([[1.5], [-1.0]]), jnp.array([0.2, -0.4]), jnp.array([0.3]), jnp.ones(2))
-    v, _, _ = R.gibbs_chain(rbm, jnp.zeros((20_000, 2)), steps=50, key=key)
+    v, _ = R.gibbs_chain(rbm, jnp.zeros((20_000, 2)), steps=50, key=key)
     logit = 0.3 + ((np.array([1.7, -1.4]) ** 2).sum() - (np.array([0.2, -0.4]) ** 2).sum()) / 2
     q = 1 / (1 + np.exp(-logit))
     sd = np.sqrt(1 + q * (1 - q) * np.array([1.5, 1.0]) ** 2)

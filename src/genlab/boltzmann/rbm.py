@@ -5,7 +5,6 @@ deviations s have E(v, h) = Σ(v - b)²/2s² - (v/s²)ᵀWh - c·h (Cho, Ilin & 
 functions below; an RBM is a tuple of arrays, so it passes through `jax.jit`, `vmap` and `scan` as it is.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -87,25 +86,26 @@ def gibbs_step(rbm: RBM, v: jax.Array, *, key: jax.Array) -> tuple[jax.Array, ja
     return sample_visible(rbm, mean, key=key_v), mean
 
 
-@partial(jax.jit, static_argnames=("steps", "keep_every"))
-def gibbs_chain(rbm: RBM, v: jax.Array, *, steps: int, key: jax.Array, keep_every: int | None = None):
-    """`steps` Gibbs steps from v (n, n_visible).  Returns the last v, its conditional mean, and the means kept.
+@jax.jit
+def gibbs_chain(rbm: RBM, v: jax.Array, *, steps: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`steps` Gibbs steps from v (n, n_visible); the last v and its conditional mean."""
+    return jax.lax.fori_loop(
+        0, steps, lambda i, carry: gibbs_step(rbm, carry[0], key=jax.random.fold_in(key, i)), (v, v)
+    )
 
-    The means of every `keep_every`-th step have shape (steps // keep_every, n, n_visible), none are kept by default.
-    """
-    every = keep_every or steps
 
-    def block(v, block_key):
-        return jax.lax.scan(
-            lambda carry, k: (gibbs_step(rbm, carry[0], key=k), None), (v, v), jax.random.split(block_key, every)
-        )[0]
+@jax.jit
+def gibbs_film(rbm: RBM, v: jax.Array, after: jax.Array, *, key: jax.Array) -> jax.Array:
+    """The conditional means of `gibbs_chain` after the numbers of steps `after` (m,), which rise; shape (m, n, n_visible)."""
 
-    def body(carry, block_key):
-        v, mean = block(carry[0], block_key)
-        return (v, mean), mean if keep_every else None
+    def body(carry, until):
+        v, _, done = carry
+        step = lambda i, pair: gibbs_step(rbm, pair[0], key=jax.random.fold_in(key, i))  # noqa: E731
+        v, mean = jax.lax.fori_loop(done, until, step, (v, v))
+        return (v, mean, until), mean
 
-    (v, mean), kept = jax.lax.scan(body, (v, v), jax.random.split(key, steps // every))
-    return v, mean, kept
+    after = jnp.asarray(after)
+    return jax.lax.scan(body, (v, v, jnp.zeros((), after.dtype)), after)[1]
 
 
 @jax.jit
