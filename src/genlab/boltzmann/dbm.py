@@ -102,16 +102,16 @@ def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array):
     return v, sample_bits(sigmoid(v @ dbm.W1 + h2 @ dbm.W2.T + dbm.c1), key=key_1), h2, mean
 
 
-@partial(jax.jit, static_argnames=("steps",))
-def gibbs_chain(dbm: DBM, h1: jax.Array, *, steps: int, key: jax.Array):
+@jax.jit
+def gibbs_chain(dbm: DBM, h1: jax.Array, *, steps: int, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`steps` sweeps from h₁ (n, n_1); the last v, h₁ and E[v|h₁]."""
 
-    def body(carry, step_key):
-        v, h1, _, mean = gibbs_step(dbm, carry[1], key=step_key)
-        return (v, h1, mean), None
+    def sweep(i, carry):
+        v, h1, _, mean = gibbs_step(dbm, carry[1], key=jax.random.fold_in(key, i))
+        return v, h1, mean
 
     empty = jnp.zeros((len(h1), len(dbm.b)))
-    return jax.lax.scan(body, (empty, h1, empty), jax.random.split(key, steps))[0]
+    return jax.lax.fori_loop(0, steps, sweep, (empty, jnp.asarray(h1), empty))
 
 
 def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: jax.Array) -> AIS:

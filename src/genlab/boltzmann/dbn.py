@@ -73,7 +73,7 @@ def log_bernoulli(x: jax.Array, logits: jax.Array) -> jax.Array:
     return (x * logits - softplus(logits)).sum(-1)
 
 
-@partial(jax.jit, static_argnames=("steps", "clamped"))
+@partial(jax.jit, static_argnames="clamped")
 def sample(dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int = 0) -> tuple[jax.Array, jax.Array]:
     """Ancestral samples: `steps` Gibbs steps of the top RBM from x (n, n_top_visible), then down through the directed layers.
 
@@ -81,12 +81,13 @@ def sample(dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int =
     """
     labels = x[:, x.shape[1] - clamped :]
 
-    def body(x, step_key):
-        x, _ = gibbs_step(dbn.top, x, key=step_key)
-        return (x.at[:, x.shape[1] - clamped :].set(labels) if clamped else x), None
-
     key_top, key_down = jax.random.split(key)
-    x, _ = jax.lax.scan(body, x, jax.random.split(key_top, steps))
+
+    def step(i, x):
+        x, _ = gibbs_step(dbn.top, x, key=jax.random.fold_in(key_top, i))
+        return x.at[:, x.shape[1] - clamped :].set(labels) if clamped else x
+
+    x = jax.lax.fori_loop(0, steps, step, jnp.asarray(x))
     h = x[:, : x.shape[1] - clamped] if clamped else x
     mean = h
     for i, layer in enumerate(reversed(dbn.layers)):
