@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from genlab import plots
-from genlab.plots import motion
+from genlab.plots import motion, pictures
 from genlab.plots.plane import _grid
 
 BOX = 3.0
@@ -60,6 +60,9 @@ def drawings(rng) -> dict:
         "null_strip": lambda ax: plots.null_strip(ax, {"EBM": (1.3, "ebm")}, null, xlabel="W₂"),
         "bars": lambda ax: plots.bars(ax, {"a": (1.0, 0.1, "dsm"), "b": (2.0, None, "gan")}, ylabel="y", limit=0.5),
         "distributions": lambda ax: plots.distributions(ax, {"real": (null, "data")}, ylabel="log density"),
+        "mosaic": lambda ax: pictures.mosaic(ax, x[:196].reshape(8, 7, 7), 4),
+        "filters": lambda ax: pictures.filters(ax, x[:196].reshape(8, 7, 7), 4),
+        "rows": lambda ax: pictures.rows(ax, {"a": x[:49].reshape(2, 7, 7), "b": -x[:49].reshape(2, 7, 7)}),
     }
 
 
@@ -73,8 +76,9 @@ def test_every_picture_draws_something_labelled_and_repeats(name):
     assert drawn.shape != empty.shape or (np.abs(drawn.astype(int) - empty).max(axis=2) > 40).mean() > 0.002
     _, axes = plots.panels(1)
     assert drawings(np.random.default_rng(0))[name](axes[0]) is axes[0]
-    assert axes[0].get_xlabel() or axes[0].get_xticklabels()
-    assert axes[0].get_ylabel() or axes[0].get_yticklabels()
+    if name not in ("mosaic", "filters", "rows"):  # pictures of images have no axes
+        assert axes[0].get_xlabel() or axes[0].get_xticklabels()
+        assert axes[0].get_ylabel() or axes[0].get_yticklabels()
 
 
 def test_scatter_has_the_colour_of_its_meaning_and_all_points(points):
@@ -137,6 +141,26 @@ def test_colours_differ_from_each_other_and_from_the_card():
     assert np.linalg.norm(rgb - 1.0, axis=1).min() > 0.4
 
 
+def test_a_tile_keeps_every_image_in_its_place():
+    images = np.arange(5 * 6, dtype=float).reshape(5, 2, 3)
+    canvas = pictures.tile(images, 3)
+    assert canvas.shape == (2 * 2 + pictures.GAP, 3 * 3 + 2 * pictures.GAP)
+    np.testing.assert_array_equal(canvas[:2, 5:8], images[1])
+    np.testing.assert_array_equal(canvas[4:6, 5:8], images[4])
+    assert np.isnan(canvas[:, 3:5]).all() and np.isnan(canvas[4:, 10:]).all()
+
+
+def test_more_ink_is_darker_and_signs_have_their_colours():
+    ink = pixels(lambda ax: pictures.mosaic(ax, np.linspace(0, 1, 4).reshape(4, 1, 1) * np.ones((4, 9, 9)), 4)).astype(
+        int
+    )
+    columns = [ink[:, round(ink.shape[1] * f)].min() for f in (0.15, 0.38, 0.62, 0.85)]
+    assert columns == sorted(columns, reverse=True) and columns[0] - columns[-1] > 150
+    signed = pixels(lambda ax: pictures.filters(ax, np.array([[[-3.0]], [[5.0]]]), 2)).astype(int)
+    red, blue = signed[..., 0] - signed[..., 2], signed[..., 2] - signed[..., 0]
+    assert blue[:, : signed.shape[1] // 2].max() > 80 and red[:, signed.shape[1] // 2 :].max() > 80
+
+
 def test_panels_are_equal_and_titled_in_sentence_case():
     fig, axes = plots.panels(6, columns=4, titles=["eight_gaussians", "", "MALA"])
     assert [ax.get_title() for ax in axes[:3]] == ["Eight Gaussians", "", "MALA"]
@@ -156,6 +180,8 @@ def test_panels_are_equal_and_titled_in_sentence_case():
         (lambda ax: plots.null_strip(ax, {}, np.zeros(1), xlabel=""), "at least two draws"),
         (lambda ax: plots.distributions(ax, {"x": (np.array([np.nan]), "ebm")}, ylabel=""), "0 finite draws"),
         (lambda ax: plots.panels(0), "n=0 must be at least 1"),
+        (lambda ax: pictures.mosaic(ax, np.zeros((4, 784)), 2), r"\(4, 784\) in 2 columns"),
+        (lambda ax: pictures.rows(ax, {"a": np.zeros((2, 4, 4)), "b": np.zeros((3, 4, 4))}), "must be equally long"),
         (lambda ax: plots.panels(1, titles=["a", "b"]), "2 titles for n=1"),
         (lambda ax: plots.animation(lambda a, i: None, 0, still=0, alt="x"), "0 frames"),
         (lambda ax: plots.animation(lambda a, i: None, 99, still=0, alt="x"), "1 to 60"),

@@ -21,6 +21,7 @@ PACKAGE = ROOT / "src" / "genlab"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FRAMEWORKS = {"jax": "jax", "optax": "jax", "equinox": "jax", "torch": "torch", "ot": "ot"}
 FAMILIES = {"genlab.toys." + name for name in ("energy", "score", "diffusion", "adversarial")}
+WINGS = ("genlab.toys", "genlab.boltzmann", "genlab.images", "genlab.transport")
 MODELS = ("genlab.toys", "genlab.boltzmann", "genlab.images", "genlab.transport", "genlab.metrics", "genlab.plots")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "book" / "how_to_rerun.md"]
 
@@ -45,6 +46,10 @@ def broken_walls(module: str, source: str) -> list[str]:
         broken += [n for n in names if n.startswith((*MODELS, "genlab.data")) or n.split(".")[0] in FRAMEWORKS]
     else:
         broken += [n for n in names if n.startswith("genlab.report")]
+    if module.startswith(WINGS):
+        broken += [
+            n for n in names if n.startswith(WINGS) and not n.startswith(next(w for w in WINGS if module.startswith(w)))
+        ]
     if module in FAMILIES:
         broken += [n for n in names if n in FAMILIES - {module}]
     if module.startswith(("genlab.metrics", "genlab.data", "genlab.plots")):

@@ -61,9 +61,7 @@ def rows(ax: Axes, images: Mapping[str, np.ndarray]) -> Axes:
 
 
 def _show(ax: Axes, canvas: np.ndarray, colormap, low: float, high: float) -> Axes:
-    colormap = colormap.copy()
-    colormap.set_bad(CARD)
-    ax.imshow(canvas, cmap=colormap, vmin=low, vmax=high, interpolation="nearest", aspect="equal")
+    ax.imshow(canvas, cmap=colormap.with_extremes(bad=CARD), vmin=low, vmax=high, interpolation="nearest", aspect="equal")
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
