@@ -148,11 +148,10 @@ def test_the_seed_decides_and_the_caller_keeps_its_start():
     a, b, c = (training.train_rbm(data, n_hidden=3, epochs=2, seed=s, batch_size=10) for s in (1, 1, 2))
     np.testing.assert_array_equal(a.rbm.W, b.rbm.W)
     assert not np.array_equal(a.rbm.W, c.rbm.W)
-    start = R.RBM(*(np.asarray(x) for x in a.rbm[:3]))
-    before = start.W.copy()
-    more = training.train_rbm(data, n_hidden=3, epochs=1, seed=1, batch_size=10, start=start)
-    np.testing.assert_array_equal(start.W, before)
-    assert not np.array_equal(more.rbm.W, before)
+    before = np.array(a.rbm.W)
+    more = training.train_rbm(data, n_hidden=3, epochs=1, seed=1, batch_size=10, start=a)
+    np.testing.assert_array_equal(a.rbm.W, before)
+    assert not np.array_equal(more.rbm.W, before) and np.abs(more.rbm.W - before).max() < 0.2
 
 
 def test_divergence_names_the_step_and_keeps_the_last_good_state():

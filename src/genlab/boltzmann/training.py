@@ -20,6 +20,7 @@ from jax.nn import sigmoid
 from genlab.boltzmann.rbm import (
     RBM,
     check_binary,
+    hidden_given_visible,
     hidden_input,
     init_rbm,
     pseudo_log_likelihood,
@@ -112,31 +113,32 @@ def train_rbm(
     seed: int,
     batch_size: int = 100,
     s: np.ndarray | None = None,
-    start: RBM | None = None,
+    start: Training | None = None,
     monitor: np.ndarray | None = None,
     **rules,
 ) -> Training:
     """Train an RBM on `data` (n, n_visible): probabilities in [0, 1], from which new bits are drawn in every epoch.
 
-    With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.  `start`: parameters to begin
-    with instead of `init_rbm`.  `rules`: fields of `Rules`.  `monitor` (m, n_visible): bits whose mean pseudo-log-likelihood is
-    recorded after every epoch.
+    With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.  `start`: an earlier training to go
+    on from, with its parameters and its chains.  `monitor` (m, n_visible): bits whose mean pseudo-log-likelihood is recorded
+    after every epoch.  `rules`: fields of `Rules`.
     Raises ValueError for data that are not binary or a rule out of range, Diverged when a parameter is no longer finite.
     """
     rules = Rules(**rules)
     rules.check()
     data = np.asarray(data)
     if s is None:
-        check_binary(data, None if start is None else len(start.b))
+        check_binary(data, None if start is None else len(start.rbm.b))
     if epochs < 1 or not 1 <= batch_size <= len(data):
         raise ValueError(
             f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger than the {len(data)} rows"
         )
     key = jax.random.key(stream(seed, "init"))
-    rbm = start or init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)
+    rbm = start.rbm if start else init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)
     rbm = RBM(*(None if x is None else jnp.array(x, jnp.float32) for x in rbm))
     replicas = (rules.temperatures, batch_size) if rules.method == "pt" else (batch_size,)
-    chains = sample_bits(jnp.full((*replicas, len(rbm.c)), 0.5), key=jax.random.fold_in(key, 1))
+    p = hidden_given_visible(rbm, np.resize(start.chains, (batch_size, len(rbm.b)))) if start else 0.5
+    chains = sample_bits(jnp.broadcast_to(p, (*replicas, len(rbm.c))), key=jax.random.fold_in(key, 1))
     means = jnp.asarray(data.mean(0), jnp.float32), jnp.full(len(rbm.c), 0.5)
     state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
 

@@ -61,7 +61,9 @@ def rows(ax: Axes, images: Mapping[str, np.ndarray]) -> Axes:
 
 
 def _show(ax: Axes, canvas: np.ndarray, colormap, low: float, high: float) -> Axes:
-    ax.imshow(canvas, cmap=colormap.with_extremes(bad=CARD), vmin=low, vmax=high, interpolation="nearest", aspect="equal")
+    ax.imshow(
+        canvas, cmap=colormap.with_extremes(bad=CARD), vmin=low, vmax=high, interpolation="nearest", aspect="equal"
+    )
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
