@@ -3,8 +3,11 @@
 import json
 import re
 
+import nbformat
 import pytest
 from pipeline import Project, one_line
+
+from genlab.report.build import _with_outputs
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +90,15 @@ def test_publish_refuses_absolute_paths(project):
         assert result.returncode == 2 and "absolute path" in one_line(result.stderr)
     finally:
         project.edit("notebooks/second.md", "print(section.ROOT)\nfirst = section", "first = section")
+
+
+def test_a_picture_is_shown_without_the_text_of_the_last_value():
+    text = nbformat.v4.new_output(
+        "execute_result", {"text/plain": "<matplotlib.legend.Legend at 0x7f>"}, execution_count=1
+    )
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBOR"})
+    metric = nbformat.v4.new_output("execute_result", {"text/plain": "3", "application/json": {}}, execution_count=1)
+    cell = nbformat.v4.new_code_cell("ax.legend()")
+    for outputs, kept in (([text, picture], [picture]), ([text], [text]), ([metric, picture], [metric, picture])):
+        executed = nbformat.v4.new_code_cell("ax.legend()", outputs=outputs, execution_count=1)
+        assert _with_outputs(cell, executed).outputs == kept

@@ -57,8 +57,15 @@ def tags(cell) -> list[str]:
 
 
 def _with_outputs(cell, executed):
-    cell = nbformat.from_dict({**cell, "outputs": executed.outputs, "execution_count": executed.execution_count})
-    return cell
+    """The section's cell with what its execution in the run gave.  A cell that draws does not also show the text of its last
+    value: `<matplotlib.legend.Legend at 0x…>` says nothing, and a figure has one name only."""
+    draws = any("image/png" in output.get("data", {}) for output in executed.outputs)
+    outputs = [
+        output
+        for output in executed.outputs
+        if not (draws and output.output_type == "execute_result" and set(output.data) == {"text/plain"})
+    ]
+    return nbformat.from_dict({**cell, "outputs": outputs, "execution_count": executed.execution_count})
 
 
 def _after_title(cells, text: str) -> None:
