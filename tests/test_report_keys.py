@@ -50,7 +50,9 @@ def test_a_change_moves_exactly_the_keys_it_should(project, change):
     assert {name for name in before if before[name]["full"] != after[name]["full"]} == expected
 
 
-REAL = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
+TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
+BOLTZMANN = {"rbm", "rbm_inpainting"}
+REAL = TOYS | BOLTZMANN
 BOOK_CHANGES = {
     "a sampler": ("src/genlab/toys/langevin.py", {"ebm", "dsm", "ddpm", "toy_comparison"}),
     "an energy": ("src/genlab/toys/energy.py", {"ebm", "toy_comparison"}),
@@ -58,7 +60,10 @@ BOOK_CHANGES = {
     "a module that sections talk to": ("src/genlab/report/section.py", REAL),
     "figures": ("src/genlab/plots/plane.py", REAL),
     "the pipeline": ("src/genlab/report/run.py", set()),
-    "a data set of another part": ("src/genlab/data/images.py", set()),
+    "the colours of one part": ("src/genlab/plots/pictures.py", BOLTZMANN),
+    "a training of one part": ("src/genlab/boltzmann/training.py", BOLTZMANN),
+    "a model that no section uses yet": ("src/genlab/boltzmann/helmholtz.py", set()),
+    "the images": ("src/genlab/data/images.py", BOLTZMANN),
     "a page of text": ("book/intro.md", set()),
 }
 
