@@ -122,7 +122,7 @@ def sweep(section, grid, parameters, profile, seeds, where):
     """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as CSV."""
     from rich.console import Console
 
-    from genlab.report.run import plan, run_jobs
+    from genlab.report.run import plan_points, run_jobs
     from genlab.report.sweep import report, table, write
 
     chosen([section], False)
@@ -130,19 +130,16 @@ def sweep(section, grid, parameters, profile, seeds, where):
         raise UserError("a sweep needs at least one -g NAME=V1,V2, as in -g sigma=0.05,0.1,0.2")
     axes = {name: values.split(",") for name, values in assignments(grid).items()}
     fixed = assignments(parameters)
-    planned, points = {}, []
-    for values in itertools.product(*axes.values()):
-        for seed in range(seeds):
-            planned_here = plan([section], fixed | dict(zip(axes, values, strict=True)) | {"seed": seed}, profile)
-            planned |= {job.key: planned.get(job.key, job) for job in planned_here}
-            points.append(planned[planned_here[-1].key])
-    run_jobs(list(planned.values()), where=where)
+    grid_points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    given = [(section, fixed | point | {"seed": seed}) for point in grid_points for seed in range(seeds)]
+    planned, points = plan_points(given, profile)
+    run_jobs(planned, where=where)
     rows = table(points, [*axes, "seed"])
     path, number = write(section, rows)
     page = report(section, rows, points, [*axes, "seed"], number)
     Console(width=None if sys.stdout.isatty() else 160).print(rows.shown)
     click.echo(f"{len(points)} runs, all metrics in {path.relative_to(ROOT)}, page {page.relative_to(ROOT)}")
-    fail_if_any(planned.values())
+    fail_if_any(planned)
 
 
 @main.command()

@@ -135,10 +135,14 @@ def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
     return out
 
 
+def side_by_side(runs: Sequence[Named]) -> dict[str, list[bytes | None]]:
+    """{figure: its PNG in each run, None where a run lacks it}."""
+    pictures = [figures(n.run.notebook) for n in runs]
+    return {name: [p.get(name) for p in pictures] for name in dict.fromkeys(n for p in pictures for n in p)}
+
+
 def report(runs: Sequence[Named], table: Sequence[Row]) -> Path:
     """Write the HTML page and return its path."""
-    pictures = [figures(n.run.notebook) for n in runs]
-    names = dict.fromkeys(name for p in pictures for name in p)
     title = " against ".join(dict.fromkeys(n.name for n in runs))
     return pages.write(
         f"compare/{'-'.join(n.record['key'][:8] for n in runs)}.html",
@@ -148,5 +152,5 @@ def report(runs: Sequence[Named], table: Sequence[Row]) -> Path:
         parameters=different_parameters(runs),
         code=[(n.name, changes(runs[0].record["key_parts"], n.record["key_parts"])) for n in runs[1:]],
         rows=table,
-        figures={name: [p.get(name) for p in pictures] for name in names},
+        figures=side_by_side(runs),
     )

@@ -71,6 +71,17 @@ def plan(names: Iterable[str], given: Mapping[str, Any], profile: str, *, force:
     return list(jobs.values())
 
 
+def plan_points(points: Iterable[tuple[str, Mapping[str, Any]]], profile: str) -> tuple[list[Job], list[Job]]:
+    """The jobs of many points (section, given values), each once with what it needs; and the job of every point, in order."""
+    planned: dict[str, Job] = {}
+    wanted = []
+    for name, given in points:
+        jobs = plan([name], given, profile)
+        planned |= {job.key: planned.get(job.key, job) for job in jobs}
+        wanted.append(planned[jobs[-1].key])
+    return list(planned.values()), wanted
+
+
 def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = None) -> list[Job]:
     """Bring the jobs to their ends, each after what it needs; every job's state says what became of it.
 

@@ -167,7 +167,6 @@ def report(section: str, rows: Rows, jobs: Sequence, names: Sequence[str], numbe
         if job.run and label not in settings:
             settings[label] = compare.Named(label, job.run)
     runs = list(settings.values())
-    pictures = [compare.figures(n.run.notebook) for n in runs]
     return pages.write(
         f"sweeps/{section}-{number}.html",
         "sweep.html",
@@ -179,5 +178,5 @@ def report(section: str, rows: Rows, jobs: Sequence, names: Sequence[str], numbe
         header=list(dict.fromkeys(k for r in rows.rows for k in r)),
         rows=rows.rows,
         runs=runs,
-        figures={name: [p.get(name) for p in pictures] for name in dict.fromkeys(n for p in pictures for n in p)},
+        figures=compare.side_by_side(runs),
     )

@@ -34,19 +34,16 @@ def baseline(sections, everything, profile, seeds, where):
     from rich.console import Console
 
     from genlab.report import baseline, keys
-    from genlab.report.run import plan, run_jobs
+    from genlab.report.run import plan_points, run_jobs
 
     names = chosen(sections, everything)
-    planned, points = {}, {}
+    numbers = range(baseline.FIRST_SEED, baseline.FIRST_SEED + seeds)
+    planned, points = plan_points([(name, {"seed": seed}) for name in names for seed in numbers], profile)
+    run_jobs(planned, where=where)
+    fail_if_any(planned)
     for name in names:
-        for seed in range(baseline.FIRST_SEED, baseline.FIRST_SEED + seeds):
-            jobs = plan([name], {"seed": seed}, profile)
-            planned |= {job.key: planned.get(job.key, job) for job in jobs}
-            points.setdefault(name, []).append(jobs[-1].key)
-    run_jobs(list(planned.values()), where=where)
-    fail_if_any(planned.values())
-    for name in names:
-        made, thumbnails = baseline.make([planned[key].run for key in points[name]], keys.default_key(name, profile))
+        runs = [job.run for job in points if job.section == name]
+        made, thumbnails = baseline.make(runs, keys.default_key(name, profile))
         before = baseline.read(name, made.profile, made.device)
         Console(width=None if sys.stdout.isatty() else 160).print(baseline.changes(before, made))
         click.echo(f"{made.tests()} quantities in {baseline.write(made, thumbnails).relative_to(ROOT)}")
@@ -67,16 +64,13 @@ def check(sections, profile, seeds, alarm_rate, show, where):
     from rich.console import Console
 
     from genlab.report import check
-    from genlab.report.run import plan, run_jobs
+    from genlab.report.run import plan_points, run_jobs
 
     names = chosen(sections, not sections)
     if seeds:
-        planned = {}
-        for name in names:
-            first = check.section_seed(name)
-            for seed in range(first, first + seeds):
-                planned |= {j.key: planned.get(j.key, j) for j in plan([name], {"seed": seed}, profile)}
-        run_jobs(list(planned.values()), where=where)
+        first = {name: check.section_seed(name) for name in names}
+        given = [(name, {"seed": first[name] + i}) for name in names for i in range(seeds)]
+        run_jobs(plan_points(given, profile)[0], where=where)
     results = check.check(names, profile, seeds=seeds or 1, alarm_rate=alarm_rate)
     Console(width=None if sys.stdout.isatty() else 180).print(check.summary(results))
     page = check.report(results, profile, alarm_rate)
