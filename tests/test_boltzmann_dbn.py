@@ -8,7 +8,8 @@ from scipy.special import logsumexp
 from genlab.boltzmann import dbn as D
 from genlab.boltzmann import likelihood, machine
 from genlab.boltzmann import rbm as R
-from genlab.boltzmann.training import Diverged, train_rbm
+from genlab.boltzmann.epochs import Diverged
+from genlab.boltzmann.training import train_rbm
 
 PATTERNS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)
 
@@ -96,5 +97,5 @@ def test_bad_input(net, key):
         D.train_up_down(net, np.full((10, 5), 7.0), epochs=1, seed=0)
     with pytest.raises(ValueError, match="epochs=0"):
         D.train_up_down(net, np.zeros((10, 5)), epochs=0, seed=0, batch_size=5)
-    with pytest.raises(Diverged, match="up-down training stopped at step"):
+    with pytest.raises(Diverged, match=r"training of the DBN \(up-down\) stopped at step"):
         D.train_up_down(net, np.zeros((10, 5)), epochs=3, seed=0, batch_size=5, lr=3e38)

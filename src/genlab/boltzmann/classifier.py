@@ -9,9 +9,9 @@ import numpy as np
 import optax
 from jax.nn import sigmoid
 
-from genlab.boltzmann.training import Diverged, where_finite
-from genlab.progress import progress
-from genlab.streams import stream
+from genlab.boltzmann.epochs import check_epochs, compiled_epoch, run_epochs, where_finite
+
+ADAM = optax.scale_by_adam()
 
 
 class Layer(NamedTuple):
@@ -42,12 +42,12 @@ def with_output(hidden: list[Layer], n_classes: int = 10) -> list[Layer]:
 def logits(
     layers: list[Layer], x: jax.Array, side: jax.Array | None = None, *, dropout: float = 0.0, key=None
 ) -> jax.Array:
-    """Log-odds of the classes (n, n_classes) for x (n, n_visible); with `dropout` each hidden activity is kept with 1 - dropout."""
+    """Log-odds of the classes (n, n_classes) for x (n, n_visible); with a `key` each hidden activity is kept with 1 - dropout."""
     for i, layer in enumerate(layers):
         x = x @ layer.W + layer.c + (0 if layer.side is None else side @ layer.side)
         if i + 1 < len(layers):
             x = sigmoid(x)
-            if dropout:
+            if key is not None:
                 x = x * jax.random.bernoulli(jax.random.fold_in(key, i), 1 - dropout, x.shape) / (1 - dropout)
     return x
 
@@ -76,42 +76,40 @@ def train_classifier(
         raise ValueError(
             f"{len(labels)} labels from {labels.min()} to {labels.max()} for {n} rows: give one from 0 to {n_classes - 1} for each row"
         )
-    if not 0 <= dropout < 1 or epochs < 1 or not 1 <= batch_size <= n:
-        raise ValueError(
-            f"dropout={dropout}, epochs={epochs}, batch_size={batch_size}: 0 <= dropout < 1, 1 <= epochs, 1 <= batch_size <= {n}"
-        )
-    steps = n // batch_size
-    optimizer = optax.adamw(optax.linear_schedule(lr, 0.0, steps * epochs), weight_decay=weight_decay)
-    data, labels = jnp.asarray(data, jnp.float32), jnp.asarray(labels)
-    side = None if side is None else jnp.asarray(side, jnp.float32)
-    layers = jax.tree.map(lambda x: jnp.array(x, jnp.float32), list(layers))
-    key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
+    check_epochs(epochs, batch_size, n)
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout={dropout} must be in [0, 1)")
+    layers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), list(layers))
+    (layers, _), history = run_epochs(
+        _epoch,
+        (layers, ADAM.init(layers)),
+        (data, labels, side),
+        (lr, dropout, weight_decay),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        what=what,
+    )
+    return layers, {"step": history["step"], "loss": history["value"]}
 
-    def loss(layers, row, step_key):
-        z = logits(layers, data[row], None if side is None else side[row], dropout=dropout, key=step_key)
-        return optax.softmax_cross_entropy_with_integer_labels(z, labels[row]).mean()
 
-    @partial(jax.jit, donate_argnums=(0, 1))
-    def run(layers, state, rows, key):
-        def body(carry, inputs):
-            layers, state = carry
-            value, gradient = jax.value_and_grad(loss)(layers, *inputs)
-            updates, state = optimizer.update(gradient, state, layers)
-            layers = optax.apply_updates(layers, updates)
-            return (layers, state), where_finite(value, layers)
+def update(state, batch, done: jax.Array, settings, key: jax.Array):
+    """One step of Adam on the cross-entropy with decoupled weight decay, when the share `done` of the training is over."""
+    (layers, moments), (lr, dropout, weight_decay) = state, settings
 
-        return jax.lax.scan(body, (layers, state), (rows, jax.random.split(key, len(rows))))
+    def loss(layers):
+        x, y, side = batch
+        z = logits(layers, x, side, dropout=dropout, key=key)
+        return optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
 
-    state, losses = optimizer.init(layers), []
-    for epoch in progress(epochs, what):
-        rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
-        good = jax.tree.map(np.array, layers)
-        (layers, state), values = run(layers, state, rows, jax.random.fold_in(key, epoch))
-        values = np.asarray(values)
-        if not np.isfinite(values).all():
-            raise Diverged(f"training of the {what}", epoch * steps + int(np.isfinite(values).argmin()), good)
-        losses.append(values.mean())
-    return layers, {"step": steps * np.arange(1, epochs + 1), "loss": np.array(losses)}
+    value, gradient = jax.value_and_grad(loss)(layers)
+    direction, moments = ADAM.update(gradient, moments)
+    rate = lr * (1 - done)
+    layers = jax.tree.map(lambda x, d: x - rate * (d + weight_decay * x), layers, direction)
+    return (layers, moments), where_finite(value, layers)
+
+
+_epoch = compiled_epoch(update)
 
 
 @partial(jax.jit, static_argnames="batch_size")

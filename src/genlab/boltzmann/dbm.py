@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
 
+from genlab.boltzmann.epochs import check_ascent, check_epochs, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.likelihood import AIS, summary
 from genlab.boltzmann.rbm import RBM, check_binary, sample_bits
-from genlab.boltzmann.training import OFFSET_RATE, Diverged, where_finite
+from genlab.boltzmann.training import OFFSET_RATE
 from genlab.progress import progress
 from genlab.streams import stream
 
@@ -153,6 +154,11 @@ def _stretch(dbm: DBM, a: jax.Array, h1: jax.Array, pairs: jax.Array, key: jax.A
     return jax.lax.scan(body, (h1, jnp.zeros(len(h1))), (pairs, jax.random.split(key, len(pairs))))[0]
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["k", "lr", "lr_last", "momentum", "weight_decay"],
+    meta_fields=["field_steps", "centred"],
+)
 @dataclass(frozen=True)
 class Rules:
     """How an update is made: `field_steps` of mean field, `k` sweeps of the persistent chains, gradient ascent with `lr`
@@ -170,11 +176,7 @@ class Rules:
         """ValueError for a rule out of range."""
         if self.field_steps < 1 or self.k < 1:
             raise ValueError(f"field_steps={self.field_steps} and k={self.k} must be at least 1")
-        if not 0 <= self.momentum < 1 or self.lr <= 0 or self.lr_last < 0 or self.weight_decay < 0:
-            raise ValueError(
-                f"lr={self.lr}, lr_last={self.lr_last}, momentum={self.momentum}, weight_decay={self.weight_decay}: "
-                "lr > 0, lr_last >= 0, 0 <= momentum < 1, weight_decay >= 0"
-            )
+        check_ascent(self.lr, self.lr_last, self.momentum, self.weight_decay)
 
 
 class Training(NamedTuple):
@@ -202,37 +204,24 @@ def train_dbm(
     rules = Rules(**rules)
     rules.check()
     check_binary(data, len(start.b))
-    if epochs < 1 or not 1 <= batch_size <= len(data):
-        raise ValueError(
-            f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger than the {len(data)} rows"
-        )
+    check_epochs(epochs, batch_size, len(data))
     dbm = DBM(*(jnp.array(x, jnp.float32) for x in start))
-    steps, data = len(data) // batch_size, jnp.asarray(data, jnp.float32)
-    key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
-    chains = sample_bits(jax.jit(mean_field, static_argnames="steps")(dbm, data[:batch_size], steps=1).q1, key=key)
-    means = data.mean(0), jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
-    state = dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means
-    total = steps * epochs
-
-    @partial(jax.jit, donate_argnums=0)
-    def run(state, rows, first, key):
-        def body(state, inputs):
-            i, row = inputs
-            return update(*state, data[row], (first + i) / total, rules, key=jax.random.fold_in(key, i))
-
-        return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
-
-    residuals = []
-    for epoch in progress(epochs, "DBM"):
-        rows = order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
-        good = jax.tree.map(np.array, state[0])
-        state, residual = run(state, rows, epoch * steps, jax.random.fold_in(key, epoch))
-        residual = np.asarray(residual)
-        if not np.isfinite(residual).all():
-            raise Diverged("training of the DBM", epoch * steps + int(np.isfinite(residual).argmin()), good)
-        residuals.append(residual.mean())
-    history = {"step": steps * np.arange(1, epochs + 1), "residual": np.array(residuals)}
-    return Training(state[0], np.asarray(state[2]), history)
+    mean, first = jnp.asarray(data.mean(0), jnp.float32), jnp.asarray(data[:batch_size], jnp.float32)
+    chains = sample_bits(
+        jax.jit(mean_field, static_argnames="steps")(dbm, first, steps=1).q1, key=jax.random.key(stream(seed, "init"))
+    )
+    means = mean, jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
+    state, history = run_epochs(
+        _epoch,
+        (dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means),
+        data,
+        rules,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        what="DBM",
+    )
+    return Training(state[0], np.asarray(state[2]), {"step": history["step"], "residual": history["value"]})
 
 
 def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, done, rules: Rules, *, key: jax.Array):
@@ -245,8 +234,7 @@ def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, 
         return gibbs_step(dbm, carry[1], key=jax.random.fold_in(key_chain, i))[:3]
 
     # The statistics pair every layer with the one sampled from it: v and h₂ with the h₁ that came out of them.
-    dream = sweep(0, (None, chains, None))
-    dream = jax.lax.fori_loop(1, rules.k, sweep, dream) if rules.k > 1 else dream
+    dream = jax.lax.fori_loop(1, rules.k, sweep, sweep(0, (None, chains, None)))
     gradient, means = centred_gradient((v, field.q1, field.q2), dream, means, centred=rules.centred)
     gradient = gradient._replace(
         W1=gradient.W1 - rules.weight_decay * dbm.W1, W2=gradient.W2 - rules.weight_decay * dbm.W2
@@ -255,6 +243,9 @@ def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, 
     velocity = jax.tree.map(lambda m, g: rules.momentum * m + lr * g, velocity, gradient)
     dbm = jax.tree.map(jnp.add, dbm, velocity)
     return (dbm, velocity, dream[1], means), where_finite(field.residual.mean(), dbm)
+
+
+_epoch = compiled_epoch(lambda state, batch, done, rules, key: update(*state, batch, done, rules, key=key))
 
 
 def centred_gradient(data, model, means, *, centred: bool) -> tuple[DBM, tuple]:

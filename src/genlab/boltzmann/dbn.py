@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
 
+from genlab.boltzmann.epochs import check_ascent, check_epochs, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.rbm import RBM, check_binary, free_energy, gibbs_step, hidden_given_visible, sample_bits
-from genlab.boltzmann.training import Diverged, where_finite
-from genlab.progress import progress
 from genlab.streams import stream
 
 
@@ -114,33 +113,23 @@ def train_up_down(
     `labels` (n, n_labels), one-hot, join the top RBM's visible units.  Raises Diverged when a parameter is no longer finite.
     """
     check_binary(data)
-    if epochs < 1 or k < 1 or lr <= 0 or not 1 <= batch_size <= len(data):
-        raise ValueError(
-            f"epochs={epochs}, k={k}, lr={lr}, batch_size={batch_size}: all positive, no batch above {len(data)} rows"
-        )
-    steps, n = len(data) // batch_size, len(data)
-    labels = np.zeros((n, 0), np.float32) if labels is None else labels
-    data, labels = jnp.asarray(data, jnp.float32), jnp.asarray(labels, jnp.float32)
-    key = jax.random.key(stream(seed, "train"))
-    first = jnp.concatenate([up(dbn, data[:batch_size]), labels[:batch_size]], 1)
-    state = jax.tree.map(jnp.array, (dbn, sample_bits(first, key=key)))
-
-    @partial(jax.jit, donate_argnums=0)
-    def run(state, rows, start, key):
-        def body(state, inputs):
-            i, row = inputs
-            rate = lr * (1 - (start + i) / (steps * epochs))
-            return up_down_step(*state, data[row], labels[row], rate, k, key=jax.random.fold_in(key, i))
-
-        return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
-
-    order = np.random.default_rng(stream(seed, "data"))
-    for epoch in progress(epochs, "up-down"):
-        rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
-        good = jax.tree.map(np.array, state[0])
-        state, active = run(state, rows, epoch * steps, jax.random.fold_in(key, epoch))
-        if not np.isfinite(np.asarray(active)).all():
-            raise Diverged("up-down training", epoch * steps + int(np.isfinite(np.asarray(active)).argmin()), good)
+    check_epochs(epochs, batch_size, len(data))
+    check_ascent(lr, 0.0, 0.0, 0.0)
+    if k < 1:
+        raise ValueError(f"k={k} must be at least 1")
+    labels = np.zeros((len(data), 0), np.float32) if labels is None else labels
+    first = jnp.concatenate([up(dbn, jnp.asarray(data[:batch_size], jnp.float32)), labels[:batch_size]], 1)
+    chains = sample_bits(first, key=jax.random.key(stream(seed, "init")))
+    state, _ = run_epochs(
+        _epoch,
+        (dbn, chains),
+        (data, labels),
+        (lr, k),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        what="DBN (up-down)",
+    )
     return state[0]
 
 
@@ -173,3 +162,10 @@ def up_down_step(dbn: DBN, chains, v, labels, lr, k: int, *, key: jax.Array):
         h = below
     dbn = DBN(tuple(layers), top)
     return (dbn, chains), where_finite(h_pos.mean(), dbn)
+
+
+_epoch = compiled_epoch(
+    lambda state, batch, done, settings, key: up_down_step(
+        *state, *batch, settings[0] * (1 - done), settings[1], key=key
+    )
+)

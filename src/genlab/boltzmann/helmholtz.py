@@ -41,11 +41,11 @@ def log_likelihood(machine: Helmholtz, v: jax.Array) -> jax.Array:
 def bound(machine: Helmholtz, v: jax.Array) -> jax.Array:
     """E_q[log p(v, h) - log q(h|v)] ≤ log p(v) exactly, shape (n,) [nats]."""
     h = jnp.asarray(states(len(machine.a)), jnp.float32)
-    log_joint = lambda row: log_bernoulli(h, machine.a) + log_bernoulli(row, h @ machine.W.T + machine.b)  # noqa: E731
+    log_prior, logits = log_bernoulli(h, machine.a), h @ machine.W.T + machine.b
 
     def one(row):
         log_q = log_bernoulli(h, row @ machine.R + machine.r)
-        return (jnp.exp(log_q) * (log_joint(row) - log_q)).sum()
+        return (jnp.exp(log_q) * (log_prior + log_bernoulli(row, logits) - log_q)).sum()
 
     return jax.lax.map(one, v, batch_size=16)
 

@@ -8,8 +8,8 @@ only in where the model's average comes from:
 - "pt": as "pcd", with replicas at `temperatures` inverse temperatures that exchange states (Desjardins et al. 2010).
 """
 
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid
 
+from genlab.boltzmann.epochs import check_ascent, check_epochs, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.rbm import (
     RBM,
     check_binary,
@@ -28,21 +29,10 @@ from genlab.boltzmann.rbm import (
     sample_visible,
     visible_given_hidden,
 )
-from genlab.progress import progress
 from genlab.streams import stream
 
 METHODS = ("cd", "pcd", "pt")
 OFFSET_RATE = 0.01  # of the centred gradient's offsets (Melchior, Fischer & Wiskott 2016, §6)
-
-
-class Diverged(FloatingPointError):
-    """A training met a number that is not finite; `step` says where, `state` holds the last good parameters."""
-
-    def __init__(self, what: str, step: int, state):
-        super().__init__(
-            f"{what} stopped at step {step}: the parameters are no longer finite; lower lr or raise weight_decay"
-        )
-        self.step, self.state = step, state
 
 
 class Training(NamedTuple):
@@ -54,6 +44,11 @@ class Training(NamedTuple):
     history: dict[str, np.ndarray]
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["k", "k_last", "lr", "lr_last", "momentum", "weight_decay", "sparsity_target", "sparsity_cost"],
+    meta_fields=["method", "centred", "temperatures", "doubled"],
+)
 @dataclass(frozen=True)
 class Rules:
     """How an update is made.
@@ -88,11 +83,7 @@ class Rules:
             raise ValueError(f"temperatures={self.temperatures}: parallel tempering needs at least 2")
         if self.doubled not in ("no", "up", "down"):
             raise ValueError(f"doubled={self.doubled!r} must be no, up or down")
-        if not 0 <= self.momentum < 1 or self.lr <= 0 or self.lr_last < 0 or self.weight_decay < 0:
-            raise ValueError(
-                f"lr={self.lr}, lr_last={self.lr_last}, momentum={self.momentum}, weight_decay={self.weight_decay}: "
-                "lr > 0, lr_last >= 0, 0 <= momentum < 1, weight_decay >= 0"
-            )
+        check_ascent(self.lr, self.lr_last, self.momentum, self.weight_decay)
 
 
 class State(NamedTuple):
@@ -129,10 +120,7 @@ def train_rbm(
     data = np.asarray(data)
     if s is None:
         check_binary(data, None if start is None else len(start.rbm.b))
-    if epochs < 1 or not 1 <= batch_size <= len(data):
-        raise ValueError(
-            f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger than the {len(data)} rows"
-        )
+    check_epochs(epochs, batch_size, len(data))
     key = jax.random.key(stream(seed, "init"))
     rbm = start.rbm if start else init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)
     rbm = RBM(*(None if x is None else jnp.array(x, jnp.float32) for x in rbm))
@@ -142,44 +130,25 @@ def train_rbm(
     means = jnp.asarray(data.mean(0), jnp.float32), jnp.full(len(rbm.c), 0.5)
     state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
 
-    steps, data = len(data) // batch_size, jnp.asarray(data, jnp.float32)
-    run = _compiled(rules, steps * epochs)
-    key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
-    activity, monitored = [], []
-    for epoch in progress(epochs, f"RBM {len(rbm.c)} ({rules.method})"):
-        rows = order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
-        good = jax.tree.map(np.array, state.rbm)  # a copy: `run` overwrites its argument
-        state, active = run(state, data, rows, epoch * steps, jax.random.fold_in(key, epoch))
-        active = np.asarray(active)
-        if not np.isfinite(active).all():
-            raise Diverged(
-                f"training of the RBM ({rules.method})", epoch * steps + int(np.isfinite(active).argmin()), good
-            )
-        activity.append(active.mean())
-        if monitor is not None:
-            monitored.append(float(pseudo_log_likelihood(state.rbm, monitor).mean()))
+    monitored = []
+    state, history = run_epochs(
+        _epoch,
+        state,
+        data,
+        rules if rules.k_last else replace(rules, k_last=rules.k),  # None would be another program to the compiler
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        what=f"RBM {len(rbm.c)} ({rules.method})",
+        after=lambda rbm: monitor is None or monitored.append(float(pseudo_log_likelihood(rbm, monitor).mean())),
+    )
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
-    chains = sample_visible(state.rbm, mean, key=jax.random.fold_in(key, epochs))
-    history = {"step": steps * np.arange(1, epochs + 1), "activity": np.array(activity)}
+    chains = sample_visible(state.rbm, mean, key=jax.random.key(stream(seed, "sample")))
+    history = {"step": history["step"], "activity": history["value"]}
     if monitor is not None:
         history["pseudo_log_likelihood"] = np.array(monitored)
     return Training(state.rbm, np.asarray(chains), history)
-
-
-@cache
-def _compiled(rules: Rules, total: int):
-    """One epoch as a program: (state, data, rows (steps, batch), first step, key) -> (state, activity (steps,))."""
-
-    @partial(jax.jit, donate_argnums=0)
-    def run(state, data, rows, first, key):
-        def body(state, inputs):
-            i, row = inputs
-            return update(state, data[row], (first + i) / total, rules, key=jax.random.fold_in(key, i))
-
-        return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
-
-    return run
 
 
 def update(state: State, batch: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array) -> tuple[State, jax.Array]:
@@ -202,9 +171,7 @@ def update(state: State, batch: jax.Array, done: jax.Array, rules: Rules, *, key
     return State(rbm, velocity._replace(**moved), chains, means or state.means), where_finite(h_pos.mean(), rbm)
 
 
-def where_finite(value: jax.Array, params) -> jax.Array:
-    """`value`, or NaN if any of the arrays `params` holds a number that is not finite."""
-    return jnp.where(jnp.isfinite(sum(x.sum() for x in jax.tree.leaves(params))), value, jnp.nan)
+_epoch = compiled_epoch(lambda state, batch, done, rules, key: update(state, batch, done, rules, key=key))
 
 
 def _scaled(rbm: RBM, twice: bool) -> RBM:
@@ -214,7 +181,8 @@ def _scaled(rbm: RBM, twice: bool) -> RBM:
 
 def negative_phase(rbm: RBM, h: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array):
     """Samples of the model from the hidden states `h`: v (n, n_visible), p(h|v) (n, n_hidden), and the next hidden states."""
-    k = rules.k if rules.k_last is None else jnp.round(rules.k + (rules.k_last - rules.k) * done).astype(int)
+    k_last = rules.k if rules.k_last is None else rules.k_last
+    k = jnp.round(rules.k + (k_last - rules.k) * done).astype(int)
     upward, downward = _scaled(rbm, rules.doubled == "up"), _scaled(rbm, rules.doubled == "down")
     if rules.method == "pt":
         return tempered_phase(rbm, h, k, jnp.linspace(0, 1, rules.temperatures), key=key)
@@ -225,8 +193,7 @@ def negative_phase(rbm: RBM, h: jax.Array, done: jax.Array, rules: Rules, *, key
         p = sigmoid(hidden_input(upward, v))
         return v, p, sample_bits(p, key=key_h)
 
-    first = body(0, (None, None, h))
-    return jax.lax.fori_loop(1, k, body, first) if rules.k_last or rules.k > 1 else first
+    return jax.lax.fori_loop(1, k, body, body(0, (None, None, h)))
 
 
 def tempered_phase(rbm: RBM, h: jax.Array, k, inv_temps: jax.Array, *, key: jax.Array):

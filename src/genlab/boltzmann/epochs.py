@@ -1,0 +1,97 @@
+"""What all trainings of this family share: an epoch as one compiled program, and the stop at the first number that is not finite."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genlab.progress import progress
+from genlab.streams import stream
+
+
+class Diverged(FloatingPointError):
+    """A training met a number that is not finite; `step` says where, `state` holds the parameters before that epoch."""
+
+    def __init__(self, what: str, step: int, state):
+        super().__init__(
+            f"training of the {what} stopped at step {step}: the parameters are no longer finite; lower lr or raise weight_decay"
+        )
+        self.step, self.state = step, state
+
+
+def check_epochs(epochs: int, batch_size: int, n: int) -> None:
+    """ValueError for no epoch, or a batch that is empty or larger than the n rows."""
+    if epochs < 1 or not 1 <= batch_size <= n:
+        raise ValueError(f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger than the {n} rows")
+
+
+def check_ascent(lr: float, lr_last: float, momentum: float, weight_decay: float) -> None:
+    """ValueError for a rule of gradient ascent that is out of range."""
+    if not 0 <= momentum < 1 or lr <= 0 or lr_last < 0 or weight_decay < 0:
+        raise ValueError(
+            f"lr={lr}, lr_last={lr_last}, momentum={momentum}, weight_decay={weight_decay}: "
+            "lr > 0, lr_last >= 0, 0 <= momentum < 1, weight_decay >= 0"
+        )
+
+
+def where_finite(value: jax.Array, params) -> jax.Array:
+    """`value`, or NaN if any of the arrays `params` holds a number that is not finite."""
+    return jnp.where(jnp.isfinite(sum(x.sum() for x in jax.tree.leaves(params))), value, jnp.nan)
+
+
+def compiled_epoch(step: Callable) -> Callable:
+    """One epoch of ``step(state, batch, done, settings, key) -> (state, value)``, compiled; the state is overwritten in place.
+
+    Takes (state, data, rows (steps, batch), settings, first step, total steps, key), data being one array or several of as many
+    rows.  Step i of the epoch sees `data` at rows[i], the share of the whole training that is done, and fold_in(key, i).
+    `settings` are numbers to the compiler, not constants, so that trainings which differ in a rate share one program.
+    Returns the state and values (steps,).
+    """
+
+    @partial(jax.jit, donate_argnums=0)
+    def run(state, data, rows, settings, first, total, key):
+        def body(state, inputs):
+            i, row = inputs
+            batch = jax.tree.map(lambda x: x[row], data)
+            return step(state, batch, (first + i) / total, settings, jax.random.fold_in(key, i))
+
+        return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
+
+    return run
+
+
+def run_epochs(
+    run: Callable,
+    state: tuple,
+    data: Any,
+    settings: Any,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    what: str,
+    after: Callable = lambda params: None,
+) -> tuple[tuple, dict[str, np.ndarray]]:
+    """`epochs` times ``run``, a `compiled_epoch`, each over all rows of `data` in a new order; state[0] are the parameters.
+
+    Returns the last state and the history: "step" and the mean "value" of every epoch, each (epochs,).  `after` is called with
+    the parameters after every epoch.  Raises Diverged when `value`, which `where_finite` makes NaN in time, is not finite.
+    """
+    data = jax.tree.map(lambda x: jnp.asarray(x, None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.float32), data)
+    state = jax.tree.map(jnp.array, state)  # a copy: `run` consumes its argument, the caller's arrays stay valid
+    n = len(jax.tree.leaves(data)[0])
+    steps = n // batch_size
+    key, order, means = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data")), []
+    for epoch in progress(epochs, what):
+        rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
+        good = jax.tree.map(np.array, state[0])
+        state, values = run(state, data, rows, settings, epoch * steps, epochs * steps, jax.random.fold_in(key, epoch))
+        values = np.asarray(values)
+        if not np.isfinite(values).all():
+            raise Diverged(what, epoch * steps + int(np.isfinite(values).argmin()), good)
+        means.append(values.mean())
+        after(state[0])
+    return state, {"step": steps * np.arange(1, epochs + 1), "value": np.array(means)}
