@@ -52,6 +52,15 @@ def test_with_a_complementary_prior_the_bound_is_the_likelihood_of_the_rbm(key):
     assert np.std(np.asarray(wrong) - np.asarray(bound)) > 0.1
 
 
+def test_more_units_than_a_complementary_prior_needs_change_nothing(key):
+    rbm = random_rbm(5, 4, 0)
+    wide, v = D.complementary(rbm, 9, key=key, scale=0.0), jnp.asarray(machine.states(5), jnp.float32)
+    bound = D.bound(D.from_rbms([rbm, wide]), v, likelihood.log_z_exact(wide), samples=1, key=key)
+    np.testing.assert_allclose(bound, likelihood.log_likelihood(rbm, v, likelihood.log_z_exact(rbm)), atol=2e-5)
+    with pytest.raises(ValueError, match="n_hidden=4: the complementary prior needs at least 5"):
+        D.complementary(rbm, 4, key=key)
+
+
 def test_ancestral_samples_have_the_exact_law(net, key):
     n = 20_000
     mean, _ = D.sample(net, jnp.zeros((n, 4)), steps=40, key=key)

@@ -51,6 +51,12 @@ def from_rbms(lower: RBM, upper: RBM) -> DBM:
     return DBM(lower.W, upper.W, lower.b, (lower.c + upper.b) / 2, upper.c)
 
 
+def above(rbm: RBM, n_2: int, *, key: jax.Array, scale: float = 0.01) -> DBM:
+    """The DBM of `rbm` and `n_2` units above it with weights from N(0, scale²): as scale → 0 it is the RBM, and mean field is exact."""
+    n_1 = rbm.W.shape[1]
+    return DBM(rbm.W, scale * jax.random.normal(key, (n_1, n_2)), rbm.b, rbm.c, jnp.zeros(n_2))
+
+
 def energy(dbm: DBM, v: jax.Array, h1: jax.Array, h2: jax.Array) -> jax.Array:
     """E(v, h₁, h₂), shape (...)."""
     coupling = ((v @ dbm.W1) * h1).sum(-1) + ((h1 @ dbm.W2) * h2).sum(-1)

@@ -39,6 +39,23 @@ def from_rbms(rbms: list[RBM]) -> DBN:
     return DBN(tuple(Layer(r.W, r.c, r.W, r.b) for r in rbms[:-1]), rbms[-1])
 
 
+def complementary(rbm: RBM, n_hidden: int, *, key: jax.Array, scale: float = 0.01) -> RBM:
+    """An RBM of `n_hidden` units over the hidden units of `rbm` whose marginal of these is p(h) of `rbm`: the transposed weights,
+    and further units with weights from N(0, scale²), which change nothing as scale → 0.
+
+    With it the bound equals log p(v), so training it further can only raise the bound (Hinton, Osindero & Teh 2006, §2.1 and §4).
+    Raises ValueError for fewer hidden units than `rbm` has visible ones.
+    """
+    n_visible, n_below = rbm.W.shape
+    if n_hidden < n_visible:
+        raise ValueError(
+            f"n_hidden={n_hidden}: the complementary prior needs at least {n_visible}, one for each visible unit"
+        )
+    further = scale * jax.random.normal(key, (n_below, n_hidden - n_visible))
+    W = jnp.concatenate([jnp.asarray(rbm.W).T, further], 1)
+    return RBM(W, jnp.asarray(rbm.c), jnp.concatenate([jnp.asarray(rbm.b), jnp.zeros(n_hidden - n_visible)]))
+
+
 def up(dbn: DBN, v: jax.Array) -> jax.Array:
     """Recognition means of the layer below the top RBM's hidden units, by mean activities, (n, n_top_visible)."""
     for layer in dbn.layers:

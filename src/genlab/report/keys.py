@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from genlab.report.closure import import_closure, imported_modules, installed_differently, packages, sha256, top_level
@@ -87,11 +88,14 @@ def verify_files(checksums: Mapping[str, str]) -> None:
 def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict[str, Any]:
     """Everything a run's result depends on.
 
-    Needed sections count by their own keys, at their default values of the profile and at this run's seed.
+    Needed sections count by their own keys, at their default values of the profile and at this run's seed; a file given
+    as a parameter counts by what is in it, too.
     """
     sources = [plain(cell) for cell in section.code_cells]
     modules = import_closure(set().union(*map(imported_modules, sources)))
-    return {
+    given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
+    files = {"files": {name: sha256(Path(params[name]).read_bytes()) for name in given}} if given else {}
+    return files | {
         "code": sha256("\0".join(section.code_cells).encode()),
         "params": dict(params),
         "modules": modules,

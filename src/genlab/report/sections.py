@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import jupytext
 import nbformat
 import yaml
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model
 
 from genlab.report.closure import sha256
 from genlab.report.paths import ROOT, UserError
@@ -41,13 +41,20 @@ class Parameter:
         return type(self.default).__name__
 
     @property
+    def is_file(self) -> bool:
+        """Whether the value may be a path, by a rule whose last choice is `file`; what is in the file then counts in the key."""
+        return self.rule.split("|")[-1].strip() == "file"
+
+    @property
     def annotation(self) -> Any:
         """The pydantic type: the default's own type, strict, with the rule as a bound or as a choice."""
         element = self.default[0] if isinstance(self.default, list) else self.default
         kind: Any = type(element)
         bounds: dict[str, Any] = {}
-        if "|" in self.rule:
-            choices = [c.strip() for c in self.rule.split("|")]
+        choices = [c.strip() for c in self.rule.split("|")]
+        if self.is_file:
+            kind = Annotated[str, AfterValidator(lambda text: text if text in choices[:-1] else _existing_file(text))]
+        elif "|" in self.rule:
             kind = Literal[tuple(type(element)(c) for c in choices)]
         elif ".." in self.rule:
             low, high = self.rule.split("..")
@@ -56,7 +63,7 @@ class Parameter:
             bounds = {{">=": "ge", ">": "gt", "<=": "le", "<": "lt"}[match[1]]: float(match[2].replace("_", ""))}
         elif self.rule:
             raise UserError(
-                f"parameter {self.name!r}: rule {{{self.rule}}} must read '> a', '>= a', 'a .. b' or 'x | y'"
+                f"parameter {self.name!r}: rule {{{self.rule}}} must read '> a', '>= a', 'a .. b', 'x | y' or 'x | file'"
             )
         if kind is float:
             bounds["allow_inf_nan"] = False
@@ -110,11 +117,19 @@ class Section:
         except ValidationError as error:
             first = error.errors()[0]
             parameter = known[str(first["loc"][0])]
-            text = first["msg"][0].lower() + first["msg"][1:]
+            text = first["msg"].removeprefix("Value error, ")
+            text = text[0].lower() + text[1:]
             raise UserError(
                 f"{self.name}: parameter {parameter.name}={values[parameter.name]!r} is refused: {text} "
                 f"({parameter.meaning}; {parameter.type_name}{', ' + parameter.rule if parameter.rule else ''})"
             ) from None
+
+
+def _existing_file(text: str) -> str:
+    """The absolute path of an existing file, for the kernel runs in another folder."""
+    if not Path(text).is_file():
+        raise ValueError("there is no such file")
+    return str(Path(text).resolve())
 
 
 def nearest(name: str, known) -> str:

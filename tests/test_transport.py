@@ -1,0 +1,215 @@
+"""Optimal transport against closed forms, against another solver, and against its own dual."""
+
+import numpy as np
+import ot
+import pytest
+from PIL import Image
+from scipy.optimize import linear_sum_assignment
+from scipy.special import xlogy
+
+from genlab import transport as T
+
+N = 60
+
+
+@pytest.fixture
+def clouds(rng):
+    return rng.normal(size=(N, 2)), rng.normal(size=(N, 2)) @ np.array([[2.0, 0.5], [0.0, 0.7]]) + [1, -1]
+
+
+@pytest.fixture
+def weights(rng):
+    a, b = rng.random(N), rng.random(N)
+    return a / a.sum(), b / b.sum()
+
+
+def test_exact_plan_is_the_assignment_and_proves_itself(clouds):
+    cost = T.squared_distances(*clouds)
+    found = T.emd(cost)
+    i, j = linear_sum_assignment(cost)
+    assert found.cost == pytest.approx(cost[i, j].mean(), rel=1e-9)
+    assert found.converged and found.marginal_error < 1e-12 and abs(found.gap) < 1e-9 * found.cost
+    assert (found.f[:, None] + found.g <= cost + 1e-9).all()
+    moved = found.plan > 0
+    assert np.abs((found.f[:, None] + found.g - cost)[moved]).max() < 1e-9
+
+
+def test_a_worse_plan_fails_the_same_certificate(clouds):
+    """The wrong twin: a permutation that is not optimal has a gap as large as what it wastes."""
+    cost = T.squared_distances(*clouds)
+    best = T.emd(cost)
+    worse = np.roll(best.plan, 1, axis=1)
+    gap = (worse * cost).sum() - best.value
+    assert gap > 0.1 * best.cost
+
+
+def test_one_dimension_is_sorting_and_any_power_agrees(rng):
+    x, y = rng.normal(size=(N, 1)), 2 * rng.random(size=(N, 1))
+    assert T.emd(T.squared_distances(x, y)).cost == pytest.approx(np.mean((np.sort(x, 0) - np.sort(y, 0)) ** 2))
+    assert T.emd(np.abs(x - y.T)).cost == pytest.approx(np.abs(np.sort(x, 0) - np.sort(y, 0)).mean())
+
+
+def test_translation_and_permutation(clouds, rng):
+    x, shift = clouds[0], np.array([0.3, -2.0])
+    assert T.emd(T.squared_distances(x, x + shift)).cost == pytest.approx(shift @ shift)
+    assert T.emd(T.squared_distances(x, rng.permutation(x))).cost == pytest.approx(0, abs=1e-12)
+    directions = np.stack([np.cos(t := np.pi * np.arange(64) / 64), np.sin(t)])
+    sliced = ot.sliced_wasserstein_distance(x, x + shift, projections=directions) ** 2
+    assert sliced == pytest.approx(shift @ shift / 2)
+
+
+def test_brenier_map_of_a_gradient_is_optimal(clouds):
+    """T(x) = A x + c with A symmetric positive definite is a gradient, so pairing x with T(x) is optimal; a rotation is not."""
+    x = clouds[0]
+    pushed = x @ np.array([[1.5, 0.4], [0.4, 0.8]]) + [2, 1]
+    assert T.emd(T.squared_distances(x, pushed)).cost == pytest.approx(((x - pushed) ** 2).sum(1).mean())
+    turned = x @ np.array([[0.0, 1.0], [-1.0, 0.0]])
+    assert T.emd(T.squared_distances(x, turned)).cost < 0.7 * ((x - turned) ** 2).sum(1).mean()
+
+
+def test_bures_for_gaussians(rng):
+    """W₂² of N(0, A) and N(m, B) is |m|² + tr(A + B - 2(A½ B A½)½); diagonal here.  The tolerance is the sampling noise."""
+    sd_x, sd_y, m, n = np.array([1.0, 0.5]), np.array([0.4, 1.2]), np.array([1.0, 0.0]), 2000
+    costs = [
+        T.emd(T.squared_distances(rng.normal(size=(n, 2)) * sd_x, rng.normal(size=(n, 2)) * sd_y + m)).cost
+        for _ in range(4)
+    ]
+    truth = m @ m + ((sd_x - sd_y) ** 2).sum()
+    standard_error = np.std(costs, ddof=1) / 2
+    bias = (
+        4 * 1.2**2 * np.log(n) / n
+    )  # of the empirical measures in the plane (Fournier & Guillin 2015), an upper bound
+    assert -5 * standard_error < np.mean(costs) - truth < 5 * standard_error + bias
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.5, 5.0])
+def test_sinkhorn_solves_its_problem(clouds, weights, epsilon):
+    cost, (a, b) = T.squared_distances(*clouds), weights
+    found = T.sinkhorn(cost, a, b, epsilon=epsilon, tolerance=1e-9, max_iterations=100_000)
+    assert found.converged and found.marginal_error < 1e-7 and abs(found.gap) < 1e-6
+    assert np.allclose(found.plan, np.outer(a, b) * np.exp((found.f[:, None] + found.g - cost) / epsilon), atol=1e-9)
+    best = T.emd(cost, a, b).cost
+    feasible = T.rounded(found.plan, a, b)
+    assert T.marginal_error(feasible, a, b) < 1e-14
+    assert 0 <= (feasible * cost).sum() - best <= T.entropic_gap_bound(epsilon, N, N)
+
+
+def test_sinkhorn_reaches_both_limits(clouds, weights):
+    cost, (a, b) = T.squared_distances(*clouds), weights
+    best = T.emd(cost, a, b).cost
+    excess = [T.sinkhorn(cost, a, b, epsilon=e, max_iterations=50_000).cost - best for e in (1.0, 0.1, 0.01)]
+    assert excess[0] > excess[1] > excess[2] > -1e-6 and excess[2] < 0.01 * best
+    assert np.abs(T.sinkhorn(cost, a, b, epsilon=1e9).plan - np.outer(a, b)).max() < 1e-8
+
+
+def test_small_epsilon_survives_where_the_plain_kernel_is_zero(clouds):
+    cost = T.squared_distances(*clouds) + 50.0
+    assert not np.exp(-cost / 0.01).any()
+    found = T.sinkhorn(cost, epsilon=0.01, max_iterations=50_000, tolerance=1e-6)
+    assert np.isfinite(found.plan).all() and found.marginal_error < 1e-4
+
+
+def test_sinkhorn_says_that_it_did_not_converge(clouds):
+    found = T.sinkhorn(T.squared_distances(*clouds), epsilon=0.001, max_iterations=30)
+    assert not found.converged and found.marginal_error > 1e-6
+    with pytest.raises(RuntimeError, match=r"marginal error.*raise epsilon=0\.001"):
+        T.sinkhorn_divergence(*clouds, epsilon=0.001, max_iterations=30)
+
+
+def test_points_without_mass_take_no_part(clouds, weights):
+    cost, (a, b) = T.squared_distances(*clouds), weights
+    a = np.where(np.arange(N) < 5, 0, a)
+    a /= a.sum()
+    found = T.sinkhorn(cost, a, b, epsilon=0.5)
+    without = T.sinkhorn(cost[5:], a[5:], b, epsilon=0.5)
+    assert not found.plan[:5].any() and np.isfinite(found.f).all()
+    assert found.cost == pytest.approx(without.cost, rel=1e-6)
+
+
+def test_divergence_is_zero_for_equal_measures_and_has_its_limits(clouds, rng):
+    x, y = clouds
+    assert T.sinkhorn_divergence(x, rng.permutation(x), epsilon=0.3) == pytest.approx(0, abs=1e-5)
+    assert (
+        T.sinkhorn(T.squared_distances(x, x), epsilon=0.3).value > 0.1
+    )  # the wrong twin: without what it costs with itself
+    exact = T.emd(T.squared_distances(x, y)).cost
+    assert T.sinkhorn_divergence(x, y, epsilon=0.01, max_iterations=50_000, tolerance=1e-6) == pytest.approx(
+        exact, rel=0.01
+    )
+    means = ((x.mean(0) - y.mean(0)) ** 2).sum()
+    assert T.sinkhorn_divergence(x, y, epsilon=1e4) == pytest.approx(means, rel=1e-3)
+
+
+def test_the_symmetric_iteration_solves_the_same_problem(clouds, weights):
+    x, a = clouds[0], weights[0]
+    ordinary = T.sinkhorn(T.squared_distances(x, x), a, a, epsilon=0.5, tolerance=1e-10, max_iterations=100_000)
+    assert T.self_cost(x, a, epsilon=0.5) == pytest.approx(ordinary.value, abs=1e-6)
+
+
+def test_relative_entropy():
+    p, q = np.array([0.2, 0.0, 0.8]), np.array([0.5, 0.0, 0.5])
+    assert T.relative_entropy(p, q) == pytest.approx((xlogy(p, p) - p * np.log([0.5, 1, 0.5])).sum())
+    assert T.relative_entropy(p, p) == pytest.approx(0)
+
+
+def test_interpolation_begins_and_ends_where_it_should(clouds, weights):
+    x, y = clouds
+    plan = T.emd(T.squared_distances(x, y), *weights).plan
+    for t, cloud, w in ((0, x, weights[0]), (1, y, weights[1])):
+        between, mass = T.interpolate(x, y, plan, t)
+        assert np.average(between, axis=0, weights=mass) == pytest.approx(np.average(cloud, axis=0, weights=w))
+    assert len(between) <= 2 * N - 1  # a vertex of the transport polytope
+    speed = T.emd(T.squared_distances(x, T.interpolate(x, y, T.emd(T.squared_distances(x, y)).plan, 0.25)[0])).cost
+    assert speed == pytest.approx(T.emd(T.squared_distances(x, y)).cost / 16)  # a geodesic: W₂ grows with t
+
+
+@pytest.mark.parametrize(
+    "a, words",
+    [
+        (np.full(3, 0.5), "a sums to 1.5, it must sum to 1"),
+        (np.array([1.5, -0.5, 0.0]), r"a\[1\]=-0.5 must be finite and not negative"),
+        (np.array([np.nan, 0.5, 0.5]), r"a\[0\]=nan must be finite"),
+        (np.full(2, 0.5), r"shape \(2,\) must hold one weight for each of 3"),
+    ],
+)
+@pytest.mark.parametrize("solve", [T.emd, lambda *args: T.sinkhorn(*args, epsilon=1.0)])
+def test_bad_weights_are_refused_in_words(solve, a, words):
+    with pytest.raises(ValueError, match=words):
+        solve(np.ones((3, 3)), a)
+
+
+def test_other_bad_input_is_refused_in_words(clouds):
+    cost = T.squared_distances(*clouds)
+    for call, words in (
+        (lambda: T.emd(np.array([[np.inf]])), "1 values that are not finite"),
+        (lambda: T.emd(np.ones(3)), r"shape \(3,\) must be a matrix"),
+        (lambda: T.squared_distances(clouds[0], np.ones((4, 3))), r"\(4, 3\) must be"),
+        (lambda: T.squared_distances(clouds[0], np.full((4, 2), np.nan)), "points must be finite"),
+        (lambda: T.sinkhorn(cost, epsilon=0.0), "epsilon=0.0 must be positive; for epsilon = 0 use emd"),
+        (lambda: T.self_cost(clouds[0], epsilon=-1), "epsilon=-1 must be positive"),
+        (lambda: T.interpolate(*clouds, cost, 2.0), r"t=2.0 must be in \[0, 1\]"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_pictures_and_what_is_none(tmp_path, rng):
+    pixels = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "rgb.png")
+    assert np.array_equal(T.picture(tmp_path / "rgb.png"), pixels / 255)
+    assert T.picture("china.jpg").shape == (427, 640, 3)
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")
+    (tmp_path / "text.png").write_text("no picture")
+    for name, words in (
+        ("grey.png", "has bands L: give an RGB picture"),
+        ("text.png", "cannot be read: cannot identify image file"),
+        ("none.png", "is no file, nor one of china.jpg, flower.jpg"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            T.picture(tmp_path / name)
+
+
+def test_roughness_counts_jumps():
+    flat, stripes = np.zeros((4, 6, 3)), np.zeros((4, 6, 3))
+    stripes[:, ::2] = 1
+    assert T.roughness(flat) == 0 and T.roughness(stripes) == pytest.approx(np.sqrt(3))
