@@ -2,6 +2,8 @@
 
 import base64
 import io
+import itertools
+import json
 import re
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from genlab import plots
-from genlab.plots import motion, pictures
+from genlab.plots import motion, pictures, plans
 from genlab.plots.plane import _grid
+from genlab.plots.slider import slider
 
 BOX = 3.0
 
@@ -186,6 +189,11 @@ def test_panels_are_equal_and_titled_in_sentence_case():
         (lambda ax: plots.animation(lambda a, i: None, 0, still=0, alt="x"), "0 frames"),
         (lambda ax: plots.animation(lambda a, i: None, 99, still=0, alt="x"), "1 to 60"),
         (lambda ax: plots.animation(lambda a, i: None, 2, still=0, alt=" "), "alt is empty"),
+        (
+            lambda ax: slider(lambda a, i: None, ["one"], start=0, label="x", alt="x"),
+            "1 pictures: a slider has 2 to 60",
+        ),
+        (lambda ax: slider(lambda a, i: None, ["a", "b"], start=2, label="x", alt="x"), "start=2"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words):
@@ -232,3 +240,34 @@ def test_the_page_on_colours_shows_these_colours():
     page = (Path(__file__).parents[1] / "book" / "how_to_read.md").read_text()
     shown = dict(re.findall(r'background:(#[0-9a-f]{6})"></span>(\w+)', page))
     assert {name: code for code, name in shown.items()} == plots.COLORS
+
+
+def test_slider_holds_every_picture_and_its_words():
+    def draw(ax, i):
+        ax.bar([0], [i + 1.0])
+        ax.set_ylim(0, 5)
+
+    html = slider(
+        draw, [f"λ = {i} <b>" for i in range(4)], start=2, label="weight & more", alt='bars "rise"', size=(2, 2)
+    ).data
+    frames, texts = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
+    pictures_ = [np.asarray(Image.open(io.BytesIO(base64.b64decode(f))).convert("L"), dtype=float) for f in frames]
+    assert texts == [f"λ = {i} <b>" for i in range(4)] and "&lt;b&gt;" in html and "weight &amp; more" in html
+    assert all(a.mean() > b.mean() for a, b in itertools.pairwise(pictures_))  # each bar has more ink
+    still = np.asarray(Image.open(io.BytesIO(embedded(html, "png"))).convert("L"), dtype=float)
+    assert np.abs(still - pictures_[2]).mean() < 3 < np.abs(still - pictures_[0]).mean()
+    assert 'min="0" max="3" value="2"' in html and 'alt="bars &quot;rise&quot;"' in html
+
+
+def test_pictures_of_plans(points):
+    plan = np.zeros((3, 2))
+    plan[0, 0] = plan[2, 1] = 0.5
+    _, axes = plots.panels(4)
+    lines = plans.arrows_between(axes[0], points[:3], points[3:5], plan).collections[0]
+    assert len(lines.get_segments()) == 2  # a line where mass moves, none elsewhere
+    assert plans.coupling(axes[1], plan, np.arange(3.0), np.arange(2.0)).images[0].get_array().shape == (2, 3)
+    squares = plans.table(axes[2], plan, np.array([[2, 0], [0, 0], [0, -2]]), ["a", "b", "c"], ["x", "y"]).collections
+    liked, disliked = squares[0].get_facecolor()[0], squares[5].get_facecolor()[0]
+    assert liked[0] > liked[2] and disliked[2] > disliked[0]
+    assert plans.colours(axes[3], np.eye(3)).collections[0].get_facecolor()[0] == pytest.approx([1, 0, 0, 1])
+    assert not plans.picture(axes[3], np.zeros((4, 4, 3))).axison

@@ -51,19 +51,21 @@ def test_a_change_moves_exactly_the_keys_it_should(project, change):
 
 
 TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
-BOLTZMANN = {"rbm", "rbm_inpainting"}
-REAL = TOYS | BOLTZMANN
+BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm"}
+REAL = TOYS | BOLTZMANN | {"transport"}
+READERS = {"toy_comparison", "transport"}  # of the sections on 2-D data
 BOOK_CHANGES = {
-    "a sampler": ("src/genlab/toys/langevin.py", {"ebm", "dsm", "ddpm", "toy_comparison"}),
-    "an energy": ("src/genlab/toys/energy.py", {"ebm", "toy_comparison"}),
-    "the two players": ("src/genlab/toys/adversarial.py", {"gan_toy", "toy_comparison"}),
+    "a sampler": ("src/genlab/toys/langevin.py", {"ebm", "dsm", "ddpm"} | READERS),
+    "an energy": ("src/genlab/toys/energy.py", {"ebm"} | READERS),
+    "the two players": ("src/genlab/toys/adversarial.py", {"gan_toy"} | READERS),
     "a module that sections talk to": ("src/genlab/report/section.py", REAL),
     "figures": ("src/genlab/plots/plane.py", REAL),
     "the pipeline": ("src/genlab/report/run.py", set()),
-    "the colours of one part": ("src/genlab/plots/pictures.py", BOLTZMANN),
+    "the colours of one part": ("src/genlab/plots/pictures.py", BOLTZMANN | {"transport"}),
     "a training of one part": ("src/genlab/boltzmann/training.py", BOLTZMANN),
-    "a model that no section uses yet": ("src/genlab/boltzmann/helmholtz.py", set()),
-    "the images": ("src/genlab/data/images.py", BOLTZMANN),
+    "a model of one section, which another reads": ("src/genlab/boltzmann/helmholtz.py", {"dbn", "dbm"}),
+    "transport": ("src/genlab/transport.py", {"transport"}),
+    "the images": ("src/genlab/data/images.py", BOLTZMANN | {"transport"}),
     "a page of text": ("book/intro.md", set()),
 }
 
@@ -135,7 +137,7 @@ def test_the_device_counts_only_where_a_section_wants_one(book):
     file.write_text(whole.replace("  quick:\n", "  device: any\n  quick:\n", 1))
     on_cpu, on_gpu = read(GENLAB_GPU="none"), read(GENLAB_GPU="Some GPU")
     file.write_text(whole)
-    assert moved(before, on_cpu) == set() and moved(on_cpu, on_gpu) == {"ebm", "toy_comparison"}
+    assert moved(before, on_cpu) == set() and moved(on_cpu, on_gpu) == {"ebm"} | READERS
 
 
 def test_why_names_the_file_the_parameter_and_the_package(project):
@@ -176,6 +178,20 @@ def test_a_needed_run_follows_the_seed(project):
     assert project.genlab("run", "second", "--seed", "3").returncode == 0
     records = [json.loads(f.read_text()) for f in (project.root / "runs").glob("*/*/record.json")]
     assert {r["section"]: r["seed"] for r in records} == {"first": 3, "second": 3}
+
+
+def test_a_file_given_as_a_parameter_counts_by_what_is_in_it(project):
+    project.edit("notebooks/first.md", "# a switch", '# a switch\npicture = "none"  # a file {none | file}')
+    path = project.root / "mine.txt"
+    missing = project.genlab("run", "first", "-p", f"picture={path}")
+    assert (
+        missing.returncode == 2
+        and "mine.txt' is refused: there is no such file (a file; str, none | file)" in missing.stderr
+    )
+    for text, state in (("one", "done"), ("one", "reused"), ("two", "done")):
+        path.write_text(text)
+        assert state in project.genlab("run", "first", "-p", f"picture={path}").stdout
+    assert "done" in project.genlab("run", "first").stdout  # by its name, without a file
 
 
 def test_quick_values_move_the_quick_key_only(project):

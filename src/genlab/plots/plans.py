@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from genlab.plots.pictures import SIGNED
 from genlab.plots.theme import CARD, COLORS, INK, LIKELIHOOD, color
 
-COLORS.update(emd="#1f6f8b", sinkhorn="#d1495b", linear="#8f7a3c")
+COLORS.update(emd="#0d5f73", sinkhorn="#f07f95", linear="#d9bf2b")
 
 
 def arrows_between(ax: Axes, x: np.ndarray, y: np.ndarray, plan: np.ndarray, *, kind: str = "emd") -> Axes:
