@@ -82,7 +82,7 @@ def test_a_section_is_well_made(name):
     assert section.summary and all(p.meaning for p in section.parameters) and section.quick
     cells = section.notebook.cells
     code = [c for c in cells if c.cell_type == "code"]
-    assert 11 <= len(code) <= 30
+    assert 12 <= len(code) <= 30
     assert any(CHECK in c.metadata.get("tags", []) for c in code)
     assert not any(c.source.rstrip().endswith(";") for c in code)
     figures = [c for c in code if "plots.panels(" in c.source]
