@@ -1,0 +1,1 @@
+"""Models of images, in torch: autoencoders and variational autoencoders (NumPy arrays in and out)."""

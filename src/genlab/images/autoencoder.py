@@ -1,0 +1,180 @@
+"""Autoencoders: reconstruction losses, sparse codes, noise, fine-tuning together with a classifier, and samples by class.
+
+Every loss is a sum over pixels and a mean over images, so that losses of different pictures and batches compare.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import nn
+from torch.nn import functional as F
+
+from genlab.images.networks import conv_decoder, conv_encoder, mlp
+from genlab.images.training import as_images, check_labels, in_batches, train
+from genlab.streams import stream
+
+# loss(output of the decoder, images) -> (n,), summed over pixels; "bernoulli" reads the output as log-odds.
+LOSSES = {
+    "mse": lambda out, x: ((out - x) ** 2).flatten(1).sum(1),
+    "l1": lambda out, x: (out - x).abs().flatten(1).sum(1),
+    "huber": lambda out, x: F.huber_loss(out, x, reduction="none", delta=0.1).flatten(1).sum(1),
+    "bernoulli": lambda out, x: F.binary_cross_entropy_with_logits(out, x, reduction="none").flatten(1).sum(1),
+}
+
+
+class Autoencoder(nn.Module):
+    """encoder: images (n, 1, 28, 28) -> codes (n, latent_dim); decoder: codes -> images, log-odds if `loss` is "bernoulli".
+
+    `keep`: only that many of a code's largest magnitudes pass to the decoder (k-sparse: Makhzani & Frey 2014).
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, loss: str = "mse", keep: int | None = None):
+        super().__init__()
+        if loss not in LOSSES:
+            raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
+        if keep is not None and keep < 1:
+            raise ValueError(f"keep={keep} must be at least 1")
+        self.encoder, self.decoder, self.loss, self.keep = encoder, decoder, loss, keep
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Codes (n, latent_dim) of images (n, 1, 28, 28)."""
+        z = self.encoder(x)
+        if self.keep is None or self.keep >= z.shape[1]:
+            return z
+        smallest_kept = z.abs().topk(self.keep, dim=1).values[:, -1:]
+        return z * (z.abs() >= smallest_kept)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Images (n, 1, 28, 28) of codes, as the loss reads them."""
+        return self.decoder(z).view(-1, 1, 28, 28)
+
+    def images(self, z: torch.Tensor) -> torch.Tensor:
+        """Grey values in [0, 1] of codes (n, latent_dim)."""
+        out = self.decode(z)
+        return out.sigmoid() if self.loss == "bernoulli" else out.clamp(0, 1)
+
+    def errors(self, x: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
+        """The loss (n,) of reconstructing x from `seen`, by default x itself."""
+        return LOSSES[self.loss](self.decode(self.encode(x if seen is None else seen)), x)
+
+
+def conv_autoencoder(latent_dim: int, *, loss: str = "mse", dropout: float = 0.0, seed: int, **sizes) -> Autoencoder:
+    """The convolutional autoencoder of source D; `sizes` go to `conv_encoder` and `conv_decoder`."""
+    key = stream(seed, "init")
+    return Autoencoder(
+        conv_encoder(latent_dim, dropout=dropout, seed=key, **sizes),
+        conv_decoder(latent_dim, dropout=dropout, seed=key + 1, **sizes),
+        loss=loss,
+    )
+
+
+def deep_autoencoder(sizes: list[int], *, loss: str = "bernoulli", seed: int) -> Autoencoder:
+    """784-…-code and back, sigmoid units, linear codes (Hinton & Salakhutdinov 2006): sizes = [784, 1000, 500, 250, 30]."""
+    key = stream(seed, "init")
+    encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation=nn.Sigmoid, seed=key))
+    return Autoencoder(encoder, mlp(sizes[::-1], activation=nn.Sigmoid, seed=key + 1), loss=loss)
+
+
+def unroll(net: Autoencoder, rbms: list) -> None:
+    """Give a `deep_autoencoder` the weights of greedily trained RBMs, (W (below, above), b, c) as NumPy arrays, upwards for the
+    encoder and transposed for the decoder (Hinton & Salakhutdinov 2006, figure 1).  ValueError if the sizes differ."""
+    up = [layer for layer in net.encoder.modules() if isinstance(layer, nn.Linear)]
+    down = [layer for layer in net.decoder.modules() if isinstance(layer, nn.Linear)][::-1]
+    if len(rbms) != len(up):
+        raise ValueError(f"{len(rbms)} RBMs for {len(up)} layers")
+    with torch.no_grad():
+        for (W, b, c), above, below in zip(rbms, up, down, strict=True):
+            if tuple(above.weight.shape[::-1]) != W.shape:
+                raise ValueError(f"an RBM of shape {W.shape} for a layer of {tuple(above.weight.shape[::-1])}")
+            for layer, weight, bias in ((above, np.asarray(W).T, c), (below, np.asarray(W), b)):
+                layer.weight.copy_(torch.tensor(np.asarray(weight, np.float32)))
+                layer.bias.copy_(torch.tensor(np.asarray(bias, np.float32)))
+
+
+def train_autoencoder(
+    net: Autoencoder, images: np.ndarray, *, seed: int, l1: float = 0.0, noise: float = 0.0, **rules
+) -> tuple[Autoencoder, dict[str, np.ndarray]]:
+    """Train `net` in place on `images` (n, 28, 28).  `l1`: weight of Σ|z| (sparse); `noise`: share of pixels set to zero in what the
+    encoder sees (denoising: Vincent et al. 2008).  `rules`: epochs, lr and the rest of `training.train`."""
+    if not 0 <= noise < 1 or l1 < 0:
+        raise ValueError(f"noise={noise}, l1={l1}: 0 <= noise < 1, l1 >= 0")
+
+    def loss(x):
+        z = net.encode(x * (torch.rand_like(x) >= noise) if noise else x)
+        return (LOSSES[net.loss](net.decode(z), x) + l1 * z.abs().sum(1)).mean()
+
+    return net, train(net, loss, (as_images(images),), seed=seed, what="autoencoder", **rules)
+
+
+def codes(net: Autoencoder, images: np.ndarray) -> np.ndarray:
+    """Codes (n, latent_dim) of images (n, 28, 28)."""
+    return in_batches(net.encode, as_images(images))
+
+
+def reconstructions(net: Autoencoder, images: np.ndarray) -> np.ndarray:
+    """Images (n, 28, 28) in [0, 1]."""
+    return in_batches(lambda x: net.images(net.encode(x)), as_images(images))[:, 0]
+
+
+def squared_errors(net: Autoencoder, images: np.ndarray) -> np.ndarray:
+    """Squared error of every image, summed over its pixels, (n,); divide by 784 for source D's mean squared error."""
+    x = as_images(images)[:, 0].numpy()
+    return ((reconstructions(net, images) - x) ** 2).sum((1, 2))
+
+
+@dataclass
+class Classified:
+    """An autoencoder with a linear classifier on its codes."""
+
+    net: Autoencoder
+    head: nn.Module
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """(n, n_classes)."""
+        return in_batches(lambda x: self.head(self.net.encode(x)).softmax(1), as_images(images))
+
+
+def train_probe(
+    net: Autoencoder, images: np.ndarray, labels: np.ndarray, *, seed: int, n_classes: int = 10, **rules
+) -> Classified:
+    """A linear classifier on the codes of `net`, which stays as it is: source D's one-layer matcher."""
+    x, y = torch.from_numpy(codes(net, images)), check_labels(labels, len(images), n_classes)
+    head = mlp([x.shape[1], n_classes], seed=stream(seed, "init") + 2)
+    train(head, lambda z, t: F.cross_entropy(head(z), t), (x, y), seed=seed, what="probe", **rules)
+    return Classified(net, head)
+
+
+def fine_tune(
+    both: Classified, images: np.ndarray, labels: np.ndarray, *, seed: int, weight: float = 1.0, **rules
+) -> dict[str, np.ndarray]:
+    """Train encoder, decoder and classifier together, in place: reconstruction loss + `weight` · cross-entropy."""
+    x, y = as_images(images), check_labels(labels, len(images), both.head[-1].out_features)
+
+    def loss(x, y):
+        z = both.net.encode(x)
+        return LOSSES[both.net.loss](both.net.decode(z), x).mean() + weight * F.cross_entropy(both.head(z), y)
+
+    return train(nn.ModuleList([both.net, both.head]), loss, (x, y), seed=seed, what="fine-tuning", **rules)
+
+
+def prototypes(
+    both: Classified, images: np.ndarray, labels: np.ndarray, *, share: float = 0.1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Source D's recipe: mean and standard deviation, each (n_classes, latent_dim), of the codes of each class's `share` of images
+    that the classifier is surest of."""
+    z, sure = codes(both.net, images), both.probabilities(images)
+    picked = []
+    for c in range(sure.shape[1]):
+        own = np.flatnonzero(labels == c)
+        picked.append(own[np.argsort(-sure[own, c])[: max(2, round(share * len(own)))]])
+    return np.stack([z[p].mean(0) for p in picked]), np.stack([z[p].std(0, ddof=1) for p in picked])
+
+
+def class_mixtures(z: np.ndarray, labels: np.ndarray, *, components: int, seed: int) -> list[GaussianMixture]:
+    """The repair: a Gaussian mixture for the codes of each class, all of them, with full covariances."""
+    return [
+        GaussianMixture(components, random_state=stream(seed, "train") % 2**32).fit(z[labels == c])
+        for c in range(int(labels.max()) + 1)
+    ]
