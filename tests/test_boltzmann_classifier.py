@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from genlab.boltzmann import classifier as C
-from genlab.boltzmann.epochs import Diverged
+from genlab.diverged import Diverged
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from genlab.boltzmann import dbm as D
 from genlab.boltzmann import likelihood, machine
 from genlab.boltzmann import rbm as R
-from genlab.boltzmann.epochs import Diverged
+from genlab.diverged import Diverged
 
 SHAPE = (4, 3, 2)
 PATTERNS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)

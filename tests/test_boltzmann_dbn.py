@@ -8,8 +8,8 @@ from scipy.special import logsumexp
 from genlab.boltzmann import dbn as D
 from genlab.boltzmann import likelihood, machine
 from genlab.boltzmann import rbm as R
-from genlab.boltzmann.epochs import Diverged
 from genlab.boltzmann.training import train_rbm
+from genlab.diverged import Diverged
 
 PATTERNS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)
 

@@ -7,7 +7,7 @@ import pytest
 
 from genlab.boltzmann import likelihood, machine, training
 from genlab.boltzmann import rbm as R
-from genlab.boltzmann.epochs import Diverged
+from genlab.diverged import Diverged
 
 PATTERNS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)
 
@@ -108,14 +108,19 @@ def test_exchanges_with_the_wrong_sign_break_the_law(key, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "rules", [{"method": "cd", "k": 3}, {"method": "pcd"}, {"method": "pt", "temperatures": 4}, {"centred": False}]
+    "rules",
+    [
+        {"method": "cd", "k": 3},
+        {"method": "pcd"},
+        {"method": "pt", "temperatures": 4},
+        {"centred": False, "k": 5, "lr": 0.02},
+    ],
 )
 def test_training_learns_four_patterns(rules):
     data = np.tile(PATTERNS, (100, 1))
-    done = training.train_rbm(data, n_hidden=8, epochs=1500, seed=0, batch_size=40, lr=0.05, **rules)
+    done = training.train_rbm(data, n_hidden=8, epochs=1500, seed=0, batch_size=40, **({"lr": 0.05} | rules))
     log_p = likelihood.log_likelihood(done.rbm, jnp.asarray(PATTERNS), likelihood.log_z_exact(done.rbm))
-    independent = -4.16  # best log-likelihood of independent pixels; -log 4 is the best of all
-    assert float(log_p.mean()) > (independent - np.log(4)) / 2  # the methods differ: eight seeds span -1.41 to -2.60
+    assert float(log_p.mean()) > -np.log(4) - 0.35  # -log 4 is the best of all; independent pixels reach -4.16
     assert done.chains.shape == (40, 6) and set(np.unique(done.chains)) <= {0.0, 1.0}
     assert done.history["step"][-1] == 15_000
 

@@ -9,7 +9,9 @@ import numpy as np
 import optax
 from jax.nn import sigmoid
 
-from genlab.boltzmann.epochs import check_epochs, compiled_epoch, run_epochs, where_finite
+from genlab.boltzmann.epochs import compiled_epoch, run_epochs, where_finite
+from genlab.boltzmann.rbm import sample_bits
+from genlab.diverged import check_epochs
 
 ADAM = optax.scale_by_adam()
 
@@ -48,7 +50,8 @@ def logits(
         if i + 1 < len(layers):
             x = sigmoid(x)
             if key is not None:
-                x = x * jax.random.bernoulli(jax.random.fold_in(key, i), 1 - dropout, x.shape) / (1 - dropout)
+                kept = sample_bits(jnp.full(x.shape, 1 - dropout), key=jax.random.fold_in(key, i))
+                x = x * kept / (1 - dropout)
     return x
 
 

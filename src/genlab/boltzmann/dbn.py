@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
 
-from genlab.boltzmann.epochs import check_ascent, check_epochs, compiled_epoch, run_epochs, where_finite
+from genlab.boltzmann.epochs import check_ascent, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.rbm import RBM, check_binary, free_energy, gibbs_step, hidden_given_visible, sample_bits
+from genlab.diverged import check_epochs
 from genlab.streams import stream
 
 

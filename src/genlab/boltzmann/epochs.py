@@ -8,24 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from genlab.diverged import Diverged
 from genlab.progress import progress
 from genlab.streams import stream
-
-
-class Diverged(FloatingPointError):
-    """A training met a number that is not finite; `step` says where, `state` holds the parameters before that epoch."""
-
-    def __init__(self, what: str, step: int, state):
-        super().__init__(
-            f"training of the {what} stopped at step {step}: the parameters are no longer finite; lower lr or raise weight_decay"
-        )
-        self.step, self.state = step, state
-
-
-def check_epochs(epochs: int, batch_size: int, n: int) -> None:
-    """ValueError for no epoch, or a batch that is empty or larger than the n rows."""
-    if epochs < 1 or not 1 <= batch_size <= n:
-        raise ValueError(f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger than the {n} rows")
 
 
 def check_ascent(lr: float, lr_last: float, momentum: float, weight_decay: float) -> None:

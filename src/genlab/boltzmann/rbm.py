@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.random import threefry_2x32
 from jax.nn import log_sigmoid, sigmoid, softplus
 
 
@@ -69,8 +70,14 @@ def visible_given_hidden(rbm: RBM, h: jax.Array) -> jax.Array:
 
 
 def sample_bits(p: jax.Array, *, key: jax.Array) -> jax.Array:
-    """Independent bits that are one with probabilities `p`, as floats."""
-    return (jax.random.uniform(key, p.shape) < p).astype(p.dtype)
+    """Independent bits that are one with probabilities `p`, as floats.
+
+    A probability counts to the nearest multiple of 2⁻¹⁶: two draws from each 32-bit word take a third of the time that
+    `jax.random.bernoulli` does, which was a quarter of a training.
+    """
+    words = threefry_2x32(jax.random.key_data(key), jnp.arange((p.size + 1) // 2, dtype=jnp.uint32))
+    draws = jnp.concatenate([words & 0xFFFF, words >> 16])[: p.size].reshape(p.shape)
+    return (draws + 0.5 < p * 2**16).astype(p.dtype)
 
 
 def sample_visible(rbm: RBM, mean: jax.Array, *, key: jax.Array) -> jax.Array:

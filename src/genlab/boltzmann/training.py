@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid
 
-from genlab.boltzmann.epochs import check_ascent, check_epochs, compiled_epoch, run_epochs, where_finite
+from genlab.boltzmann.epochs import check_ascent, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.rbm import (
     RBM,
     check_binary,
@@ -29,6 +29,7 @@ from genlab.boltzmann.rbm import (
     sample_visible,
     visible_given_hidden,
 )
+from genlab.diverged import check_epochs
 from genlab.streams import stream
 
 METHODS = ("cd", "pcd", "pt")

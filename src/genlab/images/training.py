@@ -7,16 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from genlab.diverged import Diverged, check_epochs
 from genlab.progress import progress
 from genlab.streams import stream
-
-
-class Diverged(FloatingPointError):
-    """A loss was not finite; `step` says when, `state` holds the weights before that epoch."""
-
-    def __init__(self, what: str, step: int, state: dict):
-        super().__init__(f"training of the {what} stopped at step {step}: the loss is no longer finite; lower lr")
-        self.step, self.state = step, state
 
 
 def as_images(x: np.ndarray) -> torch.Tensor:
@@ -60,8 +53,9 @@ def train(
     generator as it was.  Returns the history: "step" and mean "loss" of every epoch.  Raises Diverged, ValueError for bad numbers.
     """
     n = len(data[0])
-    if epochs < 1 or not 1 <= batch_size <= n or lr <= 0:
-        raise ValueError(f"epochs={epochs}, batch_size={batch_size}, lr={lr}: positive, and no batch above {n} rows")
+    check_epochs(epochs, batch_size, n)
+    if lr <= 0:
+        raise ValueError(f"lr={lr} must be above 0")
     steps = n // batch_size
     optimizer = torch.optim.Adam(nets.parameters(), lr=lr, weight_decay=weight_decay)
     last = lr if lr_last is None else lr_last
