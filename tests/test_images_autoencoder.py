@@ -1,4 +1,7 @@
-"""Autoencoders against PCA and by hand: losses, sparse codes, fine-tuning, unrolled machines, and what bad input is told."""
+"""Autoencoders against PCA and by hand: losses, sparse codes, fine-tuning, and what bad input is told."""
+
+import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -38,7 +41,7 @@ def test_a_linear_autoencoder_finds_the_subspace_of_pca(pictures):
     net = A.Autoencoder(
         nn.Sequential(nn.Flatten(), networks.mlp([784, 3], seed=0)), networks.mlp([3, 784], seed=1), loss="mse"
     )
-    A.train_autoencoder(net, images, epochs=600, seed=0, lr=1e-2, lr_last=0.0, batch_size=50)
+    net, _ = A.train_autoencoder(net, images, epochs=600, seed=0, lr=1e-2, lr_last=0.0, batch_size=50)
     pca = PCA(3).fit(x)
     best = ((x - pca.inverse_transform(pca.transform(x))) ** 2).sum(1).mean()
     found = (
@@ -56,23 +59,6 @@ def test_k_sparse_codes_keep_the_largest():
     assert net.encode(x)[0, :4].tolist() == pytest.approx([0, 0.9, 0, 0.5])
 
 
-def test_an_unrolled_machine_computes_what_the_machines_do():
-    rng = np.random.default_rng(0)
-    rbms = [
-        (rng.normal(size=(784, 6)) / 28, rng.normal(size=784), rng.normal(size=6)),
-        (rng.normal(size=(6, 2)), rng.normal(size=6), rng.normal(size=2)),
-    ]
-    net = A.deep_autoencoder([784, 6, 2], seed=0)
-    A.unroll(net, rbms)
-    x = rng.random((5, 28, 28)).astype(np.float32)
-    sigmoid = lambda t: 1 / (1 + np.exp(-t))  # noqa: E731
-    h = sigmoid(x.reshape(5, 784) @ rbms[0][0] + rbms[0][2])
-    z = h @ rbms[1][0] + rbms[1][2]
-    down = sigmoid(z @ rbms[1][0].T + rbms[1][1]) @ rbms[0][0].T + rbms[0][1]
-    np.testing.assert_allclose(A.codes(net, x), z, atol=1e-5)
-    np.testing.assert_allclose(A.reconstructions(net, x).reshape(5, 784), sigmoid(down), atol=1e-5)
-
-
 def test_fine_tuning_moves_encoder_and_decoder_and_the_probe_moves_neither(pictures):
     images, labels = pictures
     net, history = A.train_autoencoder(A.conv_autoencoder(4, seed=0), images, epochs=15, seed=0, batch_size=50, lr=3e-3)
@@ -81,7 +67,9 @@ def test_fine_tuning_moves_encoder_and_decoder_and_the_probe_moves_neither(pictu
     both = A.train_probe(net, images, labels, n_classes=4, seed=0, epochs=40, batch_size=50, lr=1e-2)
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     probe = (both.probabilities(images).argmax(1) == labels).mean()
-    A.fine_tune(both, images, labels, seed=0, epochs=15, batch_size=50, weight=10.0)
+    both, _ = A.fine_tune(both, images, labels, seed=0, epochs=15, batch_size=50, weight=10.0)
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())  # what was given stays as it was
+    net = both.net
     moved = {k.split(".")[0] for k, v in net.state_dict().items() if not torch.equal(before[k], v)}
     assert moved == {"encoder", "decoder"}
     assert (both.probabilities(images).argmax(1) == labels).mean() >= max(probe, 0.95)
@@ -139,7 +127,55 @@ def test_bad_input_is_refused_in_words(pictures):
         (lambda: A.train_probe(net, images, labels + 8, seed=0, epochs=1), "one from 0 to 9 for each"),
         (lambda: A.train_autoencoder(net, images, seed=0, epochs=0), "epochs=0"),
         (lambda: A.train_autoencoder(net, images, seed=0, epochs=1, noise=1.0), "noise=1.0"),
-        (lambda: A.unroll(A.deep_autoencoder([784, 4], seed=0), []), "0 RBMs for 1 layers"),
     ):
         with pytest.raises(ValueError, match=words):
             call()
+
+
+def test_folds_share_no_image_and_start_from_fresh_weights(pictures, monkeypatch):
+    """What each fold is trained on and judged by, and that its weights are those of a new network, or with the leak the last fold's."""
+    images, _ = pictures
+    calls = []
+
+    def spy(net, seen, **about):
+        trained = copy.deepcopy(net)
+        with torch.no_grad():
+            trained.encoder[-1].bias += 1
+        calls.append((net, seen, trained))
+        return trained, {}
+
+    monkeypatch.setattr(A, "train_autoencoder", spy)
+    settings = {"latent_dim": 2, "lr": 1e-3, "weight_decay": 0.0}
+    for fresh in (True, False):
+        calls.clear()
+        errors, last = A.cross_validate(images, settings, folds=4, epochs=1, seed=0, fresh=fresh)
+        assert errors.shape == (4,) and last is calls[-1][2]
+        held_out = [{x.tobytes() for x in images} - {x.tobytes() for x in seen} for _, seen, _ in calls]
+        assert [len(seen) for _, seen, _ in calls] == [150] * 4 and sorted(map(len, held_out)) == [50] * 4
+        assert not set.union(*held_out[:2]) & set.union(*held_out[2:])
+        assert all((start is before[2]) is not fresh for before, (start, *_) in pairwise(calls))
+        fresh_weights = [start.encoder[-1].bias.abs().sum() == 0 for start, *_ in calls]
+        assert all(fresh_weights) if fresh else fresh_weights == [True, False, False, False]
+
+
+def test_every_fresh_layer_doubles_the_mean_square():
+    """He's rule, so that the rectifier halves it again: within borders (smaller) and few channels (noise)."""
+    layers = [
+        layer
+        for net in (networks.conv_encoder(10, seed=0), networks.conv_decoder(10, seed=0))
+        for layer in net
+        if hasattr(layer, "weight")
+    ]
+
+    def gain(layer):
+        x = torch.randn(300, layer.weight.shape[1], generator=torch.Generator().manual_seed(0))
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            x = torch.randn(100, getattr(layer, "in_channels", 0), 14, 14, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            return float(layer(x).square().mean() / x.square().mean())
+
+    assert len(layers) == 10 and all(1.4 < gain(layer) < 2.6 for layer in layers)
+    transposed = [layer for layer in layers if isinstance(layer, nn.ConvTranspose2d)]
+    for layer in transposed:  # torch's own rule takes a transposed convolution for a plain one
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=torch.Generator().manual_seed(0))
+    assert not any(1.4 < gain(layer) < 2.6 for layer in transposed)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
+from genlab.diverged import Diverged
 from genlab.images import variational as V
 
 
@@ -68,9 +69,9 @@ def test_with_the_exact_posterior_the_bound_is_the_likelihood(small):
 
 def test_the_estimate_agrees_with_quadrature_and_repeats(small):
     vae, x, truth = small
-    found = V.log_likelihood(vae, x, samples=5000, seed=0)
+    found = V.log_likelihood(vae, x, samples=4950, seed=0)  # the last chunk is a half
     assert found.value == pytest.approx(float(truth.mean()), abs=0.02)
-    assert found == V.log_likelihood(vae, x, samples=5000, seed=0) and 1 < found.effective_samples <= 5000
+    assert found == V.log_likelihood(vae, x, samples=4950, seed=0) and 1 < found.effective_samples <= 4950
 
 
 def test_a_condition_reaches_both_networks():
@@ -85,3 +86,139 @@ def test_a_condition_reaches_both_networks():
         V.VAE(0, seed=0)
     with pytest.raises(ValueError, match="samples=0"):
         V.importance_bound(vae, x, y, samples=0)
+
+
+def test_bounds_of_groups_rise_to_the_estimate_of_all(small):
+    """By Jensen's inequality, for any weights; averaging the weights after taking logarithms is the wrong twin."""
+    vae, x, _ = small
+    log_w = V.log_weights(vae, x, samples=1000, seed=0, images=1, chunk=300).double()
+    assert log_w.shape == (1000, 2)
+    means = [V.grouped_bound(log_w, n) for n in (1, 5, 50, 500, 1000)]
+    assert (np.diff(means, axis=0) > 0).all()
+    np.testing.assert_allclose(means[0], log_w.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(means[-1], np.log(np.exp(log_w.numpy()).mean(0)), rtol=1e-5)
+    assert not np.allclose(means[0], means[-1], rtol=1e-5)
+    with pytest.raises(ValueError, match="samples=300 must divide the 1000 draws"):
+        V.grouped_bound(log_w, 300)
+
+
+def test_log_bernoulli_is_scipys_and_broadcasts():
+    rng = np.random.default_rng(0)
+    x, logits = rng.integers(0, 2, (3, 7)).astype(np.float32), 30 * rng.normal(size=(4, 3, 7)).astype(np.float32)
+    expected = stats.bernoulli(1 / (1 + np.exp(-logits.astype(float)))).logpmf(x)
+    expected = np.where(np.isfinite(expected), expected, (2 * x - 1) * logits).sum(
+        -1
+    )  # where the probability rounds to 1
+    np.testing.assert_allclose(V.log_bernoulli(torch.from_numpy(x), torch.from_numpy(logits)), expected, rtol=1e-4)
+
+
+def test_free_bits_pay_a_floor_and_the_weight_scales_the_kl(small):
+    vae, x, _ = small
+    value = {}
+    for about in ((1.0, 0.0), (3.0, 0.0), (1.0, 1e-9), (1.0, 5.0)):
+        torch.manual_seed(0)
+        value[about] = V.elbo(vae, x, kl_weight=about[0], free_bits=about[1]).detach()
+    kl = V.kl_to_standard_normal(*vae.encode(x)).detach()
+    assert torch.allclose(value[1, 0] - value[3, 0], 2 * kl, atol=1e-5) and float(kl.max()) < 5
+    assert torch.allclose(value[1, 1e-9].mean(), value[1, 0].mean(), atol=1e-5)  # a floor that no unit reaches
+    assert torch.allclose(value[1, 5] - value[1, 0], kl - 5, atol=1e-5)
+    for p in vae.encoder.parameters():
+        p.grad = None
+    V.kl_to_standard_normal(*vae.encode(x)).mean().backward()
+    pushed = float(vae.encoder[-1].bias.grad.abs().max())
+    vae.zero_grad()
+    vae.decoder.requires_grad_(False)
+    V.unit_kl(*vae.encode(x)).mean(0).clamp(min=5.0).sum().backward()
+    assert (
+        pushed > 0.01 and float(vae.encoder[-1].bias.grad.abs().max()) == 0
+    )  # below the floor nothing switches a unit off
+
+
+@pytest.mark.parametrize(("quadrants", "n_seen", "corner"), [(1, 196, (27, 0)), (2, 392, (0, 0)), (3, 588, (0, 27))])
+def test_quadrants_split_and_join(quadrants, n_seen, corner):
+    x = torch.rand(3, 784)
+    missing, observed = V.split(x, quadrants)
+    seen = V.observed_pixels(quadrants).view(28, 28)
+    assert observed.shape == (3, n_seen) and missing.shape == (3, 784 - n_seen) and seen[corner] and not seen[27, 27]
+    assert torch.equal(V.join(missing, observed, quadrants), x)
+    assert torch.equal(V.join(torch.stack([missing, missing]), observed, quadrants)[1], x)
+    assert not torch.equal(V.join(missing.flip(1), observed, quadrants), x)
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Blobs in the left or the right half, (200, 28, 28), and which half."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    y, x = np.mgrid[:28, :28]
+    centres = np.array([[14, 7], [14, 21]])[labels] + rng.normal(size=(200, 2))
+    return np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 20), labels
+
+
+RULES = dict(latent_dim=2, hidden=(32,), seed=0, batch_size=50, lr=3e-3)
+
+
+def test_training_a_class_condition_paints_that_class(blobs):
+    images, labels = blobs
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    vae, history = V.train_vae(images, labels=labels, epochs=40, **(RULES | dict(lr=1e-2)))
+    assert torch.equal(torch.rand(1), expected)
+    assert history["loss"][-1] < history["loss"][0] - 10
+    z = np.random.default_rng(0).normal(size=(50, 2))
+    for label, half in ((0, np.s_[:, :, :14]), (1, np.s_[:, :, 14:])):
+        drawn = V.decoded(vae, z, np.full(50, label))
+        assert drawn.shape == (50, 28, 28) and drawn[half].sum() > 0.8 * drawn.sum()
+
+
+def test_a_weight_of_784_empties_the_code_and_one_does_not(blobs):
+    images, _ = blobs
+    kept, _ = V.train_vae(images, epochs=30, **(RULES | dict(lr=1e-2)))
+    emptied, _ = V.train_vae(images, epochs=30, kl_weight=784.0, **(RULES | dict(lr=1e-2)))
+    assert V.unit_activity(kept, images).max() > 0.1 and (V.unit_activity(emptied, images) < 0.01).all()
+    mean, sd = V.encoded(emptied, images)
+    assert mean.shape == sd.shape == (200, 2) and np.abs(sd - 1).max() < 0.1
+
+
+def test_a_start_is_continued_and_kept_and_seeds_decide(blobs):
+    images, _ = blobs
+    start, _ = V.train_vae(images, epochs=5, **RULES)
+    before = {k: v.clone() for k, v in start.state_dict().items()}
+    one, again = (V.train_vae(images, epochs=1, samples=3, start=start, **RULES)[0] for _ in range(2))
+    warm = V.train_vae(images, epochs=1, warm_up=4, start=start, **RULES)[0]
+    plain = V.train_vae(images, epochs=1, start=start, **RULES)[0]
+    states = [net.state_dict() for net in (one, again, warm, plain)]
+    assert all(torch.equal(before[k], v) for k, v in start.state_dict().items())
+    assert all(torch.equal(states[0][k], states[1][k]) for k in before)
+    assert not torch.equal(states[2]["encoder.0.weight"], states[3]["encoder.0.weight"])
+
+
+def test_completion_by_a_network_is_a_conditional_likelihood(blobs):
+    images, _ = blobs
+    rules = {k: v for k, v in RULES.items() if k != "latent_dim"}
+    net, _ = V.train_completion(images, quadrants=2, epochs=40, **rules)
+    bits = V.toss(torch.from_numpy(images.reshape(-1, 784).astype(np.float32)))
+    x, y = V.split(bits, 2)
+    informed, blind = (
+        float(V.log_bernoulli(x, net(y[o])).detach().mean()) for o in (torch.arange(200), torch.arange(200).roll(1))
+    )
+    assert informed > blind + 5  # another image's left half says less
+
+
+def test_bad_trainings_are_refused_in_words(blobs):
+    images, labels = blobs
+    for about, words in (
+        (dict(samples=5, kl_weight=2.0), "samples=5: at least 1; kl_weight, warm_up and free_bits belong to the ELBO"),
+        (dict(samples=5, warm_up=2), "samples=5"),
+        (dict(free_bits=-1.0), "free_bits=-1.0"),
+        (dict(labels=labels, quadrants=1), "labels or quadrants, not both"),
+        (dict(labels=labels + 9), "one from 0 to 9 for each"),
+        (dict(quadrants=4), "quadrants=4 must be 1, 2 or 3"),
+        (dict(samples=0), "samples=0"),
+        (dict(latent_dim=0), "latent_dim=0 must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            V.train_vae(images, epochs=1, **(RULES | about))
+    with pytest.raises(Diverged, match="training of the VAE stopped at step"):
+        V.train_vae(images, epochs=5, **(RULES | dict(lr=1e30)))

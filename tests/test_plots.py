@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from genlab import plots
-from genlab.plots import motion, pictures, plans
+from genlab.plots import codes, motion, pictures, plans
 from genlab.plots.plane import _grid
 from genlab.plots.slider import slider
 
@@ -63,6 +63,7 @@ def drawings(rng) -> dict:
         "null_strip": lambda ax: plots.null_strip(ax, {"EBM": (1.3, "ebm")}, null, xlabel="W₂"),
         "bars": lambda ax: plots.bars(ax, {"a": (1.0, 0.1, "dsm"), "b": (2.0, None, "gan")}, ylabel="y", limit=0.5),
         "distributions": lambda ax: plots.distributions(ax, {"real": (null, "data")}, ylabel="log density"),
+        "codes": lambda ax: codes.by_class(ax, x, np.arange(200) % 2, ("a", "b")),
         "mosaic": lambda ax: pictures.mosaic(ax, x[:196].reshape(8, 7, 7), 4),
         "filters": lambda ax: pictures.filters(ax, x[:196].reshape(8, 7, 7), 4),
         "rows": lambda ax: pictures.rows(ax, {"a": x[:49].reshape(2, 7, 7), "b": -x[:49].reshape(2, 7, 7)}),
@@ -176,7 +177,7 @@ def test_panels_are_equal_and_titled_in_sentence_case():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda ax: plots.scatter(ax, np.zeros((3, 2)), kind="vae"), "unknown kind 'vae': use one of data"),
+        (lambda ax: plots.scatter(ax, np.zeros((3, 2)), kind="flow"), "unknown kind 'flow': use one of data"),
         (lambda ax: plots.scatter(ax, np.zeros((3, 4))), r"\(3, 4\) must have shape \(n, 2\)"),
         (lambda ax: plots.chains(ax, np.zeros((3, 2))), r"must have shape \(t, n, 2\)"),
         (lambda ax: plots.log_density_grid(ax, np.zeros(10), BOX), "10 values make no square"),

@@ -3,16 +3,18 @@
 Every loss is a sum over pixels and a mean over images, so that losses of different pictures and batches compare.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import KFold
 from torch import nn
 from torch.nn import functional as F
 
-from genlab.images.networks import conv_decoder, conv_encoder, mlp
-from genlab.images.training import as_images, check_labels, in_batches, train
+from genlab.images.networks import conv_decoder, conv_encoder, mlp, pooled_encoder
+from genlab.images.training import as_images, check_labels, in_batches, moved, train
 from genlab.streams import stream
 
 # loss(output of the decoder, images) -> (n,), summed over pixels; "bernoulli" reads the output as log-odds.
@@ -60,48 +62,48 @@ class Autoencoder(nn.Module):
         return LOSSES[self.loss](self.decode(self.encode(x if seen is None else seen)), x)
 
 
-def conv_autoencoder(latent_dim: int, *, loss: str = "mse", dropout: float = 0.0, seed: int, **sizes) -> Autoencoder:
-    """The convolutional autoencoder of source D; `sizes` go to `conv_encoder` and `conv_decoder`."""
+def conv_autoencoder(latent_dim: int, *, loss: str = "mse", seed: int, **about) -> Autoencoder:
+    """The convolutional autoencoder of source D; `about`, sizes and dropout, goes to `conv_encoder` and `conv_decoder`."""
     key = stream(seed, "init")
     return Autoencoder(
-        conv_encoder(latent_dim, dropout=dropout, seed=key, **sizes),
-        conv_decoder(latent_dim, dropout=dropout, seed=key + 1, **sizes),
+        conv_encoder(latent_dim, seed=key, **about), conv_decoder(latent_dim, seed=key + 1, **about), loss=loss
+    )
+
+
+def pooled_autoencoder(
+    latent_dim: int, *, loss: str = "mse", channels=(32, 64, 128), hidden: int = 256, seed: int
+) -> Autoencoder:
+    """The repaired one: an encoder with batch normalisation that looks at every pixel before it pools, no dropout, a wider decoder."""
+    key = stream(seed, "init")
+    return Autoencoder(
+        pooled_encoder(latent_dim, hidden=hidden, seed=key),
+        conv_decoder(latent_dim, channels=channels, hidden=hidden, seed=key + 1),
         loss=loss,
     )
 
 
-def deep_autoencoder(sizes: list[int], *, loss: str = "bernoulli", seed: int) -> Autoencoder:
-    """784-…-code and back, sigmoid units, linear codes (Hinton & Salakhutdinov 2006): sizes = [784, 1000, 500, 250, 30]."""
-    key = stream(seed, "init")
-    encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation=nn.Sigmoid, seed=key))
-    return Autoencoder(encoder, mlp(sizes[::-1], activation=nn.Sigmoid, seed=key + 1), loss=loss)
-
-
-def unroll(net: Autoencoder, rbms: list) -> None:
-    """Give a `deep_autoencoder` the weights of greedily trained RBMs, (W (below, above), b, c) as NumPy arrays, upwards for the
-    encoder and transposed for the decoder (Hinton & Salakhutdinov 2006, figure 1).  ValueError if the sizes differ."""
-    up = [layer for layer in net.encoder.modules() if isinstance(layer, nn.Linear)]
-    down = [layer for layer in net.decoder.modules() if isinstance(layer, nn.Linear)][::-1]
-    if len(rbms) != len(up):
-        raise ValueError(f"{len(rbms)} RBMs for {len(up)} layers")
-    with torch.no_grad():
-        for (W, b, c), above, below in zip(rbms, up, down, strict=True):
-            if tuple(above.weight.shape[::-1]) != W.shape:
-                raise ValueError(f"an RBM of shape {W.shape} for a layer of {tuple(above.weight.shape[::-1])}")
-            for layer, weight, bias in ((above, np.asarray(W).T, c), (below, np.asarray(W), b)):
-                layer.weight.copy_(torch.tensor(np.asarray(weight, np.float32)))
-                layer.bias.copy_(torch.tensor(np.asarray(bias, np.float32)))
-
-
 def train_autoencoder(
-    net: Autoencoder, images: np.ndarray, *, seed: int, l1: float = 0.0, noise: float = 0.0, **rules
+    net: Autoencoder,
+    images: np.ndarray,
+    *,
+    seed: int,
+    l1: float = 0.0,
+    noise: float = 0.0,
+    shift: int = 0,
+    flip: bool = False,
+    **rules,
 ) -> tuple[Autoencoder, dict[str, np.ndarray]]:
-    """Train `net` in place on `images` (n, 28, 28).  `l1`: weight of Σ|z| (sparse); `noise`: share of pixels set to zero in what the
-    encoder sees (denoising: Vincent et al. 2008).  `rules`: epochs, lr and the rest of `training.train`."""
+    """A trained copy of `net` for images (n, 28, 28), and the history.
+
+    `l1`: weight of Σ|z| (sparse); `noise`: share of pixels set to zero in what the encoder sees (denoising: Vincent et al. 2008);
+    `shift` and `flip` as for `moved`.  `rules`: epochs, lr and the rest of `training.train`.
+    """
     if not 0 <= noise < 1 or l1 < 0:
         raise ValueError(f"noise={noise}, l1={l1}: 0 <= noise < 1, l1 >= 0")
+    net = copy.deepcopy(net)
 
     def loss(x):
+        x = moved(x, shift=shift, flip=flip)
         z = net.encode(x * (torch.rand_like(x) >= noise) if noise else x)
         return (LOSSES[net.loss](net.decode(z), x) + l1 * z.abs().sum(1)).mean()
 
@@ -147,16 +149,51 @@ def train_probe(
 
 
 def fine_tune(
-    both: Classified, images: np.ndarray, labels: np.ndarray, *, seed: int, weight: float = 1.0, **rules
-) -> dict[str, np.ndarray]:
-    """Train encoder, decoder and classifier together, in place: reconstruction loss + `weight` · cross-entropy."""
+    both: Classified,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int,
+    weight: float,
+    shift: int = 0,
+    flip: bool = False,
+    smoothing: float = 0.0,
+    **rules,
+) -> tuple[Classified, dict[str, np.ndarray]]:
+    """A copy of `both` whose encoder, decoder and classifier were trained together, and the history.
+
+    The loss is the reconstruction's, a sum over pixels, + `weight` · cross-entropy, with labels smoothed by `smoothing`;
+    `shift` and `flip` as for `moved`.  Source D's sum of a *mean* over pixels and the cross-entropy is weight=784.
+    """
+    both = copy.deepcopy(both)
     x, y = as_images(images), check_labels(labels, len(images), both.head[-1].out_features)
 
     def loss(x, y):
+        x = moved(x, shift=shift, flip=flip)
         z = both.net.encode(x)
-        return LOSSES[both.net.loss](both.net.decode(z), x).mean() + weight * F.cross_entropy(both.head(z), y)
+        cross_entropy = F.cross_entropy(both.head(z), y, label_smoothing=smoothing)
+        return LOSSES[both.net.loss](both.net.decode(z), x).mean() + weight * cross_entropy
 
-    return train(nn.ModuleList([both.net, both.head]), loss, (x, y), seed=seed, what="fine-tuning", **rules)
+    nets = nn.ModuleList([both.net, both.head])
+    return both, train(nets, loss, (x, y), seed=seed, what="fine-tuning", **rules)
+
+
+def cross_validate(
+    images: np.ndarray, settings: dict, *, folds: int, seed: int, fresh: bool = True, **rules
+) -> tuple[np.ndarray, Autoencoder]:
+    """Squared error an image on each held-out fold, (folds,), and the last fold's network.
+
+    settings: "latent_dim", "lr" and "weight_decay".  `fresh`: every fold starts from new weights.  Otherwise, as in source D, each
+    goes on from the last one's, which has been trained on what is now held out.  `rules`: epochs and the rest of `training.train`.
+    """
+    rules |= {name: settings[name] for name in ("lr", "weight_decay")}
+    net, errors = conv_autoencoder(settings["latent_dim"], seed=seed), []
+    for fold, (seen, held_out) in enumerate(KFold(folds).split(images)):
+        if fresh:
+            net = conv_autoencoder(settings["latent_dim"], seed=seed + fold)
+        net, _ = train_autoencoder(net, images[seen], seed=seed + fold, **rules)
+        errors.append(squared_errors(net, images[held_out]).mean())
+    return np.array(errors), net
 
 
 def prototypes(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from genlab.diverged import Diverged, check_epochs
 from genlab.progress import progress
@@ -34,6 +35,14 @@ def check_labels(labels: np.ndarray, n: int, n_classes: int = 10) -> torch.Tenso
     return torch.from_numpy(labels)
 
 
+def moved(x: torch.Tensor, *, shift: int, flip: bool) -> torch.Tensor:
+    """Images (n, 1, h, w), all moved alike by up to `shift` pixels each way, zeros coming in; with `flip` half of them mirrored."""
+    dy, dx = torch.randint(0, 2 * shift + 1, (2,)).tolist()
+    height, width = x.shape[2:]
+    x = F.pad(x, (shift,) * 4)[:, :, dy : dy + height, dx : dx + width]
+    return torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x) if flip else x
+
+
 def train(
     nets: nn.Module,
     loss: Callable[..., torch.Tensor],
@@ -45,10 +54,12 @@ def train(
     lr_last: float | None = None,
     weight_decay: float = 0.0,
     batch_size: int = 128,
+    momentum: float | None = None,
     what: str = "network",
 ) -> dict[str, np.ndarray]:
     """Minimise ``loss(*batch)`` over the weights of `nets` by Adam, rate falling from lr to lr_last by a cosine; in place.
 
+    `momentum`: a number asks for stochastic gradient descent with that momentum (0 for none) in place of Adam.
     data: tensors of equally many rows.  Noise inside the networks (dropout, sampling) follows `seed` and leaves torch's own
     generator as it was.  Returns the history: "step" and mean "loss" of every epoch.  Raises Diverged, ValueError for bad numbers.
     """
@@ -57,7 +68,10 @@ def train(
     if lr <= 0:
         raise ValueError(f"lr={lr} must be above 0")
     steps = n // batch_size
-    optimizer = torch.optim.Adam(nets.parameters(), lr=lr, weight_decay=weight_decay)
+    if momentum is None:
+        optimizer = torch.optim.Adam(nets.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    else:
+        optimizer = torch.optim.SGD(nets.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum)
     last = lr if lr_last is None else lr_last
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps * epochs, eta_min=last)
     history = []
