@@ -52,9 +52,9 @@ def test_a_change_moves_exactly_the_keys_it_should(project, change):
 
 TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
 BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm"}
-IMAGES = BOLTZMANN | {"pca_kmeans", "transport"}  # all sections that show images
+IMAGES = BOLTZMANN | {"pca_kmeans", "transport", "vae"}  # all sections that show images
 REAL = TOYS | IMAGES
-NO_JAX = {"toy_data", "toy_comparison", "pca_kmeans"}
+NO_JAX = {"toy_data", "toy_comparison", "pca_kmeans", "vae"}
 READERS = {"toy_comparison", "transport"}  # of the sections on 2-D data
 BOOK_CHANGES = {
     "a sampler": ("src/genlab/toys/langevin.py", {"ebm", "dsm", "ddpm"} | READERS),
@@ -66,6 +66,7 @@ BOOK_CHANGES = {
     "the colours of one part": ("src/genlab/plots/pictures.py", IMAGES),
     "a training of one part": ("src/genlab/boltzmann/training.py", BOLTZMANN),
     "a model of one section, which another reads": ("src/genlab/boltzmann/helmholtz.py", {"dbn", "dbm"}),
+    "a judge of images": ("src/genlab/images/classifier.py", {"vae"}),
     "transport": ("src/genlab/transport.py", {"transport"}),
     "the images": ("src/genlab/data/images.py", IMAGES),
     "a page of text": ("book/intro.md", set()),

@@ -94,12 +94,15 @@ def conv_decoder(
 def pooled_encoder(
     outputs: int, *, channels: Sequence[int] = (32, 64, 64), hidden: int = 128, dropout: float = 0.0, seed: int
 ) -> nn.Sequential:
-    """Three blocks of convolution, batch normalisation and the largest of each 2 x 2 pixels, and two linear layers with dropout
-    before the first; the last layer alone is net[-1].  Takes images (n, 1, 28, 28), gives (n, outputs)."""
+    """Three blocks of convolution, the largest of each 2 x 2 pixels and batch normalisation, and two linear layers with dropout
+    before the first; the last layer alone is net[-1].  Takes images (n, 1, 28, 28), gives (n, outputs).
+
+    Normalising after pooling is as good, and a quarter cheaper: there are a quarter as many numbers.
+    """
     check_sizes([*channels, hidden, outputs], dropout)
     layers: list[nn.Module] = []
     for below, above in pairwise((1, *channels)):  # 14 x 14, 7 x 7, 3 x 3
-        layers += [nn.Conv2d(below, above, 3, padding=1, bias=False), nn.BatchNorm2d(above), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(below, above, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(above), nn.ReLU()]
     layers += [
         nn.Flatten(),
         nn.Dropout(dropout),

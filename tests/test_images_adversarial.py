@@ -1,0 +1,450 @@
+"""The game: losses at known logits and at the known optimum, what an update may touch, and what a training leaves and refuses."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from genlab.diverged import Diverged
+from genlab.images import adversarial as A
+from genlab.images import critic as C
+from genlab.images import players as P
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Blurred blobs at random places, (200, 28, 28)."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:28, :28]
+    centres = rng.uniform(8, 20, (200, 2))
+    return np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 20).astype(np.float32)
+
+
+def players(n_classes=0, seed=0, **more):
+    """Small convolutional ones; batch normalisation in both, so that there is something else than weights to leave alone."""
+    about = {"width": 2, "n_classes": n_classes, "seed": seed}
+    return P.dcgan_generator(5, **about), P.dcgan_discriminator(**about, **more)
+
+
+def adam(net):
+    return torch.optim.Adam(net.parameters(), lr=1e-2, betas=(0.5, 0.999))
+
+
+# --- losses ---
+
+
+def test_losses_at_logits_set_by_hand():
+    real, fake = torch.tensor([np.log(3.0), 0.0]), torch.tensor([-np.log(3.0), np.log(3.0)])  # D = ¾, ½ and ¼, ¾
+    on_real, on_fake = -(np.log(0.75) + np.log(0.5)) / 2, -(np.log(0.75) + np.log(0.25)) / 2
+    assert float(A.discriminator_loss(real, fake)) == pytest.approx(on_real + on_fake, rel=1e-6)
+    smooth = -(0.9 * (np.log(0.75) + np.log(0.5)) + 0.1 * (np.log(0.25) + np.log(0.5))) / 2
+    assert float(A.discriminator_loss(real, fake, 0.9)) == pytest.approx(smooth + on_fake, rel=1e-6)
+    assert float(A.minimax_generator_loss(fake)) == pytest.approx(-on_fake, rel=1e-6)
+    assert float(A.non_saturating_generator_loss(fake)) == pytest.approx(-(np.log(0.25) + np.log(0.75)) / 2, rel=1e-6)
+    assert float(C.critic_loss(torch.tensor([2.0, 4.0]), torch.tensor([1.0, -2.0]))) == pytest.approx(-3.5)
+    assert float(C.critic_generator_loss(torch.tensor([1.0, -2.0]))) == pytest.approx(0.5)
+
+
+def test_losses_of_a_sure_discriminator_are_finite():
+    sure = torch.tensor([1000.0])
+    for loss in (
+        A.discriminator_loss(-sure, sure),
+        A.minimax_generator_loss(sure),
+        A.non_saturating_generator_loss(-sure),
+    ):
+        assert torch.isfinite(loss)
+
+
+P_DATA, P_MODEL = (
+    np.array([5, 3, 2]),
+    np.array([1, 3, 6]),
+)  # tenths of three symbols: means over samples are exact expectations
+
+
+def logits_of(table):
+    return [torch.tensor(np.repeat(table, counts)) for counts in (P_DATA, P_MODEL)]
+
+
+def test_the_optimal_discriminator_reaches_log_4_minus_twice_the_jsd():
+    p, q = P_DATA / 10, P_MODEL / 10
+    jsd = 0.5 * (p * np.log(2 * p / (p + q))).sum() + 0.5 * (q * np.log(2 * q / (p + q))).sum()
+    best = A.discriminator_loss(*logits_of(np.log(p / q)))
+    assert float(best) == pytest.approx(np.log(4) - 2 * jsd, rel=1e-12)
+    for other in (np.log(p / q) + 0.1, 0.9 * np.log(p / q), np.zeros(3)):
+        assert float(A.discriminator_loss(*logits_of(other))) > float(best) + 1e-4
+    assert float(A.discriminator_loss(*logits_of(np.log(q / p)))) > np.log(4)  # flipped labels are worse than chance
+
+
+def test_smoothing_real_labels_scales_the_optimal_discriminator_and_keeps_where_it_looks():
+    """D* = s p / (p + q): monotone in p / q as before, so only its confidence falls."""
+    p, q, s = P_DATA / 10, P_MODEL / 10, 0.9
+    table = torch.tensor(np.log(s * p / (p + q - s * p)), requires_grad=True)
+    real, fake = (table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL))
+    (slope,) = torch.autograd.grad(A.discriminator_loss(real, fake, s), table)
+    assert slope.abs().max() < 1e-12
+    table = torch.tensor(np.log(p / q), requires_grad=True)  # the optimum without smoothing is none here
+    real, fake = (table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL))
+    assert torch.autograd.grad(A.discriminator_loss(real, fake, s), table)[0].abs().max() > 1e-2
+
+
+def test_the_original_generator_loss_saturates_and_the_other_does_not():
+    losing = torch.tensor([-8.0], requires_grad=True)
+    slopes = [
+        float(torch.autograd.grad(loss(losing), losing)[0].abs())
+        for loss in (A.minimax_generator_loss, A.non_saturating_generator_loss)
+    ]
+    assert slopes[0] == pytest.approx(1 / (1 + np.exp(8)), rel=1e-5)
+    assert slopes[1] == pytest.approx(1 / (1 + np.exp(-8)), rel=1e-5)
+
+
+def test_class_loss_takes_logits_and_a_softmax_before_it_is_another_loss():
+    logits = torch.tensor([[2.0, 0.0]])
+    value = float(A.class_loss(logits, torch.tensor([0])))
+    assert value == pytest.approx(np.log1p(np.exp(-2)), rel=1e-6)
+    assert float(A.class_loss(logits.softmax(1), torch.tensor([0]))) > 2 * value
+
+
+def test_class_loss_ignores_the_head_that_says_real_or_not():
+    _, discriminator = players(n_classes=10)
+    x, labels = torch.randn(6, 1, 28, 28), torch.arange(6)
+    loss = A.class_loss(discriminator.class_head(discriminator.features(x)), labels)
+    loss.backward()
+    assert discriminator.head.weight.grad is None and discriminator.class_head.weight.grad.abs().max() > 0
+    with torch.no_grad():
+        discriminator.head.weight.fill_(7.0)
+        assert torch.equal(A.class_loss(discriminator.class_head(discriminator.features(x)), labels), loss)
+    discriminator.log_odds(discriminator.features(x)).sum().backward()  # the other loss does need it
+    assert discriminator.head.weight.grad.abs().max() > 0
+
+
+# --- updates ---
+
+
+def touched(net, before):
+    """Names in the network's state that are not as they were."""
+    return {k for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
+
+
+def stepped(which, n_classes=0):
+    """What a step of `which` player changed in both, whether the other got a gradient, and what it logged."""
+    generator, discriminator = players(n_classes)
+    before = [copy.deepcopy(net.state_dict()) for net in (generator, discriminator)]
+    real, labels = torch.randn(6, 1, 28, 28), torch.arange(6) if n_classes else None
+    if which == "discriminator":
+        logs = A.discriminator_step(generator, discriminator, adam(discriminator), real, labels)
+        other = generator
+    else:
+        logs, other = A.generator_step(generator, discriminator, adam(generator), 6), discriminator
+    gradient = any(p.grad is not None for p in other.parameters())
+    return touched(generator, before[0]), touched(discriminator, before[1]), gradient, logs
+
+
+@pytest.mark.parametrize("n_classes", [0, 10])
+@pytest.mark.parametrize("which", ["generator", "discriminator"])
+def test_each_step_updates_its_own_network_only(which, n_classes):
+    in_generator, in_discriminator, gradient, logs = stepped(which, n_classes)
+    own, other = (in_generator, in_discriminator) if which == "generator" else (in_discriminator, in_generator)
+    assert {name for name in own if "weight" in name} and not other and not gradient
+    assert all(torch.isfinite(v) and not v.requires_grad and v.ndim == 0 for v in logs.values())
+
+
+def test_a_plain_backward_reaches_the_discriminator_and_a_plain_pass_its_statistics(monkeypatch):
+    """The twins: without `inputs=` gradients pile up in the other player, without `still` its running statistics move."""
+
+    def plain(net, optimizer, loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    monkeypatch.setattr(A, "update", plain)
+    assert stepped("generator")[2]
+    monkeypatch.undo()
+    monkeypatch.setattr(A, "still", lambda net: torch.enable_grad())
+    assert {name.split(".")[-1] for name in stepped("generator")[1]} == {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+
+
+def test_a_step_follows_its_loss_downhill():
+    generator, discriminator = players()
+    real = torch.randn(32, 1, 28, 28)
+    optimizer = adam(discriminator)
+    losses = [
+        float(A.discriminator_step(generator, discriminator, optimizer, real)["discriminator_loss"]) for _ in range(20)
+    ]
+    assert losses[-1] < losses[0]
+    optimizer = adam(generator)
+    fooled = [float(A.generator_step(generator, discriminator, optimizer, 32)["generator_loss"]) for _ in range(20)]
+    assert fooled[-1] < fooled[0]
+
+
+def test_real_and_generated_images_of_a_step_have_the_same_classes():
+    generator, discriminator = players(n_classes=10)
+    seen = []
+    generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    labels = torch.tensor([3, 1, 4, 1, 5, 9])
+    A.discriminator_step(generator, discriminator, adam(discriminator), torch.randn(6, 1, 28, 28), labels)
+    assert torch.equal(seen[0], labels)
+
+
+def test_feature_matching_replaces_the_generators_loss():
+    generator, discriminator = players()
+    real = torch.randn(6, 1, 28, 28)
+    twin, loss = copy.deepcopy(generator), A.generator_step
+    matched = loss(generator, discriminator, adam(generator), 6, match=real)["generator_loss"]
+    opposed = loss(twin, discriminator, adam(twin), 6)["generator_loss"]
+    assert float(matched) >= 0 and float(matched) != pytest.approx(float(opposed))
+
+
+def test_weights_are_clipped_after_every_step():
+    generator, _ = players()
+    discriminator = P.mlp_discriminator(hidden=(8,), dropout=0.0, seed=0)
+    free, optimizers = copy.deepcopy(discriminator), []
+    for net in (discriminator, free):
+        optimizers.append(adam(net))
+    largest = lambda net: max(float(p.detach().abs().max()) for p in net.parameters())  # noqa: E731
+    for _ in range(5):
+        about = generator, torch.randn(6, 1, 28, 28)
+        A.discriminator_step(about[0], discriminator, optimizers[0], about[1], loss=C.critic_loss, clip_value=0.01)
+        A.discriminator_step(about[0], free, optimizers[1], about[1], loss=C.critic_loss)
+        assert largest(discriminator) <= np.float32(0.01) < largest(free)
+
+
+# --- the gradient penalty ---
+
+
+@pytest.mark.parametrize("packing", [1, 2])
+def test_gradient_penalty_of_a_linear_critic(packing):
+    """(|w| - 1)², |w| over all that one output sees, wherever it is taken."""
+    w = torch.randn(packing * 784, generator=torch.Generator().manual_seed(0)) / 10
+    body = nn.Flatten()
+    critic = P.Discriminator(body, packing * 784, packing=packing)
+    with torch.no_grad():
+        critic.head.weight.copy_(w)
+    real, fake = torch.rand(2, 6, 1, 28, 28)
+    value = C.gradient_penalty(critic, real, fake).item()
+    assert value == pytest.approx((float(w.norm()) - 1) ** 2, rel=1e-4)
+    assert abs(value - (float(w.norm()) ** 2 - 1) ** 2) > 0.1  # squared slopes would be another penalty
+
+
+def test_the_penalty_teaches_the_critic_and_never_the_generator():
+    generator, _ = players()
+    critic = P.dcgan_discriminator(width=2, norm="none", seed=0)
+    fake, real = generator(torch.randn(6, 5)), torch.rand(6, 1, 28, 28)
+    C.gradient_penalty(critic, real, fake).backward()
+    assert all(p.grad is None for p in generator.parameters())
+    assert critic.body[0].weight.grad.abs().max() > 0
+
+    def attached(critic, real, fake):  # the twin, as often copied
+        x = fake + torch.rand(6, 1, 1, 1) * (real - fake)
+        (slopes,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+        return ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+    smooth = nn.Sequential(nn.Flatten(), nn.Linear(784, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0))
+    attached(smooth, real, fake).backward()  # a piecewise linear critic would hide it: its slopes do not change with x
+    assert generator.body[0].weight.grad.abs().max() > 0
+
+
+def test_points_of_the_penalty_lie_between_real_and_generated():
+    seen = []
+
+    def critic(x):
+        seen.append(x.detach())
+        return x.flatten(1).sum(1)
+
+    C.gradient_penalty(critic, torch.ones(400, 1, 2, 2), torch.zeros(400, 1, 2, 2))
+    t = seen[0].flatten(1)
+    assert torch.equal(t.min(1).values, t.max(1).values)  # one t for an image
+    sd = 1 / np.sqrt(12 * 400)
+    assert abs(float(t.mean()) - 0.5) < 4 * sd and float(t.max()) <= 1 and float(t.min()) >= 0
+
+
+@pytest.mark.parametrize("gp_weight", [1.0, 10.0])
+def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allows(gp_weight):
+    """Two samples |c| apart: W₁ = |c|.  w·x maximises |w||c| - λ(|w| - 1)² at |w| = 1 + |c| / 2λ, so the estimate is |c| times that.
+
+    5 %, the error of the training, would not excuse an estimate of |c| itself.
+    """
+    rng = np.random.default_rng(0)
+    x, c = rng.normal(size=(500, 2)), np.array([1.2, -1.6])
+    about = {"steps": 600, "seed": 0, "hidden": (64, 64), "records": 3, "batch_size": 100, "lr": 1e-2}
+    _, history = C.train_critic(x + c, x, gp_weight=gp_weight, **about)
+    assert history["estimate"][-1] == pytest.approx(2 * (1 + 2 / (2 * gp_weight)), rel=0.05)
+    assert history["estimate"][-1] / history["slope"][-1] < 2 * 1.02
+    assert history["step"].tolist() == [200, 400, 600]
+
+
+def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
+    rng = np.random.default_rng(0)
+    x, c = rng.normal(size=(500, 2)), np.array([1.2, -1.6])
+    about = {"steps": 200, "seed": 0, "hidden": (32,), "records": 1, "batch_size": 100, "lr": 1e-2}
+    found = {v: C.train_critic(x + c, x, clip_value=v, **about) for v in (0.05, 0.2)}
+    for value, (critic, history) in found.items():
+        assert max(float(p.detach().abs().max()) for p in critic.parameters()) <= np.float32(value)
+        assert 0.5 * 2 < history["estimate"][-1] / history["slope"][-1] < 1.02 * 2
+    small, large = (found[v][1]["estimate"][-1] for v in (0.05, 0.2))
+    assert small < 0.5 and large > 8 * small  # two layers: four times the weights, sixteen times the slope
+
+
+# --- trainings ---
+
+
+def trained(pictures, **rules):
+    generator, discriminator = (
+        P.mlp_generator(4, hidden=(32,), seed=0),
+        P.mlp_discriminator(hidden=(32,), dropout=0.0, seed=0),
+    )
+    return A.train_gan(
+        pictures,
+        generator,
+        discriminator,
+        **{"steps": 20, "records": 4, "grid": 5, "batch_size": 20, "seed": 0} | rules,
+    )
+
+
+def test_training_is_a_function_of_its_arguments_and_changes_none(pictures):
+    generator, discriminator = players()
+    before = [copy.deepcopy(net.state_dict()) for net in (generator, discriminator)]
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    about = {"steps": 6, "records": 3, "grid": 4, "batch_size": 20}
+    runs = [A.train_gan(pictures, generator, discriminator, seed=s, **about) for s in (0, 0, 1)]
+    assert torch.equal(torch.rand(1), expected)
+    assert not touched(generator, before[0]) and not touched(discriminator, before[1])
+    (one, judge, history), (again, _, _), (other, _, _) = runs
+    assert not touched(one, again.state_dict()) and touched(one, other.state_dict()) and touched(one, before[0])
+    assert history["step"].tolist() == [2, 4, 6] and not one.training and not judge.training
+    assert all(v.shape == (3,) and np.isfinite(v).all() for k, v in history.items() if k != "snapshot")
+    shots = history["snapshot"]
+    assert shots.shape == (3, 4, 28, 28) and shots.min() >= 0 and shots.max() <= 1
+    np.testing.assert_allclose(
+        shots[-1], P.sample(one, n=4, seed=0), atol=1e-3
+    )  # the same latents as `sample` with this seed
+
+
+def test_without_averaging_the_last_weights_come_out(pictures):
+    last, smooth = (trained(pictures, ema_decay=d)[0] for d in (0.0, 0.999))
+    assert touched(last, smooth.state_dict())
+    means = [float(torch.cat([p.flatten() for p in net.parameters()]).detach().std()) for net in (last, smooth)]
+    assert means[0] >= means[1]  # an average of a walk has walked less far from its small start
+
+
+def test_the_average_starts_as_a_plain_mean_and_not_at_the_first_weights(pictures):
+    one, two = ({"steps": 1, "records": 1}, {"steps": 2, "records": 2})
+    first, second = (trained(pictures, ema_decay=0.0, **about)[0].state_dict() for about in (one, two))
+    smooth = trained(pictures, ema_decay=0.999, **two)[0].state_dict()
+    for name, value in smooth.items():
+        torch.testing.assert_close(value, (first[name] + second[name]) / 2)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"loss": "minimax"},
+        {"loss": "wasserstein", "clip_value": 0.05, "betas": None, "n_critic": 2},
+        {"loss": "wasserstein", "gp_weight": 10.0, "betas": (0.0, 0.9), "n_critic": 2},
+        {"real_target": 0.9, "match_features": True, "history_weight": 0.1, "lr_last": 0.0, "discriminator_lr": 4e-4},
+    ],
+    ids=["minimax", "clipping", "penalty", "devices"],
+)
+def test_every_game_can_be_played(pictures, rules):
+    generator, discriminator, history = trained(pictures, **rules)
+    assert all(np.isfinite(v).all() for v in history.values()) and P.sample(generator, n=3, seed=1).shape == (3, 28, 28)
+    assert ("penalty" in history) == ("gp_weight" in rules or "history_weight" in rules)
+    if "clip_value" in rules:
+        assert max(float(p.detach().abs().max()) for p in discriminator.parameters()) <= np.float32(0.05)
+
+
+def test_a_training_moves_images_towards_the_data(pictures):
+    """The mean grey of a picture starts near ½ and must end nearer to that of the data."""
+    generator, _, history = trained(pictures, steps=300, lr=5e-3, ema_decay=0.5)
+    goal, start = float(pictures.mean()), 0.5
+    found = float(P.sample(generator, n=100, seed=0).mean())
+    assert abs(found - goal) < 0.5 * abs(start - goal)
+    assert abs(float(history["snapshot"][0].mean()) - goal) > abs(float(history["snapshot"][-1].mean()) - goal)
+
+
+def test_the_discriminator_is_trained_progressively_more(pictures, monkeypatch):
+    calls = []
+    step = A.discriminator_step
+    monkeypatch.setattr(A, "discriminator_step", lambda *a, **k: calls.append("d") or step(*a, **k))
+    draw = A.generator_step
+    monkeypatch.setattr(A, "generator_step", lambda *a, **k: calls.append("g") or draw(*a, **k))
+    trained(pictures, steps=6, records=1, n_critic=(1, 2, 3))
+    assert "".join(calls) == "dgdg" + "ddgddg" + "dddgdddg"
+
+
+def test_classes_are_learnt_with_their_labels(pictures):
+    generator, discriminator = players(n_classes=10)
+    labels = np.arange(200) % 10
+    net, _, history = A.train_gan(
+        pictures, generator, discriminator, labels=labels, steps=4, records=2, grid=20, batch_size=20, seed=0
+    )
+    assert {"class_loss_real", "class_loss_fake", "generator_class_loss"} <= set(history)
+    np.testing.assert_allclose(
+        history["snapshot"][-1], P.sample(net, n=20, seed=0, labels=np.arange(20) % 10), atol=1e-3
+    )
+
+
+def test_stacked_images_are_triples_of_the_data(pictures):
+    x = torch.arange(60.0).view(60, 1, 1, 1).expand(60, 1, 28, 28)
+    drawn = A.real_batches(x, None, 5, 3)
+    batches = [next(drawn)[0] for _ in range(8)]  # two epochs
+    assert batches[0].shape == (5, 3, 28, 28)
+    for epoch in (batches[:4], batches[4:]):
+        assert torch.cat(epoch)[..., 0, 0].flatten().sort().values.tolist() == list(range(60))
+    assert not torch.equal(batches[0], batches[4])
+    generator = P.dcgan_generator(5, width=2, channels=3, seed=0)
+    discriminator = P.dcgan_discriminator(width=2, channels=3, packing=2, seed=0)
+    _, _, history = A.train_gan(pictures, generator, discriminator, steps=2, records=1, grid=4, batch_size=10, seed=0)
+    assert history["snapshot"].shape == (1, 4, 3, 28, 28)
+
+
+def test_real_batches_keep_images_with_their_labels():
+    y = torch.arange(40)
+    x, labels = next(A.real_batches(y.float().view(40, 1, 1, 1), y, 10))
+    assert torch.equal(x.flatten(), labels.float())
+
+
+def test_bad_input_is_refused_in_words(pictures):
+    g, d = players()
+    labels = np.zeros(200, int)
+    for rules, words in (
+        ({"loss": "hinge"}, "loss='hinge' must be one of minimax"),
+        ({"n_critic": 0}, "n_critic=0"),
+        ({"n_critic": ()}, "n_critic="),
+        ({"real_target": 0.5}, "real_target=0.5 must be in"),
+        ({"real_target": 0.9, "loss": "wasserstein"}, "and 1 for a critic"),
+        ({"steps": 0}, "steps=0, records=4"),
+        ({"batch_size": 201}, "batch_size=201"),
+        ({"lr": 0.0}, "lr=0.0"),
+        ({"ema_decay": 1.0}, "ema_decay=1.0"),
+        ({"gp_weight": -1.0}, "at least 0"),
+        ({"labels": labels}, "labels given: all three with classes, or none"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            trained(pictures, **rules)
+    about = {"steps": 2, "records": 1, "batch_size": 10, "seed": 0}
+    for call, words in (
+        (lambda: A.train_gan(pictures, g, d, gp_weight=1.0, **about), "must not mix them"),
+        (lambda: A.train_gan(pictures[:, :14], g, d, **about), r"must be \(n, 28, 28\)"),
+        (lambda: A.train_gan(pictures * np.nan, g, d, **about), "grey values"),
+        (lambda: A.train_gan(pictures, *players(n_classes=10), **about), "labels missing"),
+        (lambda: A.train_gan(pictures, *players(n_classes=10), labels=labels - 1, **about), "one from 0 to 9"),
+        (lambda: A.train_gan(pictures, g, players(packing=4)[1], **about), "packing=4 must divide batch_size=10"),
+        (lambda: C.train_critic(np.zeros((9, 2)), np.zeros((9, 3)), steps=1, seed=0, gp_weight=1.0), "d alike"),
+        (lambda: C.train_critic(*np.zeros((2, 300, 2)), steps=50, seed=0), "one of them above 0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_a_training_that_diverges_says_where_and_keeps_the_last_good_weights(pictures):
+    with pytest.raises(Diverged, match="training of the GAN stopped at step") as error:
+        trained(pictures, lr=1e30)
+    assert all(torch.isfinite(v).all() for v in error.value.state.values())
