@@ -19,7 +19,7 @@ from typing import Any
 import nbformat
 import psutil
 
-from genlab.report.paths import ROOT, RUNS
+from genlab.report.paths import ROOT, RUNS, UserError
 
 POLL = 0.15  # seconds between two looks at the child
 METRIC_MIME = "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
@@ -39,8 +39,16 @@ class Outcome:
     metrics: dict[str, dict[str, Any]]
 
 
+def threads() -> int:
+    """Threads that a section's torch may use: GENLAB_THREADS, else one, for sections run side by side.  UserError for no such number."""
+    given = os.environ.get("GENLAB_THREADS", "1")
+    if not given.isdecimal() or int(given) < 1:
+        raise UserError(f"GENLAB_THREADS={given!r} must be a whole number of threads, at least 1")
+    return int(given)
+
+
 def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, fresh: bool = False) -> dict[str, str]:
-    """Environment of a section's process: where it may write, what it may read, one thread per library, one hash seed."""
+    """Environment of a section's process: where it may write, what it may read, its threads, one hash seed."""
     env = dict(os.environ)
     env |= {
         "GENLAB_RUN_DIR": str(folder),
@@ -49,7 +57,7 @@ def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, 
         "GENLAB_STORE": str(RUNS),
         "GENLAB_ROOT": str(ROOT),
         "GENLAB_DEVICE": device,
-        "OMP_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": str(threads()),
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # whatever the shell says: without it no figure is stored
