@@ -6,6 +6,9 @@ import time
 import pytest
 from pipeline import Project, one_line
 
+from genlab.report import execute
+from genlab.report.paths import UserError
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
@@ -96,3 +99,22 @@ def test_clean_keeps_current_and_published_runs(project):
     assert str(extra[0].name) in project.genlab("clean", "--dry-run").stdout and extra[0].exists()
     assert project.genlab("clean").returncode == 0
     assert not extra[0].exists() and len(list((project.root / "runs/first").iterdir())) == 1
+
+
+def test_threads_are_those_asked_for(project, monkeypatch):
+    monkeypatch.delenv("GENLAB_THREADS", raising=False)
+    assert execute.environment(project.root, {}, "cpu")["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("GENLAB_THREADS", "3")
+    assert execute.environment(project.root, {}, "cpu")["OMP_NUM_THREADS"] == "3"
+    for given in ("0", "two", "-1"):
+        monkeypatch.setenv("GENLAB_THREADS", given)
+        with pytest.raises(UserError, match=f"GENLAB_THREADS='{given}' must be a whole number"):
+            execute.threads()
+
+
+def test_bad_threads_are_one_line_and_change_nothing(project, monkeypatch):
+    monkeypatch.setitem(project.env, "GENLAB_THREADS", "many")
+    before = project.snapshot()
+    result = project.genlab("run", "first", "-p", "size=7")
+    assert result.returncode != 0 and "GENLAB_THREADS='many'" in one_line(result.stderr)
+    assert "Traceback" not in result.stderr and project.snapshot() == before
