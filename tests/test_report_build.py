@@ -52,6 +52,18 @@ def test_prose_is_mended_without_a_kernel_and_an_unchanged_book_is_not_built_aga
     assert project.snapshot() == runs
 
 
+def test_a_new_name_in_the_list_of_pages_reaches_every_page(project):
+    """Sphinx alone would build the pages whose own text changed."""
+    assert project.genlab("build").returncode == 0
+    plain, titled = "  - file: notebooks/second\n", "  - file: notebooks/second\n    title: Another name\n"
+    project.edit("_toc.yml", plain, titled)
+    try:
+        assert project.genlab("build").returncode == 0
+        assert all("Another name" in page(project, name) for name in ("notebooks/first", "book/ledger", "book/intro"))
+    finally:
+        project.edit("_toc.yml", titled, plain)
+
+
 def test_a_changed_default_marks_the_published_page_stale(project):
     project.edit("notebooks/first.md", "scale = 2.0", "scale = 2.5")
     try:

@@ -229,10 +229,10 @@ def write_tree(tree: Tree, folder: Path) -> None:
             path.write_bytes(content)
 
 
-def jupyter_book(source: Path, target: Path, *, strict: bool) -> None:
-    """Run Jupyter Book.  UserError with its warnings if `strict` and there are any, or if it fails."""
+def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool = False) -> None:
+    """Run Jupyter Book on what changed, or on `every_page`.  UserError if it fails, or with its warnings if `strict` and there are any."""
     program = Path(sys.executable).with_name("jupyter-book")
-    flags = ["-W", "-n", "--keep-going"] if strict else []
+    flags = (["-W", "-n", "--keep-going"] if strict else []) + (["--all"] if every_page else [])
     command = [str(program), "build", str(source), "--path-output", str(target), "-q", *flags]
     with store.disk_errors("the book"):
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
@@ -252,11 +252,13 @@ def build_book(profile: str) -> Path:
     stamp, first = BUILD / "html.sha256", BUILD / "html" / "index.html"
     if first.is_file() and stamp.is_file() and stamp.read_text() == digest.hexdigest():
         return first
+    toc = BUILD / "source" / "_toc.yml"
+    moved = toc.is_file() and toc.read_bytes() != tree["_toc.yml"]  # every page holds the list of all
     with store.disk_errors("the book"):
         stamp.unlink(missing_ok=True)
         (BUILD / "source").mkdir(parents=True, exist_ok=True)
         write_tree(tree, BUILD / "source")
-    jupyter_book(BUILD / "source", ROOT, strict=True)
+    jupyter_book(BUILD / "source", ROOT, strict=True, every_page=moved)
     stamp.write_text(digest.hexdigest())
     return first
 
