@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from blobs import blobs
 from torch import nn
 
 from genlab.diverged import Diverged
@@ -17,9 +18,7 @@ from genlab.images import players as P
 def pictures():
     """Blurred blobs at random places, (200, 28, 28)."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[:28, :28]
-    centres = rng.uniform(8, 20, (200, 2))
-    return np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 20).astype(np.float32)
+    return blobs(rng.uniform(8, 20, (200, 2))).astype(np.float32)
 
 
 def players(n_classes=0, seed=0, **more):

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from blobs import noisy_blobs
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 from torch import nn
@@ -17,12 +18,7 @@ from genlab.images import networks, training
 @pytest.fixture(scope="module")
 def pictures():
     """Blurred blobs at four places with a little noise: four classes, (200, 28, 28) bytes and labels."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 4, 200)
-    y, x = np.mgrid[:28, :28]
-    centres = np.array([[8, 8], [8, 20], [20, 8], [20, 20]])[labels] + rng.normal(size=(200, 2))
-    blobs = np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 30)
-    return np.uint8(255 * np.clip(blobs + 0.02 * rng.normal(size=blobs.shape), 0, 1)), labels
+    return noisy_blobs()
 
 
 def test_losses_are_sums_over_pixels():

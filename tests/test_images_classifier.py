@@ -3,24 +3,23 @@
 import numpy as np
 import pytest
 import torch
+from blobs import blobs
 
 from genlab.images import classifier as C
 from genlab.images.training import moved
 
 
 @pytest.fixture(scope="module")
-def blobs():
+def pictures():
     """Blurred blobs at four places: (400, 28, 28) bytes and labels."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 400)
-    y, x = np.mgrid[:28, :28]
     centres = np.array([[9, 9], [9, 19], [19, 9], [19, 19]])[labels] + rng.normal(size=(400, 2))
-    pictures = np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 20)
-    return np.uint8(255 * pictures), labels
+    return np.uint8(255 * blobs(centres)), labels
 
 
-def test_it_learns_and_repeats(blobs):
-    images, labels = blobs
+def test_it_learns_and_repeats(pictures):
+    images, labels = pictures
     before = torch.get_rng_state()
     judges = [C.train_judge(images[:300], labels[:300], seed=0, epochs=6) for _ in range(2)]
     assert torch.equal(before, torch.get_rng_state())
@@ -31,13 +30,13 @@ def test_it_learns_and_repeats(blobs):
     assert all(np.array_equal(a, b) for a, b in zip((features, p), again, strict=True))
 
 
-def test_one_image_is_judged_as_among_others(blobs):
+def test_one_image_is_judged_as_among_others(pictures):
     """Statistics of the batch belong to training: judged alone or in company, an image gets the same answer."""
-    judge = C.train_judge(*(a[:300] for a in blobs), seed=1, epochs=1)
-    together, alone = C.judged(judge, blobs[0][:50])[1][:1], C.judged(judge, blobs[0][:1])[1]
+    judge = C.train_judge(*(a[:300] for a in pictures), seed=1, epochs=1)
+    together, alone = C.judged(judge, pictures[0][:50])[1][:1], C.judged(judge, pictures[0][:1])[1]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     judge.train()  # the wrong twin: the batch decides
-    assert np.abs(C.judged(judge, blobs[0][:50])[1][:1] - C.judged(judge, blobs[0][:2])[1][:1]).max() > 1e-3
+    assert np.abs(C.judged(judge, pictures[0][:50])[1][:1] - C.judged(judge, pictures[0][:2])[1][:1]).max() > 1e-3
 
 
 def test_moving_shifts_by_whole_pixels_and_mirrors_half():

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from blobs import noisy_blobs
 from torch import nn
 
 from genlab.images import autoencoder as A
@@ -19,11 +20,7 @@ def linear(net):
 @pytest.fixture(scope="module")
 def pictures():
     """Blurred blobs at four places with a little noise, (200, 28, 28) bytes."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:28, :28]
-    centres = np.array([[8, 8], [8, 20], [20, 8], [20, 20]])[rng.integers(0, 4, 200)] + rng.normal(size=(200, 2))
-    blobs = np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 30)
-    return np.uint8(255 * np.clip(blobs + 0.02 * rng.normal(size=blobs.shape), 0, 1))
+    return noisy_blobs()[0]
 
 
 @pytest.mark.parametrize("code_noise", [None, 4.0])

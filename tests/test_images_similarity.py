@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from blobs import blobs
 from torch.nn.functional import softplus
 
 from genlab.diverged import Diverged
@@ -21,9 +22,7 @@ def nets():
 def pictures():
     """Blurred blobs at random places, (200, 28, 28)."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[:28, :28]
-    centres = rng.uniform(8, 20, (200, 2))
-    return np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 20).astype(np.float32)
+    return blobs(rng.uniform(8, 20, (200, 2))).astype(np.float32)
 
 
 def test_an_undecided_discriminator_costs_log_2_for_every_picture(nets):

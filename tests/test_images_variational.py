@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from blobs import blobs
 from scipy import integrate, stats
 
 from genlab.diverged import Diverged
@@ -146,20 +147,18 @@ def test_quadrants_split_and_join(quadrants, n_seen, corner):
 
 
 @pytest.fixture(scope="module")
-def blobs():
+def halves():
     """Blobs in the left or the right half, (200, 28, 28), and which half."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 200)
-    y, x = np.mgrid[:28, :28]
-    centres = np.array([[14, 7], [14, 21]])[labels] + rng.normal(size=(200, 2))
-    return np.exp(-((y - centres[:, :1, None]) ** 2 + (x - centres[:, 1:, None]) ** 2) / 20), labels
+    return blobs(np.array([[14, 7], [14, 21]])[labels] + rng.normal(size=(200, 2))), labels
 
 
 RULES = dict(latent_dim=2, hidden=(32,), seed=0, batch_size=50, lr=3e-3)
 
 
-def test_training_a_class_condition_paints_that_class(blobs):
-    images, labels = blobs
+def test_training_a_class_condition_paints_that_class(halves):
+    images, labels = halves
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -172,8 +171,8 @@ def test_training_a_class_condition_paints_that_class(blobs):
         assert drawn.shape == (50, 28, 28) and drawn[half].sum() > 0.8 * drawn.sum()
 
 
-def test_a_weight_of_784_empties_the_code_and_one_does_not(blobs):
-    images, _ = blobs
+def test_a_weight_of_784_empties_the_code_and_one_does_not(halves):
+    images, _ = halves
     kept, _ = V.train_vae(images, epochs=30, **(RULES | dict(lr=1e-2)))
     emptied, _ = V.train_vae(images, epochs=30, kl_weight=784.0, **(RULES | dict(lr=1e-2)))
     assert V.unit_activity(kept, images).max() > 0.1 and (V.unit_activity(emptied, images) < 0.01).all()
@@ -181,8 +180,8 @@ def test_a_weight_of_784_empties_the_code_and_one_does_not(blobs):
     assert mean.shape == sd.shape == (200, 2) and np.abs(sd - 1).max() < 0.1
 
 
-def test_a_start_is_continued_and_kept_and_seeds_decide(blobs):
-    images, _ = blobs
+def test_a_start_is_continued_and_kept_and_seeds_decide(halves):
+    images, _ = halves
     start, _ = V.train_vae(images, epochs=5, **RULES)
     before = {k: v.clone() for k, v in start.state_dict().items()}
     one, again = (V.train_vae(images, epochs=1, samples=3, start=start, **RULES)[0] for _ in range(2))
@@ -194,8 +193,8 @@ def test_a_start_is_continued_and_kept_and_seeds_decide(blobs):
     assert not torch.equal(states[2]["encoder.0.weight"], states[3]["encoder.0.weight"])
 
 
-def test_completion_by_a_network_is_a_conditional_likelihood(blobs):
-    images, _ = blobs
+def test_completion_by_a_network_is_a_conditional_likelihood(halves):
+    images, _ = halves
     rules = {k: v for k, v in RULES.items() if k != "latent_dim"}
     net, _ = V.train_completion(images, quadrants=2, epochs=40, **rules)
     bits = V.toss(torch.from_numpy(images.reshape(-1, 784).astype(np.float32)))
@@ -206,8 +205,8 @@ def test_completion_by_a_network_is_a_conditional_likelihood(blobs):
     assert informed > blind + 5  # another image's left half says less
 
 
-def test_bad_trainings_are_refused_in_words(blobs):
-    images, labels = blobs
+def test_bad_trainings_are_refused_in_words(halves):
+    images, labels = halves
     for about, words in (
         (dict(samples=5, kl_weight=2.0), "samples=5: at least 1; kl_weight, warm_up and free_bits belong to the ELBO"),
         (dict(samples=5, warm_up=2), "samples=5"),

@@ -2,7 +2,7 @@
 
 The networks are those of Hinton & Salakhutdinov (2006): 784-1000-500-250-30 and back, sigmoid units, linear codes.  A start is
 "he" (weights of variance 2 / fan-in, as `networks.initialised` draws them for any network), "glorot" (`glorot`), or a list of
-trained RBMs (`unroll`).  Trainings take arrays and sizes, not networks, so that `section.remember` can tell two of them apart.
+trained RBMs (`unroll`).
 """
 
 from collections.abc import Sequence
