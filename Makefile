@@ -1,6 +1,6 @@
 # make book   quick profile of every section, executed here, and the HTML book   (_build/html/book/intro.html)
 # make test   the whole test suite
-# make full   full profile of every section: the published numbers (an hour or two; a GPU serves the sections that want one)
+# make full   full profile of every section: the published numbers (some hours on two cores; a GPU serves the sections that want one)
 # make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
 # make gpu    fail unless this machine has a GPU that JAX and torch can use   (set up with EXTRA=cuda)
 PYTHON ?= python3

@@ -103,9 +103,12 @@ def test_clean_keeps_current_and_published_runs(project):
 
 def test_threads_are_those_asked_for(project, monkeypatch):
     monkeypatch.delenv("GENLAB_THREADS", raising=False)
-    assert execute.environment(project.root, {}, "cpu")["OMP_NUM_THREADS"] == "1"
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    one = execute.environment(project.root, {}, "cpu")
+    assert one["OMP_NUM_THREADS"] == "1" and "multi_thread_eigen=false" in one["XLA_FLAGS"]
     monkeypatch.setenv("GENLAB_THREADS", "3")
-    assert execute.environment(project.root, {}, "cpu")["OMP_NUM_THREADS"] == "3"
+    three = execute.environment(project.root, {}, "cpu")
+    assert three["OMP_NUM_THREADS"] == three["NPROC"] == "3" and "XLA_FLAGS" not in three
     for given in ("0", "two", "-1"):
         monkeypatch.setenv("GENLAB_THREADS", given)
         with pytest.raises(UserError, match=f"GENLAB_THREADS='{given}' must be a whole number"):

@@ -52,9 +52,10 @@ def test_a_change_moves_exactly_the_keys_it_should(project, change):
 
 TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
 BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm"}
-IMAGES = BOLTZMANN | {"pca_kmeans", "transport", "vae"}  # all sections that show images
+AUTOENCODERS = {"pca_kmeans", "deep_autoencoder", "vae"}
+IMAGES = BOLTZMANN | AUTOENCODERS | {"transport"}  # all sections that show images
 REAL = TOYS | IMAGES
-NO_JAX = {"toy_data", "toy_comparison", "pca_kmeans", "vae"}
+NO_JAX = {"toy_data", "toy_comparison"} | AUTOENCODERS - {"deep_autoencoder"}
 READERS = {"toy_comparison", "transport"}  # of the sections on 2-D data
 BOOK_CHANGES = {
     "a sampler": ("src/genlab/toys/langevin.py", {"ebm", "dsm", "ddpm"} | READERS),
@@ -64,7 +65,7 @@ BOOK_CHANGES = {
     "figures": ("src/genlab/plots/plane.py", REAL),
     "the pipeline": ("src/genlab/report/run.py", set()),
     "the colours of one part": ("src/genlab/plots/pictures.py", IMAGES),
-    "a training of one part": ("src/genlab/boltzmann/training.py", BOLTZMANN),
+    "a training of one part": ("src/genlab/boltzmann/training.py", BOLTZMANN | {"deep_autoencoder"}),
     "a model of one section, which another reads": ("src/genlab/boltzmann/helmholtz.py", {"dbn", "dbm"}),
     "a judge of images": ("src/genlab/images/classifier.py", {"vae"}),
     "transport": ("src/genlab/transport.py", {"transport"}),

@@ -21,7 +21,7 @@ import psutil
 
 from genlab.report.paths import ROOT, RUNS, UserError
 
-POLL = 0.15  # seconds between two looks at the child
+POLL = 0.15, 1.0  # seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent
 METRIC_MIME = "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
 
 
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def threads() -> int:
-    """Threads that a section's torch may use: GENLAB_THREADS, else one, for sections run side by side.  UserError for no such number."""
+    """Threads that a section may use: GENLAB_THREADS, else one, for sections run side by side.  UserError for no such number."""
     given = os.environ.get("GENLAB_THREADS", "1")
     if not given.isdecimal() or int(given) < 1:
         raise UserError(f"GENLAB_THREADS={given!r} must be a whole number of threads, at least 1")
@@ -71,7 +71,10 @@ def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, 
     }
     if device == "cpu":
         env["JAX_PLATFORMS"] = "cpu"
-        env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        if threads() == 1:
+            env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        else:
+            env["NPROC"] = str(threads())  # the size of XLA's pool
     if fresh:
         env["GENLAB_REMEMBER"] = "refresh"
     return env
@@ -100,8 +103,10 @@ def execute(
             command, env=env, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
         )
     try:
+        seconds = 0.0
         while process.poll() is None:
-            time.sleep(POLL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(min(max(seconds / 100, POLL[0]), POLL[1]))
             seconds = time.monotonic() - start
             memory = _tree_memory_mib(process.pid)
             peak = max(peak, memory)
