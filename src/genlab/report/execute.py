@@ -21,7 +21,8 @@ import psutil
 
 from genlab.report.paths import ROOT, RUNS, UserError
 
-POLL = 0.15, 1.0  # seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent
+# Seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent.
+POLL = 0.15, 1.0
 METRIC_MIME = "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
 
 
