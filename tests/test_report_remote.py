@@ -44,7 +44,8 @@ def test_forty_runs_on_two_workers_equal_the_local_ones(project, farm, tmp_path)
     grid = ("sweep", "first", "-g", "scale=0.5,1,2,3", "-g", "size=1,2,3,4,5", "--seeds", "2")
     local = Project(tmp_path / "local")
     there, here = project.start(*grid, "--scheduler", farm.address), local.start(*grid)
-    assert [p.communicate(timeout=400) and p.returncode for p in (there, here)] == [0, 0]
+    told = [p.communicate(timeout=400)[1] for p in (there, here)]
+    assert [p.returncode for p in (there, here)] == [0, 0], told
     there, here = records(project), records(local)
     assert len(there) == 40 and there.keys() == here.keys()
     assert all(there[name]["metrics"] == here[name]["metrics"] for name in there)
