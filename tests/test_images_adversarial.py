@@ -190,6 +190,19 @@ def test_real_and_generated_images_of_a_step_have_the_same_classes():
     assert torch.equal(seen[0], labels)
 
 
+def test_generated_images_teach_classes_only_where_asked():
+    generator, discriminator = players(n_classes=10)
+    real, labels = torch.randn(6, 1, 28, 28), torch.arange(6)
+    slopes = {}
+    for class_fakes in (False, True):
+        learner = copy.deepcopy(discriminator)
+        A.discriminator_step(generator, learner, adam(learner), real, labels, class_fakes=class_fakes)
+        slopes[class_fakes] = learner.class_head.weight.grad
+    A.class_loss(discriminator.class_head(discriminator.features(real)), labels).backward()
+    assert torch.allclose(slopes[False], discriminator.class_head.weight.grad)
+    assert not torch.allclose(slopes[True], discriminator.class_head.weight.grad, rtol=1e-2)
+
+
 def test_feature_matching_replaces_the_generators_loss():
     generator, discriminator = players()
     real = torch.randn(6, 1, 28, 28)
@@ -277,6 +290,29 @@ def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allow
     assert history["step"].tolist() == [200, 400, 600]
 
 
+def test_a_one_sided_penalty_frees_slopes_of_the_wrong_sign_and_a_two_sided_one_does_not():
+    """On a line, two clouds |c| = 3 apart: a slope of -1 costs nothing, and to turn it round by way of 0 costs λ unless flat is free."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 1)) / 2
+    about = {"steps": 300, "hidden": (32, 32), "records": 1, "batch_size": 100, "lr": 1e-2, "gp_weight": 10.0}
+    one, two = (
+        [C.train_critic(x + 3, x, seed=s, one_sided=side, **about)[1]["estimate"][-1] for s in range(3)]
+        for side in (True, False)
+    )
+    assert one == pytest.approx(3 * [3 * (1 + 3 / 20)], rel=0.05)
+    assert min(two) < 0.7 * 3
+
+
+def test_a_one_sided_penalty_is_free_for_gentle_slopes_alone():
+    x, y = torch.randn(50, 3), torch.randn(50, 3)
+    for slope, expected in ((0.5, 0.0), (3.0, 4.0)):
+        w = torch.tensor([slope, 0.0, 0.0])
+        assert float(C.gradient_penalty(lambda z, w=w: z @ w, x, y, one_sided=True)) == pytest.approx(
+            expected, abs=1e-6
+        )
+        assert float(C.gradient_penalty(lambda z, w=w: z @ w, x, y)) == pytest.approx((slope - 1) ** 2, abs=1e-6)
+
+
 def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
     rng = np.random.default_rng(0)
     x, c = rng.normal(size=(500, 2)), np.array([1.2, -1.6])
@@ -331,6 +367,19 @@ def test_without_averaging_the_last_weights_come_out(pictures):
     assert touched(last, smooth.state_dict())
     means = [float(torch.cat([p.flatten() for p in net.parameters()]).detach().std()) for net in (last, smooth)]
     assert means[0] >= means[1]  # an average of a walk has walked less far from its small start
+
+
+def test_several_averages_of_one_game_are_those_of_each_alone(pictures):
+    """They change nothing in the game; the snapshots are the first one's."""
+    (last, smooth), judge, history = trained(pictures, ema_decay=(0.0, 0.9))
+    for decay, several in ((0.0, last), (0.9, smooth)):
+        alone, same_judge, same_history = trained(pictures, ema_decay=decay)
+        assert not touched(alone, several.state_dict()) and not touched(judge, same_judge.state_dict())
+        assert np.array_equal(history["generator_loss"], same_history["generator_loss"])
+        assert np.array_equal(history["snapshot"], same_history["snapshot"]) == (decay == 0.0)
+    assert touched(last, smooth.state_dict())
+    with pytest.raises(ValueError, match=r"ema_decay=\(\)"):
+        trained(pictures, ema_decay=())
 
 
 def test_the_average_starts_as_a_plain_mean_and_not_at_the_first_weights(pictures):

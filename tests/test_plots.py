@@ -15,9 +15,11 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from genlab import plots
-from genlab.plots import codes, motion, pictures, plans
+from genlab.plots import codes, games, motion, pictures, plans
 from genlab.plots.plane import _grid
 from genlab.plots.slider import slider
+
+PALETTES = (codes, games, pictures, plans)  # what adds colours, here so that all are there
 
 BOX = 3.0
 

@@ -73,12 +73,14 @@ def discriminator_step(
     *,
     loss: Callable = discriminator_loss,
     class_weight: float = 1.0,
+    class_fakes: bool = True,
     penalty: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
     clip_value: float = 0.0,
 ) -> dict[str, torch.Tensor]:
     """Update the discriminator on real images (n, channels, 28, 28) and as many generated ones, of the same classes.
 
-    loss(real logits, fake logits); penalty(real, fake) is added if given; clip_value > 0 bounds all weights afterwards.
+    loss(real logits, fake logits); penalty(real, fake) is added if given; clip_value > 0 bounds all weights afterwards.  With
+    class_fakes=False only real images teach the class head, in contrast to Odena et al. (2017, eq. 3).
     Logged apart: the loss, the class losses, the penalty as weighted; "logit_gap", mean logit of real minus of generated images, is
     what a critic says of W₁.
     """
@@ -96,7 +98,7 @@ def discriminator_step(
     if labels is not None:
         logs["class_loss_real"] = class_loss(discriminator.class_head(f_real), labels)
         logs["class_loss_fake"] = class_loss(discriminator.class_head(f_fake), labels)
-        total = total + class_weight * (logs["class_loss_real"] + logs["class_loss_fake"])
+        total = total + class_weight * (logs["class_loss_real"] + class_fakes * logs["class_loss_fake"])
     if penalty is not None:
         logs["penalty"] = penalty(real, fake)
         total = total + logs["penalty"]
@@ -158,28 +160,31 @@ def train_gan(
     gp_weight: float = 0.0,
     clip_value: float = 0.0,
     class_weight: float = 1.0,
+    class_fakes: bool = True,
     batch_size: int = 64,
     lr: float = 2e-4,
     discriminator_lr: float | None = None,
     lr_last: float | None = None,
     betas: tuple[float, float] | None = (0.5, 0.999),
-    ema_decay: float = 0.999,
+    ema_decay: float | Sequence[float] = 0.999,
     grid: int = 64,
     records: int = 40,
     what: str = "GAN",
-) -> tuple[Generator, Discriminator, dict[str, np.ndarray]]:
+) -> tuple[Generator | list[Generator], Discriminator, dict[str, np.ndarray]]:
     """Play `steps` rounds: n_critic updates of the discriminator, one of the generator.  The arguments are not changed.
 
     images (n, 28, 28); for a generator of c channels each of its images is c of them, stacked anew every time (Stacked-MNIST).
-    labels (n,) for players that know classes.  loss: a name in LOSSES.  n_critic: a number, or several that follow one another in
-    equal parts of the training.  gp_weight: of the gradient penalty; history_weight: of historical averaging, for both players.
+    labels (n,) for players that know classes; class_fakes: whether generated images teach the discriminator classes, too.  loss: a
+    name in LOSSES.  n_critic: a number, or several that follow one another in equal parts of the training.  gp_weight: of the gradient
+    penalty; history_weight: of historical averaging, for both players.
     Adam with these betas, or RMSprop for None (Arjovsky et al. 2017); rates fall from lr (the discriminator's from
     `discriminator_lr`) to lr_last by a cosine if that is given.
 
-    Returns the generator with its weights averaged by `ema_decay` (0: the last ones), the discriminator, both in evaluation mode, and
-    the history: means over each of `records` equal parts of the training of what the two steps log, "step" where it ends, and
-    "snapshot" (records, grid, 28, 28), the averaged generator there at `grid` fixed latent draws (of classes 0, 1, 2, ... in turn) in
-    [0, 1], half precision.  Raises Diverged, ValueError.
+    Returns the generator with its weights averaged by `ema_decay` (0: the last ones; of several decays, which change nothing in the
+    game, a list of generators), the discriminator, all in evaluation mode, and the history: means over each of `records` equal parts
+    of the training of what the two steps log, "step" where it ends, and "snapshot" (records, grid, 28, 28), the (first) averaged
+    generator there at `grid` fixed latent draws (of classes 0, 1, 2, ... in turn) in [0, 1], half precision.  Raises Diverged,
+    ValueError.
     """
     x, y = _checked_data(images, labels, generator, discriminator, batch_size)
     _check_rules(loss, n_critic, real_target, batch_size, discriminator, steps, records)
@@ -189,7 +194,9 @@ def train_gan(
             f"gp_weight={gp_weight}: the penalty is of single images, so the critic must not mix them: norm='none', kernels=0"
         )
     generator, discriminator = copy.deepcopy(generator).train(), copy.deepcopy(discriminator).train()
-    average, pasts = copy.deepcopy(generator), {net: copy.deepcopy(net) for net in (generator, discriminator)}
+    decays = np.atleast_1d(ema_decay).tolist()
+    averages = [copy.deepcopy(generator) for _ in decays]
+    pasts = {net: copy.deepcopy(net) for net in (generator, discriminator)}
     optimizers = [
         _descent(net, rate, betas, lr_last if lr_last is None else lr_last / lr * rate, steps)
         for net, rate in ((generator, lr), (discriminator, discriminator_lr or lr))
@@ -213,7 +220,7 @@ def train_gan(
         for _ in range(rounds[step * len(rounds) // steps]):
             real, *known = next(reals)
             logs = discriminator_step(
-                generator, discriminator, descent_d, real, *known, loss=d_loss, class_weight=class_weight,
+                generator, discriminator, descent_d, real, *known, loss=d_loss, class_weight=class_weight, class_fakes=class_fakes,
                 penalty=d_penalty if gp_weight or history_weight else None, clip_value=clip_value,
             )  # fmt: skip
         logs |= generator_step(
@@ -222,7 +229,8 @@ def train_gan(
         )  # fmt: skip
         schedule_g.step()
         schedule_d.step()
-        move_towards(average, generator, max(1 - ema_decay, 1 / (step + 1)) if ema_decay else 1.0)
+        for average, decay in zip(averages, decays, strict=True):
+            move_towards(average, generator, max(1 - decay, 1 / (step + 1)) if decay else 1.0)
         if history_weight:
             for net, past in pasts.items():
                 move_towards(past, net, 1 / (step + 1))
@@ -235,16 +243,18 @@ def train_gan(
         torch.manual_seed(stream(seed, "train") % 2**63)
         reals = real_batches(x, y, batch_size, generator.channels)
         for record in progress(records, what):
-            good = copy.deepcopy(average.state_dict())
+            good = copy.deepcopy(averages[0].state_dict())
             logs = [play(step) for step in range(ends[record], ends[record + 1])]
             values = torch.stack([torch.stack(list(row.values())) for row in logs])
             finite = torch.isfinite(values).all(1)
             if not finite.all():
                 raise Diverged(what, int(ends[record] + (~finite).nonzero()[0]), good)
             means = dict(zip(logs[0], values.mean(0).tolist(), strict=True))
-            history.append(means | {"snapshot": generated(average, z, about).astype(np.float16)})
+            history.append(means | {"snapshot": generated(averages[0], z, about).astype(np.float16)})
     columns = {name: np.array([row[name] for row in history]) for name in history[0]}
-    return average.eval(), discriminator.eval(), {"step": ends[1:]} | columns
+    averages = [average.eval() for average in averages]
+    smooth = averages if np.ndim(ema_decay) else averages[0]
+    return smooth, discriminator.eval(), {"step": ends[1:]} | columns
 
 
 def real_batches(
@@ -297,11 +307,13 @@ def _check_rules(loss, n_critic, real_target, batch_size, discriminator, steps, 
 
 
 def _check_numbers(lr, discriminator_lr, ema_decay, *weights) -> None:
-    """ValueError for a rate that is not positive, a decay outside [0, 1) or a negative weight."""
+    """ValueError for a rate that is not positive, no decay or one outside [0, 1), or a negative weight."""
+    decays = np.atleast_1d(ema_decay)
     if (
         lr <= 0
         or (discriminator_lr is not None and discriminator_lr <= 0)
-        or not 0 <= ema_decay < 1
+        or not len(decays)
+        or not ((decays >= 0) & (decays < 1)).all()
         or min(weights) < 0
     ):
         raise ValueError(
