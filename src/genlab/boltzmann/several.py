@@ -1,0 +1,77 @@
+"""Many small RBMs at once, which differ in their seed and rate: one program for all, where one alone would leave the processor waiting."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genlab.boltzmann.rbm import RBM, check_binary, init_rbm, sample_bits
+from genlab.boltzmann.training import Rules, State, update
+from genlab.diverged import check_epochs
+from genlab.progress import progress
+from genlab.streams import stream
+
+
+def train_several(
+    data: np.ndarray,
+    *,
+    n_hidden: int,
+    epochs: int,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    batch_size: int = 100,
+    **rules,
+) -> RBM:
+    """`train_rbm` of data (n, n_visible) for each pair of seeds (m,) and constant rates (m,), the same numbers up to rounding.
+
+    Returns the parameters after every epoch: W (epochs, m, n_visible, n_hidden), b (epochs, m, n_visible), c (epochs, m, n_hidden).
+    `rules`: "cd" or "pcd" and other fields of `Rules`, alike for all.  A machine whose parameters stop being finite does not
+    disturb the others.  Raises ValueError for data that are not binary, a rule out of range, or unequally many seeds and rates.
+    """
+    if not len(seeds) or len(seeds) != len(rates):
+        raise ValueError(f"{len(seeds)} seeds and {len(rates)} rates: one of each for every machine, and at least one")
+    common = Rules(**rules)
+    for rate in rates:
+        replace(common, lr=rate).check()
+    if common.method == "pt" or common.k_last is not None:
+        raise ValueError(f"method={common.method!r}, k_last={common.k_last}: cd or pcd with a constant k")
+    common = replace(common, k_last=common.k)
+    data = np.asarray(data, np.float32)
+    check_binary(data, None)
+    check_epochs(epochs, batch_size, len(data))
+    steps, mean = len(data) // batch_size, data.mean(0)
+
+    def start(key):
+        chains = sample_bits(jnp.full((batch_size, n_hidden), 0.5), key=jax.random.fold_in(key, 1))
+        rbm = init_rbm(len(mean), n_hidden, key=key, mean=mean)
+        return State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, (jnp.asarray(mean), jnp.full(n_hidden, 0.5)))
+
+    def keys(name):
+        return jnp.stack([jax.random.key(stream(seed, name)) for seed in seeds])
+
+    states, rates, x = jax.vmap(start)(keys("init")), jnp.asarray(rates, jnp.float32), jnp.asarray(data)
+    orders = [np.random.default_rng(stream(seed, "data")) for seed in seeds]
+    path = []
+    for epoch in progress(epochs, f"{len(seeds)} RBMs of {n_hidden} ({common.method})"):
+        rows = [order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size) for order in orders]
+        epoch_keys = jax.vmap(jax.random.fold_in, (0, None))(keys("train"), epoch)
+        states = _epoch(states, x, np.stack(rows, 1), common, rates, epoch_keys)
+        path.append(jax.tree.map(np.array, states.rbm))
+    return jax.tree.map(lambda *each: np.stack(each), *path)
+
+
+@partial(jax.jit, donate_argnums=0)
+def _epoch(states, data, rows, rules, rates, keys):
+    """One epoch of every machine; rows (steps, m, batch), rates and keys (m,)."""
+
+    def one(state, row, rate, key):
+        return update(state, data[row], 0.0, replace(rules, lr=rate, lr_last=rate), key=key)[0]
+
+    def body(states, inputs):
+        i, rows = inputs
+        return jax.vmap(one)(states, rows, rates, jax.vmap(jax.random.fold_in, (0, None))(keys, i)), None
+
+    return jax.lax.scan(body, states, (jnp.arange(len(rows)), rows))[0]
