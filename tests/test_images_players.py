@@ -57,6 +57,18 @@ def test_the_convolutional_players_keep_the_five_guidelines():
     assert {type(layer) for layer in discriminator if "LU" in type(layer).__name__} == {nn.LeakyReLU}
 
 
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_convolutional_players_start_small_where_they_normalise_and_by_fan_in_elsewhere(norm):
+    """N(0, 0.02²) is the start of DCGAN's authors; without normalisation such weights would leave nothing of the image: He's rule."""
+    for net in (P.dcgan_generator(64, width=32, norm=norm, seed=0), P.dcgan_discriminator(width=32, norm=norm, seed=0)):
+        layers = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))]
+        largest = max(layers, key=lambda m: m.weight.numel())
+        n, sd = largest.weight.numel(), float(largest.weight.detach().std())
+        expected = 0.02 if norm == "batch" else (2 / largest.weight[0].numel()) ** 0.5
+        assert sd == pytest.approx(expected, rel=4 / (2 * n) ** 0.5)  # four standard errors
+        assert all(m.bias is None or not m.bias.detach().any() for m in layers)
+
+
 def test_a_pack_is_one_image_of_more_channels():
     """Against the network without packing on images stacked by hand; another order of the pack is another image."""
     packed = P.dcgan_discriminator(width=2, packing=2, norm="none", seed=0)

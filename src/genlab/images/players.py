@@ -20,6 +20,7 @@ from genlab.streams import stream
 
 LEAK = 0.2  # slope of LeakyReLU below zero (Radford et al. 2016, section 4)
 N_REFERENCE = 64  # latent draws whose images virtual batch normalisation refers to
+WEIGHT_SD = 0.02  # of the first weights of networks that normalise (Radford et al. 2016, section 4)
 
 
 class Generator(nn.Module):
@@ -150,7 +151,10 @@ def dcgan_generator(
         nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=norm == "none"), *_norm(norm, width), nn.ReLU(),  # 14 x 14
         nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh(),  # 28 x 28
     )  # fmt: skip
-    begin_grey(initialised(body, stream(seed, "init"))[-2])
+    if norm == "none":
+        begin_grey(initialised(body, stream(seed, "init"))[-2])
+    else:
+        normal_weights(body, stream(seed, "init"))
     return Generator(body, latent_dim, n_classes=n_classes, channels=channels, reference=reference)
 
 
@@ -178,15 +182,30 @@ def dcgan_discriminator(
         nn.Conv2d(width, 2 * width, 4, 2, 1, bias=norm == "none"), *_norm(norm, 2 * width), nn.LeakyReLU(LEAK),  # 7 x 7
         nn.Flatten(), nn.Dropout(dropout),
     ]  # fmt: skip
-    return _discriminator(layers, 2 * width * 49, kernels, n_classes, packing, seed)
+    start = initialised if norm == "none" else normal_weights
+    return _discriminator(layers, 2 * width * 49, kernels, n_classes, packing, seed, start)
 
 
-def _discriminator(layers, n_features, kernels, n_classes, packing, seed) -> Discriminator:
+def _discriminator(layers, n_features, kernels, n_classes, packing, seed, start=initialised) -> Discriminator:
     """The discriminator with these layers, `kernels` of minibatch discrimination and its heads; weights anew from the seed."""
     if kernels:
         layers, n_features = [*layers, MinibatchDiscrimination(n_features, kernels)], n_features + kernels
     net = Discriminator(nn.Sequential(*layers), n_features, n_classes=n_classes, packing=packing)
-    return initialised(net, stream(seed, "init") + 1)
+    return start(net, stream(seed, "init") + 1)
+
+
+def normal_weights(net: nn.Module, seed: int) -> nn.Module:
+    """`net` with weights drawn anew from N(0, WEIGHT_SD²), biases zero (Radford et al. 2016, section 4).
+
+    Normalised layers do not feel the size of their weights, but Adam's steps are of a fixed size: small weights turn faster.
+    """
+    rng = torch.Generator().manual_seed(seed % 2**63)
+    for layer in net.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(layer.weight, std=WEIGHT_SD, generator=rng)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return net
 
 
 def _norm(norm: str, channels: int) -> list[nn.Module]:
