@@ -53,9 +53,10 @@ def test_a_change_moves_exactly_the_keys_it_should(project, change):
 TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
 BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm"}
 AUTOENCODERS = {"pca_kmeans", "deep_autoencoder", "autoencoder_finetuning", "vae"}
-IMAGES = BOLTZMANN | AUTOENCODERS | {"transport"}  # all sections that show images
+ADVERSARIAL = {"gan"}
+IMAGES = BOLTZMANN | AUTOENCODERS | ADVERSARIAL | {"transport"}  # all sections that show images
 REAL = TOYS | IMAGES
-NO_JAX = {"toy_data", "toy_comparison"} | AUTOENCODERS - {"deep_autoencoder"}
+NO_JAX = {"toy_data", "toy_comparison"} | AUTOENCODERS - {"deep_autoencoder"} | ADVERSARIAL
 READERS = {"toy_comparison", "transport"}  # of the sections on 2-D data
 BOOK_CHANGES = {
     "a sampler": ("src/genlab/toys/langevin.py", {"ebm", "dsm", "ddpm"} | READERS),
@@ -67,7 +68,8 @@ BOOK_CHANGES = {
     "the colours of one part": ("src/genlab/plots/pictures.py", IMAGES),
     "a training of one part": ("src/genlab/boltzmann/training.py", BOLTZMANN | {"deep_autoencoder"}),
     "a model of one section, which another reads": ("src/genlab/boltzmann/helmholtz.py", {"dbn", "dbm"}),
-    "a judge of images": ("src/genlab/images/classifier.py", {"autoencoder_finetuning", "vae"}),
+    "a judge of images": ("src/genlab/images/classifier.py", {"autoencoder_finetuning", "vae"} | ADVERSARIAL),
+    "the two players on images": ("src/genlab/images/players.py", ADVERSARIAL),
     "transport": ("src/genlab/transport.py", {"transport"}),
     "the images": ("src/genlab/data/images.py", IMAGES),
     "a page of text": ("book/intro.md", set()),
