@@ -53,7 +53,7 @@ def test_a_change_moves_exactly_the_keys_it_should(project, change):
 TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
 BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm"}
 AUTOENCODERS = {"pca_kmeans", "deep_autoencoder", "autoencoder_finetuning", "vae"}
-ADVERSARIAL = {"gan"}
+ADVERSARIAL = {"gan", "acgan", "wgan"}
 IMAGES = BOLTZMANN | AUTOENCODERS | ADVERSARIAL | {"transport"}  # all sections that show images
 REAL = TOYS | IMAGES
 NO_JAX = {"toy_data", "toy_comparison"} | AUTOENCODERS - {"deep_autoencoder"} | ADVERSARIAL
