@@ -3,6 +3,7 @@
 Published runs, `book/published/SECTION.{ipynb,json,npz}`, are found by the same key.
 """
 
+import base64
 import errno
 import json
 import os
@@ -173,10 +174,15 @@ def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | No
 
 
 def publish(run: Run) -> list[Path]:
-    """Copy a run to book/published/.  UserError if it is too heavy, or if an absolute path of this machine stands in it."""
+    """Copy a run to book/published/, its figures made lighter.  UserError if it is too heavy, or holds an absolute path of this machine."""
+    from genlab.report.figures import lighter  # here: it loads image libraries, which no other command needs
+
     section = run.record["section"]
     notebook = json.loads(run.notebook.read_text())
     notebook["metadata"].pop("papermill", None)  # holds the paths of this machine
+    for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
+        if png := output.get("data", {}).get("image/png"):
+            output["data"]["image/png"] = base64.b64encode(lighter(base64.b64decode(png))).decode()
     text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     if len(text) > NOTEBOOK_BYTES:
         raise UserError(
