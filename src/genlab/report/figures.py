@@ -16,7 +16,8 @@ from skimage.metrics import structural_similarity
 
 WIDTH = 240  # pixels of a thumbnail
 BLUR = 1.5  # pixels: about the stroke of a letter at that width
-COLOURS, LOSS = 256, 1.5  # of a lighter picture: its palette, and the largest root mean square error [grey levels of 255]
+COLOURS = 256  # in the palette of a lighter picture
+LOSS = 1.5  # its largest root mean square error, grey levels of 255
 
 
 def figures(notebook: Path) -> dict[str, bytes]:
