@@ -70,7 +70,7 @@ BOOK_CHANGES = {
     "a model of one section, which another reads": ("src/genlab/boltzmann/helmholtz.py", {"dbn", "dbm"}),
     "a judge of images": ("src/genlab/images/classifier.py", {"autoencoder_finetuning", "vae"} | ADVERSARIAL),
     "the two players on images": ("src/genlab/images/players.py", ADVERSARIAL),
-    "transport": ("src/genlab/transport.py", {"transport"}),
+    "transport": ("src/genlab/transport.py", {"transport", "wgan"}),
     "the images": ("src/genlab/data/images.py", IMAGES),
     "a page of text": ("book/intro.md", set()),
 }
