@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 from torch import nn
 from torch.nn import functional as F
 
-from genlab.images.networks import conv_decoder, conv_encoder, mlp, pooled_encoder
+from genlab.images.networks import conv_decoder, conv_encoder, mlp
 from genlab.images.training import as_images, check_labels, in_batches, moved, train
 from genlab.streams import stream
 
@@ -70,18 +70,6 @@ def conv_autoencoder(latent_dim: int, *, loss: str = "mse", seed: int, **about) 
     )
 
 
-def pooled_autoencoder(
-    latent_dim: int, *, loss: str = "mse", channels=(32, 64, 128), hidden: int = 256, seed: int
-) -> Autoencoder:
-    """The repaired one: an encoder with batch normalisation that looks at every pixel before it pools, no dropout, a wider decoder."""
-    key = stream(seed, "init")
-    return Autoencoder(
-        pooled_encoder(latent_dim, hidden=hidden, seed=key),
-        conv_decoder(latent_dim, channels=channels, hidden=hidden, seed=key + 1),
-        loss=loss,
-    )
-
-
 def train_autoencoder(
     net: Autoencoder,
     images: np.ndarray,
@@ -103,7 +91,7 @@ def train_autoencoder(
     net = copy.deepcopy(net)
 
     def loss(x):
-        x = moved(x, shift=shift, flip=flip)
+        x = moved(x, shift=shift, flip=flip) if shift or flip else x
         z = net.encode(x * (torch.rand_like(x) >= noise) if noise else x)
         return (LOSSES[net.loss](net.decode(z), x) + l1 * z.abs().sum(1)).mean()
 
@@ -169,7 +157,7 @@ def fine_tune(
     x, y = as_images(images), check_labels(labels, len(images), both.head[-1].out_features)
 
     def loss(x, y):
-        x = moved(x, shift=shift, flip=flip)
+        x = moved(x, shift=shift, flip=flip) if shift or flip else x
         z = both.net.encode(x)
         cross_entropy = F.cross_entropy(both.head(z), y, label_smoothing=smoothing)
         return LOSSES[both.net.loss](both.net.decode(z), x).mean() + weight * cross_entropy
