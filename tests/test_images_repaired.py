@@ -17,6 +17,13 @@ def test_takes_images_and_gives_grey_values():
     assert shown.shape == x.shape and shown.min() > 0 and shown.max() < 1
 
 
+def test_the_decoder_has_the_encoders_channels_at_each_size():
+    net = repaired_autoencoder(2, channels=(4, 6, 8), hidden=16, seed=0)
+    down = [layer.out_channels for layer in net.encoder if isinstance(layer, torch.nn.Conv2d)]
+    up = [layer.in_channels for layer in net.decoder if isinstance(layer, torch.nn.ConvTranspose2d)]
+    assert down == [4, 6, 8] and up == [6, 4]  # 14, 7 and 3 pixels a side; 7 and 14
+
+
 def test_weights_follow_the_seed_and_leave_torchs_generator_alone():
     before = torch.random.get_rng_state()
     one, same, other = (repaired_autoencoder(3, channels=(4, 4, 4), hidden=8, seed=s) for s in (1, 1, 2))

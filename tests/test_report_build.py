@@ -64,6 +64,19 @@ def test_a_new_name_in_the_list_of_pages_reaches_every_page(project):
         project.edit("_toc.yml", titled, plain)
 
 
+def test_a_change_of_the_styles_alone_reaches_the_pages(project):
+    """Sphinx alone finds no page out of date, and copies nothing."""
+    assert project.genlab("build").returncode == 0
+    style = project.root / "book/_static/genlab.css"
+    before = style.read_text()
+    style.write_text(before + "\n.genlab-test { color: red; }\n")
+    try:
+        assert project.genlab("build").returncode == 0
+        assert "genlab-test" in (project.root / "_build/html/_static/genlab.css").read_text()
+    finally:
+        style.write_text(before)
+
+
 def test_a_changed_default_marks_the_published_page_stale(project):
     project.edit("notebooks/first.md", "scale = 2.0", "scale = 2.5")
     try:

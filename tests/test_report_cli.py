@@ -1,12 +1,15 @@
 """The command line on a miniature project: every mistake is one line, a non-zero exit, and leaves the store as it was."""
 
+import io
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 from pipeline import Project, one_line
+from rich.console import Console
 
-from genlab.report import execute
+from genlab.report import execute, run
 from genlab.report.paths import UserError
 
 
@@ -42,6 +45,18 @@ def test_an_up_to_date_run_is_reused(project):
     result = project.genlab("run", "--all")
     assert result.returncode == 0 and "up to date" in result.stderr and project.snapshot() == before
     assert time.monotonic() - start < 15
+
+
+def test_the_time_left_knows_what_was_read_back():
+    """A run is expected to take what all its trainings cost; those that are remembered are over at once."""
+    said, job = io.StringIO(), SimpleNamespace(key="k", section="first")
+    display = run._Display(Console(file=said, width=100), 1)
+    display.update(job, 100.0, 10.0, {"what": "VAE", "done": 1, "total": 4, "remembered": 60.0})
+    display.update(job, 100.0, 20.0, {"remembered": 60.0})
+    assert said.getvalue().split("\n")[:2] == [
+        "  first: 0:10, VAE 1/4, about 0:30 left",
+        "  first: 0:20, about 0:20 left",
+    ]
 
 
 def test_list_and_describe(project):

@@ -119,15 +119,21 @@ def execute(
                     raise RunFailed(
                         f"{what} budget exceeded: {used:,.0f} {unit} used, {most:,.0f} allowed by `budget:` in the section"
                     )
-            watch(seconds, memory, _read_json(folder / "progress.json"))
+            watch(seconds, memory, _read_json(folder / "progress.json") | {"remembered": _remembered(folder)})
     finally:
         kill_tree(process.pid, str(folder))
-    seconds = time.monotonic() - start
-    remembered = folder / "remembered_seconds"
-    seconds += float(remembered.read_text()) if remembered.is_file() else 0.0
+    seconds = time.monotonic() - start + _remembered(folder)
     cells = complete_cells(target, process.returncode, folder / "log.txt")
     durations = [c.metadata.get("papermill", {}).get("duration") or 0.0 for c in cells]
     return Outcome(seconds, peak, durations, read_metrics(cells))
+
+
+def _remembered(folder: Path) -> float:
+    """Seconds that the trainings read back so far had cost when they were run."""
+    try:
+        return float((folder / "remembered_seconds").read_text())
+    except (OSError, ValueError):  # none yet, or being written
+        return 0.0
 
 
 def _read_json(path: Path) -> dict:

@@ -238,9 +238,12 @@ class _Display:
             self.live.stop()
 
     def update(self, job: Job, expected: float | None, seconds: float, progress: dict) -> None:
-        left = f"about {clock(max(expected - seconds, 1))} left" if expected else "first run"
-        note = f"{progress['what']} {progress['done']}/{progress['total']}, {left}" if progress else left
-        share = min(seconds / expected, 0.99) if expected else progress.get("done", 0) / progress.get("total", 1)
+        worth = seconds + progress.get(
+            "remembered", 0.0
+        )  # what was expected counts trainings that are only read back, too
+        left = f"about {clock(max(expected - worth, 1))} left" if expected else "first run"
+        note = f"{progress['what']} {progress['done']}/{progress['total']}, {left}" if "what" in progress else left
+        share = min(worth / expected, 0.99) if expected else progress.get("done", 0) / progress.get("total", 1)
         if self.live:
             if job.key not in self.tasks:
                 self.tasks[job.key] = self.live.add_task(job.section, total=1.0, note=note)
