@@ -252,10 +252,8 @@ def build_book(profile: str) -> Path:
     stamp, first = BUILD / "html.sha256", BUILD / "html" / "index.html"
     if first.is_file() and stamp.is_file() and stamp.read_text() == digest.hexdigest():
         return first
-    common = [
-        BUILD / "source" / name for name in tree if name == "_toc.yml" or "_static" in name
-    ]  # what every page shows
-    moved = any(p.is_file() and p.read_bytes() != tree[str(p.relative_to(BUILD / "source"))] for p in common)
+    common = [name for name in tree if name == "_toc.yml" or "_static" in name]  # what every page shows
+    moved = any((p := BUILD / "source" / name).is_file() and p.read_bytes() != tree[name] for name in common)
     with store.disk_errors("the book"):
         stamp.unlink(missing_ok=True)
         (BUILD / "source").mkdir(parents=True, exist_ok=True)

@@ -238,9 +238,7 @@ class _Display:
             self.live.stop()
 
     def update(self, job: Job, expected: float | None, seconds: float, progress: dict) -> None:
-        worth = seconds + progress.get(
-            "remembered", 0.0
-        )  # what was expected counts trainings that are only read back, too
+        worth = seconds + progress.get("remembered", 0.0)  # trainings only read back count in what was expected
         left = f"about {clock(max(expected - worth, 1))} left" if expected else "first run"
         note = f"{progress['what']} {progress['done']}/{progress['total']}, {left}" if "what" in progress else left
         share = min(worth / expected, 0.99) if expected else progress.get("done", 0) / progress.get("total", 1)
