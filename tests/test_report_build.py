@@ -67,14 +67,12 @@ def test_a_new_name_in_the_list_of_pages_reaches_every_page(project):
 def test_a_change_of_the_styles_alone_reaches_the_pages(project):
     """Sphinx alone finds no page out of date, and copies nothing."""
     assert project.genlab("build").returncode == 0
-    style = project.root / "book/_static/genlab.css"
-    before = style.read_text()
-    style.write_text(before + "\n.genlab-test { color: red; }\n")
+    project.edit("book/_static/miniature.css", "bold", "lighter")
     try:
         assert project.genlab("build").returncode == 0
-        assert "genlab-test" in (project.root / "_build/html/_static/genlab.css").read_text()
+        assert "lighter" in (project.root / "_build/html/_static/miniature.css").read_text()
     finally:
-        style.write_text(before)
+        project.edit("book/_static/miniature.css", "lighter", "bold")
 
 
 def test_a_changed_default_marks_the_published_page_stale(project):
