@@ -32,7 +32,7 @@ class Baseline:
     profile: str
     device: str
     seeds: list[int]
-    key: str  # of the default run of the code the values come from
+    key: str  # of the first seed's run
     commit: str | None
     metrics: dict[str, dict]
     figures: dict[str, dict]
@@ -69,7 +69,7 @@ def read_all(profile: str, device: str) -> list[Baseline]:
     return [b for b in found if b]
 
 
-def make(runs: Sequence[store.Run], key: str) -> tuple[Baseline, dict[str, Image.Image]]:
+def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
     """The baseline of several runs of one section that differ in the seed only, and the first one's thumbnails."""
     records = [run.record for run in runs]
     first = records[0]
@@ -88,7 +88,9 @@ def make(runs: Sequence[store.Run], key: str) -> tuple[Baseline, dict[str, Image
             values = [round(m[f"{name}/{quantity}"], 5) for m in measured]
             looks[f"{name}/{quantity}"] = {"better": better, "values": values[1:] if quantity == "likeness" else values}
     seeds = [r["seed"] for r in records]
-    base = Baseline(first["section"], first["profile"], first["device"], seeds, key, first["commit"], metrics, looks)
+    base = Baseline(
+        first["section"], first["profile"], first["device"], seeds, first["key"], first["commit"], metrics, looks
+    )
     return base, {name: pictures[0][name] for name in common}
 
 

@@ -114,7 +114,7 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     """
     section = get_section(name)
     parts = keys.key_parts(section, section.values(profile, {}), profile)
-    run = store.find(name, keys.key_of(parts))
+    run = store.find(name, store.key_of(parts))
     if run:
         return run, None
     public = store.published(name) if profile == "full" else None
@@ -267,7 +267,7 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
     """Build the page of one stored run into _build/pages/ and return it.  UserError if there is no such run."""
     section = get_section(name)
     params = section.values(profile, given)
-    key = keys.key_of(keys.key_parts(section, params, profile))
+    key = store.key_of(keys.key_parts(section, params, profile))
     run = store.find(name, key)
     if run is None:
         words = " ".join(f"-p {k}={v}" for k, v in given.items())

@@ -35,10 +35,11 @@ def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]
     """The current runs of a section at these seeds.  UserError, naming it, for one that is missing or damaged."""
     runs = []
     for seed in seeds:
-        key = keys.default_key(name, profile, seed)
-        run = store.find(name, key)
+        key = keys.current_key(name, profile, seed)
+        run = store.find(name, key) if key else None
         if run is None:
-            store.explain_damage(name, key)
+            if key:
+                store.explain_damage(name, key)
             raise UserError(
                 f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} --seed {seed}` makes it"
             )

@@ -48,8 +48,8 @@ def list_sections():
         table.add_column(column)
     for name in section_names():
         section = get_section(name)
-        current = {p: keys.default_key(name, p) for p in PROFILES}
-        states = ["current" if store.find(name, current[p]) else "-" for p in PROFILES]
+        current = {p: keys.current_key(name, p) for p in PROFILES}
+        states = ["current" if current[p] and store.find(name, current[p]) else "-" for p in PROFILES]
         public = store.published(name)
         if public is None:
             shown = "-"
@@ -183,7 +183,8 @@ def publish(sections, everything):
 
     runs = {}
     for name in chosen(sections, everything):
-        runs[name] = store.find(name, keys.default_key(name, "full"))
+        key = keys.current_key(name, "full")
+        runs[name] = store.find(name, key) if key else None
         if runs[name] is None:
             raise UserError(f"{name} has no current full run to publish: `genlab run {name} --profile full` first")
     for name, found in runs.items():
@@ -204,7 +205,7 @@ def clean(dry_run, days):
     from genlab.report import keys, store
     from genlab.report.sections import PROFILES, section_names
 
-    current = {keys.default_key(name, p) for name in section_names() for p in PROFILES}
+    current = {keys.current_key(name, p) for name in section_names() for p in PROFILES}
     folders = [f for f in RUNS.glob("[!.]*/*") if f.is_dir() and f.parent.name not in ("trained", "sweeps")]
     old = [f for f in folders if f.name not in current]
     age = time.time() - days * 86_400
@@ -219,7 +220,7 @@ def clean(dry_run, days):
     click.echo(f"{len(old)} {'to remove' if dry_run else 'removed'}; published results are never touched")
 
 
-for command in (trust.why, trust.baseline, trust.check, trust.compare):
+for command in (trust.why, trust.rekey, trust.carry, trust.baseline, trust.check, trust.compare):
     main.add_command(command)
 
 

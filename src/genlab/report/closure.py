@@ -2,17 +2,15 @@
 
 import ast
 import hashlib
-import re
 import sys
 from collections.abc import Iterable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from genlab.report.paths import PACKAGE, ROOT
+from genlab.report.packages import _requirements, distributions, pinned
+from genlab.report.paths import PACKAGE
 
 
 def sha256(data: bytes) -> str:
@@ -84,7 +82,7 @@ def packages(closure: dict[str, str], names: Iterable[str] = ()) -> dict[str, st
     """
     models = {m: digest for m, digest in closure.items() if not m.startswith("genlab.report")}
     top = set(names).union(*(_imports_of_file(module_file(m), digest)[1] for m, digest in models.items()))
-    todo = [dist for name in top for dist in _distributions().get(name, [])]
+    todo = [dist for name in top for dist in distributions().get(name, [])]
     found: dict[str, str] = {}
     while todo:
         name = canonicalize_name(todo.pop())
@@ -93,39 +91,3 @@ def packages(closure: dict[str, str], names: Iterable[str] = ()) -> dict[str, st
         found[name] = pinned()[name]
         todo.extend(_requirements(name))
     return dict(sorted(found.items()))
-
-
-@cache
-def pinned() -> dict[str, str]:
-    """{package: version} of requirements.lock."""
-    path = ROOT / "requirements.lock"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    found = (re.match(r"([A-Za-z0-9._-]+)==(\S+)", line) for line in lines)
-    return {canonicalize_name(m[1]): m[2] for m in found if m}
-
-
-@cache
-def _distributions() -> dict[str, list[str]]:
-    return dict(metadata.packages_distributions())
-
-
-@cache
-def _requirements(package: str) -> list[str]:
-    try:
-        found = map(Requirement, metadata.requires(package) or [])
-    except metadata.PackageNotFoundError:
-        return []
-    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
-
-
-def installed_differently(wanted: dict[str, str]) -> list[str]:
-    """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not the pinned one."""
-    found = []
-    for name, version in wanted.items():
-        try:
-            here = metadata.version(name).split("+")[0]  # a build for a GPU is the same version
-        except metadata.PackageNotFoundError:
-            here = "none"
-        if here != version.split("+")[0]:
-            found.append(f"{name} {here} installed, {version} pinned")
-    return found

@@ -43,8 +43,11 @@ class Stopped(Exception):
 
 
 @contextmanager
-def connect(where: Where) -> Iterator["Cluster"]:
-    """A connection to the scheduler of `where`, or to workers in this process; closed at the end.  UserError if nobody answers."""
+def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
+    """A connection to the scheduler of `where`, or to workers in this process; closed at the end.  UserError if nobody answers.
+
+    Here, as many sections run at a time as the cores allow with so many `threads` each.
+    """
     _hush()
     dask.config.set(
         {"distributed.comm.timeouts.connect": "10s", "distributed.admin.large-graph-warning-threshold": "1GB"}
@@ -52,7 +55,7 @@ def connect(where: Where) -> Iterator["Cluster"]:
     if where.scheduler is None:
         local = LocalCluster(
             n_workers=1,
-            threads_per_worker=where.jobs or os.cpu_count() or 1,
+            threads_per_worker=where.jobs or max((os.cpu_count() or 1) // threads, 1),
             processes=False,
             dashboard_address="127.0.0.1:0",  # None would listen on every interface
             worker_dashboard_address="127.0.0.1:0",

@@ -4,6 +4,7 @@ As a program (``python -m genlab.report.execute IN OUT PARAMS``) this file is th
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from typing import Any
 import nbformat
 import psutil
 
-from genlab.report.paths import ROOT, RUNS, UserError
+from genlab.report.paths import ROOT, RUNS
 
 # Seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent.
 POLL = 0.15, 1.0
@@ -40,17 +41,19 @@ class Outcome:
     metrics: dict[str, dict[str, Any]]
 
 
-def threads() -> int:
-    """Threads that a section may use: GENLAB_THREADS, else one, for sections run side by side.  UserError for no such number."""
-    given = os.environ.get("GENLAB_THREADS", "1")
-    if not given.isdecimal() or int(given) < 1:
-        raise UserError(f"GENLAB_THREADS={given!r} must be a whole number of threads, at least 1")
-    return int(given)
+# What a user's shell may say to libraries that compute or draw; a result must not depend on it.
+PERSONAL = ("JAX_", "XLA_", "TORCH_", "PYTORCH_", "TF_", "MPL", "MATPLOTLIB", "IPYTHON", "GENLAB_")
 
 
-def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, fresh: bool = False) -> dict[str, str]:
-    """Environment of a section's process: where it may write, what it may read, its threads, one hash seed."""
-    env = dict(os.environ)
+def environment(
+    folder: Path, needs: dict[str, dict[str, str]], device: str, threads: int, *, fresh: bool = False
+) -> dict[str, str]:
+    """Environment of a section's process: where it may write, what it may read, its threads, one hash seed.
+
+    The user's own settings do not reach it: neither IPython's start-up files, nor a matplotlibrc, nor switches of JAX and torch.
+    """
+    env = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL) or k in ("GENLAB_GPU", "GENLAB_REMEMBER")}
+    style = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
     env |= {
         "GENLAB_RUN_DIR": str(folder),
         "GENLAB_NEEDS": json.dumps(needs),
@@ -58,9 +61,12 @@ def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, 
         "GENLAB_STORE": str(RUNS),
         "GENLAB_ROOT": str(ROOT),
         "GENLAB_DEVICE": device,
-        "OMP_NUM_THREADS": str(threads()),
+        "OMP_NUM_THREADS": str(threads),
+        "GENLAB_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
+        "IPYTHONDIR": str(folder / "ipython"),
+        "MATPLOTLIBRC": str(style),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # whatever the shell says: without it no figure is stored
         "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not one of the same name in the home folder
         "JUPYTER_PLATFORM_DIRS": "1",
@@ -72,10 +78,10 @@ def environment(folder: Path, needs: dict[str, dict[str, str]], device: str, *, 
     }
     if device == "cpu":
         env["JAX_PLATFORMS"] = "cpu"
-        if threads() == 1:
+        if threads == 1:
             env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         else:
-            env["NPROC"] = str(threads())  # the size of XLA's pool
+            env["NPROC"] = str(threads)  # the size of XLA's pool
     if fresh:
         env["GENLAB_REMEMBER"] = "refresh"
     return env

@@ -1,6 +1,7 @@
 """The key of a run: a hash of everything that can change its result, and of nothing else."""
 
-import json
+import ast
+import hashlib
 import os
 import platform
 import shutil
@@ -11,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from genlab.report.closure import import_closure, imported_modules, installed_differently, packages, sha256, top_level
-from genlab.report.paths import ROOT, UserError
+from genlab.report import code, packages, store
+from genlab.report.paths import PACKAGE, ROOT, UserError
 from genlab.report.sections import Section, get_section
 
 VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
@@ -57,9 +58,15 @@ def expected_checksum(file: str) -> str:
     return _sums()[file]
 
 
+def contents(section: Section) -> dict[str, str]:
+    """{file: checksum of what is in it} of the section's data files, without the suffix and the effect of their packing."""
+    names = {file: file.removesuffix(".gz").removesuffix(".xz") for file in section.data}
+    return {name: _sums().get(name) or expected_checksum(file) for file, name in names.items()}
+
+
 def verify_packages(parts: Mapping[str, Any]) -> None:
     """UserError if an installed package is not the version in the key: its result would carry a false name."""
-    if found := installed_differently(parts["lock"]):
+    if found := packages.installed_differently(parts["lock"]):
         raise UserError(
             f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the pinned ones"
         )
@@ -67,7 +74,12 @@ def verify_packages(parts: Mapping[str, Any]) -> None:
 
 def verify_data(section: Section) -> None:
     """UserError if a data file of the section is missing or is not what data/SHA256SUMS says."""
-    verify_files({file: expected_checksum(file) for file in section.data})
+    verify_files(stored_checksums(section))
+
+
+def stored_checksums(section: Section) -> dict[str, str]:
+    """{file: checksum of its bytes as they lie there} of the section's data files."""
+    return {file: expected_checksum(file) for file in section.data}
 
 
 def verify_files(checksums: Mapping[str, str]) -> None:
@@ -85,42 +97,106 @@ def verify_files(checksums: Mapping[str, str]) -> None:
             )
 
 
-def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Everything a run's result depends on.
+class Unfinished(UserError):
+    """A run has no key yet, because a section that it needs has no current run."""
 
-    Needed sections count by their own keys, at their default values of the profile and at this run's seed; a file given
-    as a parameter counts by what is in it, too.
+
+THREADS = {"quick": 1, "full": 2}  # of a section: they decide how sums are split, so the profile does, not the machine
+
+
+def own_parts(section: Section, params: Mapping[str, Any], profile: str, package: Path = PACKAGE) -> dict[str, Any]:
+    """Everything a run's result depends on, but for the sections that it needs.
+
+    A file given as a parameter counts by what is in it, too; data files by their content, not their packing.
     """
-    sources = [plain(cell) for cell in section.code_cells]
-    modules = import_closure(set().union(*map(imported_modules, sources)))
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
     files = {"files": {name: sha256(Path(params[name]).read_bytes()) for name in given}} if given else {}
+    behind = code_behind(section, package)
     return files | {
-        "code": sha256("\0".join(section.code_cells).encode()),
+        "scheme": code.SCHEME,
+        "code": behind.digest,
         "params": dict(params),
-        "modules": modules,
-        "data": {file: expected_checksum(file) for file in section.data},
-        "lock": packages(modules, set().union(*map(top_level, sources))),
+        "data": contents(section),
+        "lock": packages.behind(behind.packages),
         "device": device_class(section),
-        "needs": {name: default_key(name, profile, params["seed"]) for name in section.needs},
+        "threads": THREADS[profile],
     }
 
 
-def plain(cell: str) -> str:
-    """A cell without IPython's magics, which are no Python."""
-    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in cell.splitlines())
+def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict[str, Any]:
+    """Everything a run's result depends on.  Unfinished if a section that it needs has no current run.
+
+    Needed sections count by what their runs say (metrics and arrays), at their default values of the profile and at this
+    run's seed: one that is run again and says the same makes nothing stale.
+    """
+    needs = {name: needed_run(section.name, name, profile, params["seed"]) for name in section.needs}
+    return own_parts(section, params, profile) | {"needs": {name: store.content(run) for name, run in needs.items()}}
 
 
-def key_of(parts: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that name a run."""
-    return sha256(json.dumps(parts, sort_keys=True).encode())[:16]
+def needed_run(section: str, name: str, profile: str, seed: int) -> store.Run:
+    """The current run of the section `name` that `section` needs.  Unfinished if there is none."""
+    key = current_key(name, profile, seed)
+    run = store.find(name, key) if key else None
+    if run is None:
+        raise Unfinished(
+            f"{section} needs {name}, which has no current {profile} run at seed {seed}: "
+            f"`genlab run {name} --profile {profile} --seed {seed}` makes it"
+        )
+    return run
+
+
+def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
+    """The definitions that the section's cells reach.  UserError for a cell that is no Python, or imports what no key can hold."""
+    return _code_behind(section.path.name, tuple(section.code_cells), package)
 
 
 @cache
-def default_key(name: str, profile: str, seed: int | None = None) -> str:
-    """Key of a section at the default values of the profile, and at `seed` if one is given."""
+def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reached:
+    trees = [
+        parsed(cell, f"{file}, code cell {i}") for i, cell in enumerate(cells, start=2)
+    ]  # the parameters are cell 1
+    found = code.page(code.library(package), trees)
+    local = sorted(name for name in found.packages if name not in packages.distributions())
+    if local:
+        raise UserError(
+            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed package, so a change of it "
+            "would go unseen: move it into src/genlab"
+        )
+    for i, tree in enumerate(trees, start=2):
+        for said in code.unfollowable(tree):
+            raise UserError(f"{file}, code cell {i}, {said}")
+    return found
+
+
+def parsed(cell: str, where: str) -> ast.Module:
+    """The syntax tree of a cell; IPython's magics count as the calls that IPython makes of them.  UserError if it is no Python."""
+    try:
+        return ast.parse(cell)
+    except SyntaxError:
+        pass
+    from IPython.core.inputtransformer2 import (
+        TransformerManager,  # half a second: only for cells that are not plain Python
+    )
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(cell))
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        raise UserError(f"{where} is no Python: line {error.lineno}, `{line[:60]}`: {error.msg}") from None
+
+
+def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
+    """Key of a section at the default values of the profile, and at `seed` if one is given; None if it has none yet."""
     section = get_section(name)
-    return key_of(key_parts(section, section.values(profile, {} if seed is None else {"seed": seed}), profile))
+    params = section.values(profile, {} if seed is None else {"seed": seed})
+    try:
+        return store.key_of(key_parts(section, params, profile))
+    except Unfinished:
+        return None
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Run sections: order them, reuse what is current, send the rest to workers, store what they return."""
 
 import datetime
+import json
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,7 +19,7 @@ from rich.table import Table
 
 from genlab.report import keys, store
 from genlab.report.execute import RunFailed
-from genlab.report.paths import PACKAGE, ROOT, UserError
+from genlab.report.paths import ROOT, UserError
 from genlab.report.sections import get_section, in_order
 from genlab.report.where import HERE, Where
 
@@ -29,41 +29,57 @@ if TYPE_CHECKING:
 
 @dataclass
 class Job:
-    """One run to be: a section with all its parameter values, and what became of it."""
+    """One run to be: a section with all its parameter values, and what became of it.
+
+    Its key is known once the sections that it needs have run, for it holds what they say.
+    """
 
     section: str
     profile: str
     params: dict[str, Any]
     parts: dict[str, Any]
-    key: str
+    needs: list["Job"] = field(default_factory=list)
     force: bool = False
+    key: str = ""
     run: store.Run | None = None
     state: str = "waiting"  # reused | done | failed | skipped
     message: str = ""
     seconds: float = 0.0
-    needs: list[str] = field(default_factory=list)  # keys of other jobs of this plan
+
+    def identify(self) -> None:
+        """Complete the key with what the needed runs say."""
+        self.parts |= {"needs": {need.section: store.content(need.run) for need in self.needs}}
+        self.key = store.key_of(self.parts)
 
 
-def plan(names: Iterable[str], given: Mapping[str, Any], profile: str, *, force: bool = False) -> list[Job]:
+def plan(
+    names: Iterable[str],
+    given: Mapping[str, Any],
+    profile: str,
+    *,
+    force: bool = False,
+    jobs: dict[str, Job] | None = None,
+) -> list[Job]:
     """The jobs for the sections `names` with the values `given`, each after what it needs (default values, same seed).
 
-    Everything is checked here, before any kernel: names, types, ranges, data files, packages, devices.
+    Everything is checked here, before any kernel: names, types, ranges, data files, packages, devices.  `jobs` are those
+    already planned, to which these are added.
     """
     names = list(names)
-    jobs: dict[str, Job] = {}
+    jobs = {} if jobs is None else jobs
 
-    def add(name: str, values: Mapping[str, Any], *, wanted: bool) -> str:
+    def add(name: str, values: Mapping[str, Any], *, wanted: bool) -> Job:
         section = get_section(name)
         params = section.values(profile, values)
         needs = [add(n, {"seed": params["seed"]}, wanted=False) for n in section.needs]
-        parts = keys.key_parts(section, params, profile)
-        key = keys.key_of(parts)
-        if key not in jobs:
+        known = f"{name} {json.dumps(params, sort_keys=True)}"
+        if known not in jobs:
+            parts = keys.own_parts(section, params, profile)
             keys.verify_data(section)
             keys.verify_packages(parts)
-            jobs[key] = Job(name, profile, params, parts, key, needs=needs)
-        jobs[key].force |= force and wanted
-        return key
+            jobs[known] = Job(name, profile, params, parts, needs)
+        jobs[known].force |= force and wanted
+        return jobs[known]
 
     for name in in_order(names):
         if name in names:
@@ -73,13 +89,13 @@ def plan(names: Iterable[str], given: Mapping[str, Any], profile: str, *, force:
 
 def plan_points(points: Iterable[tuple[str, Mapping[str, Any]]], profile: str) -> tuple[list[Job], list[Job]]:
     """The jobs of many points (section, given values), each once with what it needs; and the job of every point, in order."""
-    planned: dict[str, Job] = {}
+    jobs: dict[str, Job] = {}
     wanted = []
     for name, given in points:
-        jobs = plan([name], given, profile)
-        planned |= {job.key: planned.get(job.key, job) for job in jobs}
-        wanted.append(planned[jobs[-1].key])
-    return list(planned.values()), wanted
+        params = get_section(name).values(profile, given)
+        plan([name], given, profile, jobs=jobs)
+        wanted.append(next(j for j in jobs.values() if j.section == name and j.params == params))
+    return list(jobs.values()), wanted
 
 
 def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = None) -> list[Job]:
@@ -91,30 +107,41 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
     console = console or Console(stderr=True)
     with _Display(console, len(jobs)) as display:
         for job in jobs:
-            if not job.force and (found := store.find(job.section, job.key)):
+            if not job.force and _ready(job) and (found := _stored(job)):
                 job.run, job.state = found, "reused"
                 display.finished(job)
         todo = [job for job in jobs if job.state == "waiting"]
         if todo:
             from genlab.report.cluster import connect  # half a second: only when something has to run
 
-            with connect(where) as cluster:
-                _run_all(todo, {job.key: job for job in jobs}, cluster, display)
+            with connect(where, max(job.parts["threads"] for job in todo)) as cluster:
+                _run_all(todo, cluster, display)
     return jobs
 
 
-def _run_all(waiting: list[Job], by_key: Mapping[str, Job], cluster: "Cluster", display: "_Display") -> None:
+def _ready(job: Job) -> bool:
+    """Whether all that the job needs is there."""
+    return all(need.run for need in job.needs)
+
+
+def _stored(job: Job) -> store.Run | None:
+    """The current run of a job that is ready, if there is one."""
+    job.identify()
+    return store.find(job.section, job.key)
+
+
+def _run_all(waiting: list[Job], cluster: "Cluster", display: "_Display") -> None:
     """One thread a job, which waits for its worker; Dask decides how many run at a time."""
     stop, running, waiting = threading.Event(), dict[Future, Job](), list(waiting)
     with ThreadPoolExecutor(min(len(waiting), 64)) as pool:
         try:
             while waiting or running:
                 for job in list(waiting):
-                    needs = [by_key[k] for k in job.needs]
-                    failed = [n for n in needs if n.state in ("failed", "skipped")]
+                    failed = [n for n in job.needs if n.state in ("failed", "skipped")]
                     if failed:
                         job.state, job.message = "skipped", f"needs {failed[0].section}, which {failed[0].state}"
-                    elif all(n.state in ("done", "reused") for n in needs):
+                    elif _ready(job):
+                        job.identify()
                         running[pool.submit(_run_one, job, cluster, stop, display)] = job
                     else:
                         continue
@@ -158,13 +185,14 @@ def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
         kept = store.keep_failed(job.section, result["notebook"], result["failed"])
         where = f"; partial notebook: {kept.relative_to(ROOT)}" if kept else ""
         raise RunFailed(f"{result['failed']}{where}")
-    commit, dirty = git_state()
+    commit, dirty = store.git_state()
     outcome = result["outcome"]
     record = {
         "section": job.section, "title": section.title, "profile": job.profile, "params": job.params,
         "seed": job.params["seed"], "key": job.key, "key_parts": job.parts, "device": job.parts["device"],
         "seconds": round(outcome["seconds"], 2), "peak_memory_mib": round(outcome["peak_memory_mib"]), "started": started,
-        "commit": commit, "dirty": dirty, "versions": result["versions"],
+        "commit": commit, "dirty": dirty, "versions": result["versions"], "definitions": keys.code_behind(section).definitions,
+        "cells": keys.code_behind(section).cells,
         "cell_seconds": [round(s, 2) for s in outcome["cell_seconds"]], "metrics": outcome["metrics"],
     }  # fmt: skip
     return store.put(record, result["notebook"], result["arrays"])
@@ -174,12 +202,12 @@ def _task(job: Job) -> dict[str, Any]:
     """All a worker needs to run the job, as bytes and plain values: no disk is shared."""
     section = get_section(job.section)
     needs = {}
-    for name in section.needs:
-        run = store.find(name, job.parts["needs"][name])
-        if run is None:
-            raise RunFailed(f"the needed run of {name} is gone from the store: run again")
-        arrays = run.arrays.read_bytes() if run.arrays else None
-        needs[name] = {"record": run.record_file.read_bytes(), "arrays": arrays}
+    for need in job.needs:
+        try:
+            arrays = need.run.arrays.read_bytes() if need.run.arrays else None
+            needs[need.section] = {"record": need.run.record_file.read_bytes(), "arrays": arrays}
+        except FileNotFoundError:
+            raise RunFailed(f"the needed run of {need.section} is gone from the store: run again") from None
     return {
         "section": job.section,
         "key": job.key,
@@ -188,24 +216,12 @@ def _task(job: Job) -> dict[str, Any]:
         "params": job.params,
         "budget": {"seconds": section.budget_seconds, "memory_mib": section.budget_mib},
         "needs": needs,
-        "data": job.parts["data"],
+        "data": keys.stored_checksums(section),
         "lock": job.parts["lock"],
         "device": job.parts["device"],
+        "threads": job.parts["threads"],
         "fresh": job.force,
     }
-
-
-def git_state() -> tuple[str | None, bool]:
-    """Commit of the checkout and whether code differs from it; (None, False) outside git."""
-
-    def git(*words):
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
-
-    head = git("rev-parse", "--short=12", "HEAD")
-    if head.returncode:
-        return None, False
-    changed = git("status", "--porcelain", "--", "notebooks", str(PACKAGE), "requirements.lock").stdout
-    return head.stdout.strip(), bool(changed.strip())
 
 
 def clock(seconds: float) -> str:
@@ -218,8 +234,8 @@ class _Display:
 
     def __init__(self, console: Console, total: int):
         self.console, self.total, self.count = console, total, 0
-        self.tasks: dict[str, Any] = {}
-        self.said: dict[str, float] = {}
+        self.tasks: dict[int, Any] = {}
+        self.said: dict[int, float] = {}
         columns = (
             TextColumn("{task.description:<28}"),
             BarColumn(28),
@@ -243,17 +259,17 @@ class _Display:
         note = f"{progress['what']} {progress['done']}/{progress['total']}, {left}" if "what" in progress else left
         share = min(worth / expected, 0.99) if expected else progress.get("done", 0) / progress.get("total", 1)
         if self.live:
-            if job.key not in self.tasks:
-                self.tasks[job.key] = self.live.add_task(job.section, total=1.0, note=note)
-            self.live.update(self.tasks[job.key], completed=share, note=note)
-        elif seconds - self.said.get(job.key, -10.0) >= 10:
-            self.said[job.key] = seconds
+            if id(job) not in self.tasks:
+                self.tasks[id(job)] = self.live.add_task(job.section, total=1.0, note=note)
+            self.live.update(self.tasks[id(job)], completed=share, note=note)
+        elif seconds - self.said.get(id(job), -10.0) >= 10:
+            self.said[id(job)] = seconds
             self.console.print(f"  {job.section}: {clock(seconds)}, {note}", highlight=False)
 
     def finished(self, job: Job) -> None:
         self.count += 1
-        if self.live and job.key in self.tasks:
-            self.live.remove_task(self.tasks.pop(job.key))
+        if self.live and id(job) in self.tasks:
+            self.live.remove_task(self.tasks.pop(id(job)))
         words = {"reused": "up to date", "done": f"done in {clock(job.seconds)}", "failed": f"FAILED: {job.message}"}
         self.console.print(
             f"[{self.count}/{self.total}] {job.section}: {words[job.state]}",

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import hashlib
 import io
 import re
 import tokenize
@@ -16,7 +17,6 @@ import nbformat
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model
 
-from genlab.report.closure import sha256
 from genlab.report.paths import ROOT, UserError
 
 PROFILES = ("quick", "full")
@@ -193,7 +193,7 @@ def read_section(path: Path) -> Section:
     """Read one section file.  UserError if it has no parameters cell, no `seed`, or quick values that break its own rules."""
     notebook = jupytext.read(path, fmt="md:myst")
     for i, cell in enumerate(notebook.cells):  # jupytext draws ids at random; ours follow from place and source
-        cell["id"] = f"{i:03d}-{sha256(cell.source.encode())[:8]}"
+        cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.nbformat_minor = 5
     about = notebook.metadata.pop("genlab", {})

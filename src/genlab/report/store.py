@@ -5,20 +5,24 @@ Published runs, `book/published/SECTION.{ipynb,json,npz}`, are found by the same
 
 import base64
 import errno
+import hashlib
 import json
 import os
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
-from genlab.report.paths import PUBLISHED, ROOT, RUNS, UserError
+from genlab.report.code import Reached
+from genlab.report.paths import PACKAGE, PUBLISHED, ROOT, RUNS, UserError
 
 RECORD_FIELDS = ("section", "profile", "params", "seed", "key", "key_parts", "device", "seconds", "metrics")
 NOTEBOOK_BYTES, ARRAYS_BYTES = 2_500_000, 3_000_000  # the most a published run may weigh
@@ -82,6 +86,16 @@ def find(section: str, key: str) -> Run | None:
         return run
     public = published(section)
     return public if public and public.sound and public.record["key"] == key else None
+
+
+def content(run: Run) -> str:
+    """Digest of what another section can read of a run: its metrics and its arrays."""
+    digest = hashlib.sha256(json.dumps(run.record["metrics"], sort_keys=True).encode())
+    with np.load(run.arrays) if run.arrays else nullcontext({}) as arrays:
+        for name in sorted(arrays):
+            array = np.ascontiguousarray(arrays[name])
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def explain_damage(section: str, key: str) -> None:
@@ -159,6 +173,39 @@ def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
     return at(target)
 
 
+def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> str:
+    """Give a published run another key, with the definitions behind it and facts about the change; the key."""
+    key = key_of(parts)
+    about = {"key": key, "key_parts": parts, "definitions": behind.definitions, "cells": behind.cells}
+    _replace(run.record_file, (json.dumps(run.record | about | more, indent=1) + "\n").encode())
+    return key
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = target.with_name(target.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, target)
+
+
+def key_of(parts: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that name a run."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def git_state() -> tuple[str | None, bool]:
+    """Commit of the checkout and whether code differs from it; (None, False) outside git."""
+
+    def git(*words):
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    if head.returncode:
+        return None, False
+    changed = git("status", "--porcelain", "--", "notebooks", str(PACKAGE), "requirements.lock").stdout
+    return head.stdout.strip(), bool(changed.strip())
+
+
 def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | None:
     """Keep the partial notebook of a failed run under runs/failed/, for whoever wants to look; None if there is none."""
     if notebook is None:
@@ -200,9 +247,6 @@ def publish(run: Run) -> list[Path]:
     with disk_errors("the published run"):
         PUBLISHED.mkdir(parents=True, exist_ok=True)
         for suffix, content in files.items():
-            target = PUBLISHED / f"{section}{suffix}"
-            partial = target.with_name(target.name + ".partial")
-            partial.write_bytes(content)
-            os.replace(partial, target)
-            written.append(target)
+            written.append(PUBLISHED / f"{section}{suffix}")
+            _replace(written[-1], content)
     return written

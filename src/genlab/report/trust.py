@@ -26,6 +26,34 @@ def why(section, parameters, profile, seed):
 @click.command()
 @click.argument("sections", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="every section of the book")
+def rekey(sections, everything):
+    """Give published results whose key has an old form one of the present form, where the old key still proves them."""
+    from genlab.report.rekey import rekey
+
+    for name, said in rekey(chosen(sections, everything)):
+        click.echo(f"{name}: {said}")
+
+
+@click.command()
+@click.argument("sections", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="every section of the book")
+def carry(sections, everything):
+    """Carry published results of SECTIONS to the present code, where the quick profile gives the same bits before and after.
+
+    For changes that are meant to change nothing.  What only the full profile reaches is not covered.
+    """
+    from genlab.report.carry import carry
+
+    refused = False
+    for name, good, said in carry(chosen(sections, everything)):
+        refused |= not good
+        click.echo(f"{name}: {said if good else f'NOT carried: {said}'}", err=not good)
+    sys.exit(refused)
+
+
+@click.command()
+@click.argument("sections", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="every section of the book")
 @PROFILE
 @click.option("--seeds", type=click.IntRange(8), default=8, show_default=True, help="seeds behind each baseline")
 @runs_somewhere
@@ -33,7 +61,7 @@ def baseline(sections, everything, profile, seeds, where):
     """Write the baselines of SECTIONS: run them at several seeds, keep every metric's values for `genlab check`."""
     from rich.console import Console
 
-    from genlab.report import baseline, keys
+    from genlab.report import baseline
     from genlab.report.run import plan_points, run_jobs
 
     names = chosen(sections, everything)
@@ -43,7 +71,7 @@ def baseline(sections, everything, profile, seeds, where):
     fail_if_any(planned)
     for name in names:
         runs = [job.run for job in points if job.section == name]
-        made, thumbnails = baseline.make(runs, keys.default_key(name, profile))
+        made, thumbnails = baseline.make(runs)
         before = baseline.read(name, made.profile, made.device)
         Console(width=None if sys.stdout.isatty() else 160).print(baseline.changes(before, made))
         click.echo(f"{made.tests()} quantities in {baseline.write(made, thumbnails).relative_to(ROOT)}")

@@ -1,13 +1,10 @@
 """Why a result is stale: what differs between the key of a stored run and the key of the code as it stands, in words."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import nbformat
-
 from genlab.report import keys, store
-from genlab.report.closure import imported_modules, module_file
+from genlab.report.code import Ref, Unit, library
 from genlab.report.paths import PACKAGE
 from genlab.report.sections import Section, get_section
 
@@ -15,7 +12,7 @@ Parts = Mapping[str, Any]
 
 
 def changes(old: Parts, new: Parts) -> list[str]:
-    """What differs between two keys, for one line: the part, and within it the file, parameter, package or section."""
+    """What differs between two keys, for one line: the part, and within it the parameter, package or section."""
     found = []
     for part, value in new.items():
         before = old.get(part)
@@ -42,32 +39,35 @@ def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> st
 
 
 def explain(name: str, profile: str, given: Mapping[str, Any]) -> tuple[bool, list[str]]:
-    """Whether the section has a current run, and the lines that say so or say what changed since the nearest one.
-
-    A change that also reached the section through what it needs is told once.
-    """
+    """Whether the section has a current run, and the lines that say so or say what changed since the nearest one."""
     section = get_section(name)
     params = section.values(profile, given)
-    parts = keys.key_parts(section, params, profile)
-    key = keys.key_of(parts)
-    current = store.find(name, key)
+    parts = keys.own_parts(section, params, profile)
+    try:
+        parts = keys.key_parts(section, params, profile)
+        current = store.find(name, store.key_of(parts))
+    except keys.Unfinished:
+        current = None
     if current:
         where = "published" if current.record_file.parent == store.PUBLISHED else "stored"
-        return True, [f"{name} ({profile}) is current: run {key}, {where}, made {_date(current)}"]
+        return True, [f"{name} ({profile}) is current: run {current.record['key']}, {where}, made {_date(current)}"]
     run = nearest_run(section, profile, params)
     if run is None:
         return False, [f"{name} ({profile}) has no run: `genlab run {name} --profile {profile}` makes one"]
     lines = [f"{name} ({profile}) is stale: since run {run.record['key']}, made {_date(run)}"]
-    told = {change: f"  {change}{trail}" for change, trail in _details(section, run, parts)}
-    moved = _moved(run.record["key_parts"].get("needs", {}), parts["needs"])
-    if moved:
-        told[""] = f"  needs: {', '.join(moved)} would be run again" + ("" if told else ", because of")
-    for needed in map(get_section, moved):
-        values = needed.values(profile, {"seed": params["seed"]})
-        before = nearest_run(needed, profile, values)
-        for change, trail in _details(needed, before, keys.key_parts(needed, values, profile)) if before else ():
-            told.setdefault(change, f"  {change}{trail}")
-    return False, lines + list(told.values())
+    lines += [f"  {change}" for change in details(section, run, parts)]
+    for need in section.needs:
+        lines += [f"  {line}" for line in _about_need(run, need, profile, parts, params["seed"])]
+    return False, lines
+
+
+def _about_need(run: store.Run, need: str, profile: str, parts: Parts, seed: int) -> list[str]:
+    """Whether a needed section says something else now, or has no current run, and why not."""
+    if "needs" in parts:
+        same = parts["needs"][need] == run.record["key_parts"].get("needs", {}).get(need)
+        return [] if same else [f"needs: {need} gives other results now"]
+    current, why = explain(need, profile, {"seed": seed})
+    return [] if current else [f"needs: {why[0]}", *why[1:]]
 
 
 def _date(run: store.Run) -> str:
@@ -76,23 +76,23 @@ def _date(run: store.Run) -> str:
     return record.get("started", "")[:16].replace("T", " ") + at + (" with changes" if record.get("dirty") else "")
 
 
-def _details(section: Section, run: store.Run, parts: Parts) -> Iterator[tuple[str, str]]:
-    """(what changed, how it reaches the section) for every part of the key but the needed sections."""
+def details(section: Section, run: store.Run, parts: Parts) -> Iterator[str]:
+    """What changed in every part of the key but the needed sections."""
     old = run.record["key_parts"]
-    if old.get("code") != parts["code"]:
-        yield from ((change, "") for change in _cells(section, run))
+    if old.get("scheme") != parts["scheme"]:
+        yield "the form of keys: `genlab rekey` writes the new one where the old one agrees"
+        return
+    if old["code"] != parts["code"]:
+        yield from code_changes(section, run)
     for part in [p for p in parts if p not in ("code", "needs")]:
         before, value = old.get(part), parts[part]
         if before == value:
             continue
         if not (isinstance(value, dict) and isinstance(before, dict)):
-            yield f"{part}: {before} -> {value}" if isinstance(value, str) else f"{part}: recorded in another form", ""
+            yield f"{part}: {before} -> {value}"
             continue
         for name in _moved(before, value):
-            if part == "modules":
-                yield _module_change(name, before, value), _trail(section, name)
-            else:
-                yield f"{part}: {name} {_short(before.get(name, 'absent'))} -> {_short(value.get(name, 'absent'))}", ""
+            yield f"{part}: {name} {_short(before.get(name, 'absent'))} -> {_short(value.get(name, 'absent'))}"
 
 
 def _short(value: Any) -> str:
@@ -100,40 +100,59 @@ def _short(value: Any) -> str:
     return text[:12] if len(text) == 64 else text  # a checksum
 
 
-def _module_change(name: str, before: Mapping, now: Mapping) -> str:
-    path = module_file(name)
-    file = "src/" + "/".join(path.parts[len(PACKAGE.parts) - 1 :]) if path else name
-    what = "changed" if name in before and name in now else "no longer counts" if name in before else "newly imported"
-    return f"modules: {file} {what}"
+def code_changes(section: Section, run: store.Run) -> Iterator[str]:
+    """The cells and definitions that changed themselves, not only through what they use, and the way to each.
 
+    A changed definition moves the digests of all that reach it; the ones that did it are those with nothing new below them.
+    Definitions that were moved or renamed have the digests that they had, so they are not named.
+    """
+    behind, here = keys.code_behind(section), library(PACKAGE)
+    record = run.record
+    known = {*record["definitions"].values(), *record["cells"]}
+    told = False
 
-def _trail(section: Section, target: str) -> str:
-    """ " (imported by notebooks/x.md through a, b)": the shortest way from the section to the module."""
-    ways: list[list[str]] = [
-        [m] for m in sorted(set().union(*(imported_modules(keys.plain(c)) for c in section.code_cells)))
-    ]
-    seen = {way[0] for way in ways}
-    for way in ways:  # grows while it is read: breadth first
-        if way[-1] == target:
-            through = f" through {', '.join(way[:-1])}" if len(way) > 1 else ""
-            return f" (imported by notebooks/{section.name}.md{through})"
-        path = module_file(way[-1])
-        for module in sorted(imported_modules(path.read_text()) - seen) if path else []:
-            seen.add(module)
-            ways.append([*way, module])
-    return ""
+    def same(refs: list[Ref]) -> bool:
+        return all(here.digest(r) in known for r in refs if r.name and not here.opaque(r.module))
 
-
-def _cells(section: Section, run: store.Run) -> Iterator[str]:
-    """Code cells that changed, by number on the page and first line."""
-    notebook = nbformat.read(run.notebook, as_version=4)
-    skip = {"parameters", "injected-parameters"}
-    old = [c.source for c in notebook.cells if c.cell_type == "code" and not skip & set(c.metadata.get("tags", []))]
-    new = section.code_cells
-    for what, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if what == "equal":
-            continue
-        for n, cell in enumerate(new[k:m] or old[i:j], start=k + 2):  # the parameters cell is the first
+    for i, (digest, refs, cell) in enumerate(zip(behind.cells, behind.refs, section.code_cells, strict=True)):
+        if digest not in known and same(refs):
+            told = True
             line = next((ln for ln in cell.splitlines() if ln.strip()), "").strip()
-            words = {"replace": "changed", "insert": "is new", "delete": "is gone"}[what]
-            yield f"code: {section.name}.md, cell {n} {words}: `{line[:80]}`"
+            is_new = len(behind.cells) > len(record["cells"])
+            yield f"{section.name}.md: cell {i + 2} {'is new or changed' if is_new else 'changed'}: `{line[:80]}`"
+    for ref in behind.trail:
+        digest = here.digest(ref)
+        if digest in known or not ref.name or here.opaque(ref.module):
+            continue
+        unit: Unit = here.unit(ref)
+        if same([r for r in unit.refs if here.digest(r) != digest and r not in _circle(here, ref)]):
+            told = True
+            what = "changed" if here.label(ref) in record["definitions"] else "is new"
+            yield f"{here.label(ref)} {what} ({_trail(section, behind, ref)})"
+    for label, digest in behind.definitions.items():
+        if label.endswith(": at import") and digest not in known:
+            told = True
+            yield f"{label} changed (a statement outside its functions)"
+    gone = [label for label, digest in record["definitions"].items() if digest not in behind.definitions.values()]
+    gone = [label for label in gone if label not in behind.definitions]
+    if not told:
+        yield (
+            f"no longer used: {', '.join(gone)}"
+            if gone
+            else f"{section.name}.md: cells were taken out or put in another order"
+        )
+
+
+def _circle(here, ref: Ref) -> set[Ref]:
+    """Definitions that `ref` reaches and that reach it."""
+    return {r for r in here.reach([ref]) if ref in here.reach(here.unit(r).refs)}
+
+
+def _trail(section: Section, behind, ref: Ref) -> str:
+    """ "ebm cell 9 > train_energy > negatives > mala": the shortest way from a cell to the definition."""
+    way = [ref]
+    while behind.trail[way[0]] is not None:
+        way.insert(0, behind.trail[way[0]])
+    cell = next((i for i, refs in enumerate(behind.refs, start=2) if way[0] in refs), None)
+    start = f"{section.name} cell {cell}" if cell else "at import"
+    return " > ".join([start, *(r.name or r.module for r in way)])

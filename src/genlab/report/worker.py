@@ -15,7 +15,8 @@ from distributed import Status, get_worker
 from distributed.worker import thread_state
 
 from genlab.report import execute, keys, store
-from genlab.report.closure import installed_differently, pinned, sha256
+from genlab.report.keys import sha256
+from genlab.report.packages import installed_differently, pinned
 from genlab.report.paths import PACKAGE, UserError
 
 EVENT_SECONDS = 1.0  # between two progress messages to the client
@@ -103,7 +104,7 @@ def _run_in(folder: Path, task: dict[str, Any], watch) -> dict[str, Any]:
         if files["arrays"] is not None:
             (base / "arrays.npz").write_bytes(files["arrays"])
             needs[name]["arrays"] = str(base / "arrays.npz")
-    env = execute.environment(folder, needs, task["device"], fresh=task["fresh"])
+    env = execute.environment(folder, needs, task["device"], task["threads"], fresh=task["fresh"])
     notebook = nbformat.reads(task["notebook"], as_version=4)
     target, arrays = folder / "notebook.ipynb", folder / "arrays.npz"
     try:

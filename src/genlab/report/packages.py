@@ -1,0 +1,67 @@
+"""Pinned packages: their versions, what they require, and whether they are the ones installed."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from genlab.report.paths import ROOT
+
+
+@cache
+def pinned() -> dict[str, str]:
+    """{package: version} of requirements.lock."""
+    path = ROOT / "requirements.lock"
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    found = (re.match(r"([A-Za-z0-9._-]+)==(\S+)", line) for line in lines)
+    return {canonicalize_name(m[1]): m[2] for m in found if m}
+
+
+@cache
+def distributions() -> dict[str, list[str]]:
+    """{top-level module: the installed packages that bring it}."""
+    return dict(metadata.packages_distributions())
+
+
+@cache
+def _requirements(package: str) -> list[str]:
+    try:
+        found = map(Requirement, metadata.requires(package) or [])
+    except metadata.PackageNotFoundError:
+        return []
+    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def _installed(package: str) -> str:
+    """The installed version, without the name of a build: one for a GPU is the same version."""
+    try:
+        return metadata.version(package).split("+")[0]
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def behind(modules: Iterable[str]) -> dict[str, str]:
+    """{package: version} of what brings these top-level modules, with all it requires.
+
+    A pinned package counts by its pin, a package that somebody added to the environment by what is installed.  So a new
+    version of a tool that computes nothing (a linter, a scheduler, Sphinx) moves no key.
+    """
+    todo = [dist for name in modules for dist in distributions().get(name, [])]
+    direct = {canonicalize_name(d) for d in todo}
+    found: dict[str, str] = {}
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name in found or (name not in pinned() and name not in direct):
+            continue
+        found[name] = pinned().get(name) or _installed(name)
+        todo.extend(_requirements(name))
+    return dict(sorted(found.items()))
+
+
+def installed_differently(wanted: dict[str, str]) -> list[str]:
+    """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not the pinned one."""
+    here = {name: _installed(name) for name in wanted}
+    return [f"{n} {here[n]} installed, {v} pinned" for n, v in wanted.items() if here[n] != v.split("+")[0]]
