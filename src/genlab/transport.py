@@ -128,6 +128,7 @@ def sinkhorn(
     )
     start, iterations = None, 0
     for level in levels:
+        # Larger ε are only a warm start, for which 20 iterations do; the last has to converge.
         budget = max(max_iterations - iterations, 1) if level == levels[-1] else 20
         found, log = ot.bregman.sinkhorn_stabilized(
             a[rows], b[columns], inner, level, tau=1e50, warmstart=start,
@@ -137,6 +138,7 @@ def sinkhorn(
     plan = np.zeros_like(cost)
     plan[np.ix_(rows, columns)] = found
     g = np.zeros(len(b))
+    # POT's potentials hold the weights, P = exp((α + β - C)/ε); ours stand beside them.
     g[columns] = log["beta"] - epsilon * np.log(b[columns])
     # The formula extends the potentials to points without mass.
     f = -epsilon * logsumexp((g - cost)[:, columns] / epsilon, axis=1, b=b[columns])

@@ -61,6 +61,7 @@ def logits(
             x = sigmoid(x)
             if key is not None:
                 kept = sample_bits(jnp.full(x.shape, 1 - dropout), key=jax.random.fold_in(key, i))
+                # Divided, so that the layer above hears as much on average as without dropout.
                 x = x * kept / (1 - dropout)
     return x
 

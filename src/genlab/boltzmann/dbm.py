@@ -79,6 +79,7 @@ def mean_field(dbm: DBM, v: jax.Array, *, steps: int, damping: float = 0.0) -> M
     the caller decides how small.
     """
     below = v @ dbm.W1 + dbm.c1
+    # h₁ hears nothing from above yet: counting the input from below twice makes up for it.
     q1 = sigmoid(v @ dbm.W1 * 2 + dbm.c1)
     q2 = sigmoid(q1 @ dbm.W2 + dbm.c2)
 
@@ -93,6 +94,7 @@ def mean_field(dbm: DBM, v: jax.Array, *, steps: int, damping: float = 0.0) -> M
 
 def entropy(q: jax.Array) -> jax.Array:
     """Entropy of independent bits with means q, summed over the last axis [nats]."""
+    # 0 log 0 would be NaN.
     q = jnp.clip(q, 1e-7, 1 - 1e-7)
     return -(q * jnp.log(q) + (1 - q) * jnp.log1p(-q)).sum(-1)
 
@@ -148,9 +150,11 @@ def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: 
 
         log f_β(h₁) = β c₁·h₁ + Σ softplus((1-β)a + β(b + W₁h₁)) + Σ softplus(β(c₂ + h₁W₂)).
     """
+    # A pixel that never changes would have infinite log-odds.
     mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
     a = jnp.log(mean / (1 - mean))
     n1, n2 = dbm.W2.shape
+    # At β = 0 every hidden unit is a fair coin: log 2 each.
     log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + (n1 + n2) * np.log(2)
     pairs = np.stack([inv_temps[:-1], inv_temps[1:]], 1).astype(np.float32)
     key_start, key_walk = jax.random.split(key)
@@ -178,9 +182,9 @@ def _stretch(dbm: DBM, a: jax.Array, h1: jax.Array, pairs: jax.Array, key: jax.A
         h1 = sample_bits(sigmoid(new * (v @ dbm.W1 + h2 @ dbm.W2.T + dbm.c1)), key=key_1)
         return (h1, log_w), None
 
-    return jax.lax.scan(body, (h1, jnp.zeros(len(h1))), (pairs, jax.random.split(key, len(pairs))))[
-        0
-    ]
+    return jax.lax.scan(
+        body, (h1, jnp.zeros(len(h1))), (pairs, jax.random.split(key, len(pairs)))
+    )[0]  # fmt: skip
 
 
 @partial(
@@ -304,8 +308,9 @@ def centred_gradient(data, model, means, *, centred: bool) -> tuple[DBM, tuple]:
     """Gradient from the layers (v, h₁, h₂) under data and under the model, and the offsets moved
     towards the data's means.
 
-    With offsets μ, λ₁, λ₂: dW₁ pairs v-μ with h₁-λ₁, dW₂ h₁-λ₁ with h₂-λ₂; db = Δv - dW₁λ₁,
-    dc₁ = Δh₁ - dW₁ᵀμ - dW₂λ₂, dc₂ = Δh₂ - dW₂ᵀλ₁.
+    With offsets μ, λ₁, λ₂ and Δ for an average over data minus the same over the model:
+    dW₁ = Δ(v-μ)(h₁-λ₁)ᵀ, dW₂ = Δ(h₁-λ₁)(h₂-λ₂)ᵀ, db = Δv - dW₁λ₁, dc₁ = Δh₁ - dW₁ᵀμ - dW₂λ₂,
+    dc₂ = Δh₂ - dW₂ᵀλ₁.
     """
     x = [jnp.concatenate([p / len(p), -q / len(q)]) for p, q in zip(data, model, strict=True)]
     dv, d1, d2 = (a.sum(0) for a in x)

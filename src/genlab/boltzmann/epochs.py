@@ -70,6 +70,7 @@ def run_epochs(
     (epochs,).  `after` is called with the parameters after every epoch.  Raises Diverged when
     `value`, which `where_finite` makes NaN in time, is not finite.
     """
+    # Labels stay integers; all else is single precision.
     data = jax.tree.map(
         lambda x: jnp.asarray(x, None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.float32),
         data,
@@ -85,6 +86,7 @@ def run_epochs(
     )
     for epoch in progress(epochs, what):
         rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
+        # A copy for `Diverged`: `run` overwrites the state.
         good = jax.tree.map(np.array, state[0])
         state, values = run(
             state,

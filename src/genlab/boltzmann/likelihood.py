@@ -103,6 +103,7 @@ def ais(
         raise ValueError("inv_temps must rise from 0 to 1")
     if samples is not None and len(samples) < chains:
         raise ValueError(f"chains={chains} but only {len(samples)} samples to start from")
+    # A pixel that never changes would have infinite log-odds.
     mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
     a = jnp.log(mean / (1 - mean))
     key_start, key_walk, key_burn = jax.random.split(key, 3)
@@ -114,7 +115,7 @@ def ais(
             rbm,
             a,
             jnp.asarray(samples[:chains], jnp.float32),
-            np.ones(samples_burn_in + 1),
+            np.ones(samples_burn_in + 1),  # at inverse temperature 1: Gibbs steps of the model
             key_burn,
             "burn-in",
         )[0]

@@ -283,8 +283,8 @@ def centred_gradient(rbm: RBM, v_pos, h_pos, v_neg, h_neg, means) -> tuple[RBM, 
     """Gradient of the mean log-likelihood in the parameters of the ordinary RBM, and the
     offsets moved along.
 
-    With offsets μ, λ: dW = <(v-μ)(h-λ)ᵀ> over data minus the same over the model,
-    db = <v> - <v> - dW λ, dc = <h> - <h> - dWᵀμ.
+    With offsets μ, λ and Δ for an average over data minus the same over the model:
+    dW = Δ(v-μ)(h-λ)ᵀ, db = Δv - dW λ, dc = Δh - dWᵀμ.
     `means` None: μ = λ = 0.  v (n, n_visible), h (n, n_hidden); the offsets follow the data's means
     at a rate of 0.01.
     """

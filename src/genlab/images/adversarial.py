@@ -93,6 +93,7 @@ def discriminator_step(
     Logged apart: the loss, the class losses, the penalty as weighted; "logit_gap", mean logit of
     real minus of generated images, is what a critic says of W₁.
     """
+    # The generator's running statistics shall follow its own updates alone.
     with torch.no_grad(), still(generator):
         fake = generator(latents(generator, len(real)), labels)
     f_real, f_fake = discriminator.features(real), discriminator.features(fake)
@@ -120,16 +121,11 @@ def discriminator_step(
 
 
 def generator_step(
-    generator: Generator,
-    discriminator: Discriminator,
-    optimizer: torch.optim.Optimizer,
-    n: int,
-    *,
-    loss: Callable = non_saturating_generator_loss,
-    class_weight: float = 1.0,
-    match: torch.Tensor | None = None,
-    penalty: Callable[[], torch.Tensor] | None = None,
-) -> dict[str, torch.Tensor]:
+    generator: Generator, discriminator: Discriminator, optimizer: torch.optim.Optimizer,
+    n: int, *,
+    loss: Callable = non_saturating_generator_loss, class_weight: float = 1.0,
+    match: torch.Tensor | None = None, penalty: Callable[[], torch.Tensor] | None = None,
+) -> dict[str, torch.Tensor]:  # fmt: skip
     """Update the generator on n latent draws, of random classes if it knows classes.
 
     loss(fake logits), or with real images `match` the distance of mean features from theirs;
@@ -241,6 +237,8 @@ def train_gan(
         schedule_g.step()
         schedule_d.step()
         for average, decay in zip(averages, decays, strict=True):
+            # Rate 1 / t, the mean of all steps, until that is below 1 - decay: else the random
+            # start would stay in the average for some 1 / (1 - decay) steps.  0: the last weights.
             move_towards(average, generator, max(1 - decay, 1 / (step + 1)) if decay else 1.0)
         if history_weight:
             for net, past in pasts.items():

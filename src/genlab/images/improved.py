@@ -59,6 +59,7 @@ class VirtualBatchNorm(nn.Module):
             self._mixed(x.mean((2, 3), keepdim=True), r),
             self._mixed((x * x).mean((2, 3), keepdim=True), r),
         )
+        # The difference of two moments can round to less than zero.
         var = (square - mean**2).clamp(min=0)
         return (x - mean) * (var + self.tiny).rsqrt() * self.weight + self.bias
 

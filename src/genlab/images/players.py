@@ -141,6 +141,7 @@ def mlp_discriminator(
     """
     sizes = [channels * packing * SIDE**2, *hidden, 1]
     net = mlp(sizes, activation=partial(nn.LeakyReLU, LEAK), dropout=dropout, seed=0)
+    # These weights do not stay: `_discriminator` draws all of them anew.
     return _discriminator([nn.Flatten(), *net[:-1]], hidden[-1], kernels, n_classes, packing, seed)
 
 
@@ -338,6 +339,7 @@ def between(stops: np.ndarray, steps: int) -> np.ndarray:
     path = []
     for a, b in zip(stops, np.roll(stops, -1, 0), strict=True):
         angle = np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))
+        # Between parallel stops the circle is a line, and the sine is no divisor.
         weight = (
             (lambda s: s)
             if np.sin(angle) < 1e-6

@@ -70,6 +70,7 @@ def losses(
 def backward(parts: tuple[nn.Module, ...], losses: tuple[torch.Tensor, ...]) -> None:
     """Leave in every part the gradient of its own loss and of no other's."""
     for part, loss in zip(parts, losses, strict=True):
+        # The losses share one graph, which only the last may free.
         loss.backward(inputs=list(part.parameters()), retain_graph=loss is not losses[-1])
 
 

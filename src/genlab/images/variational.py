@@ -178,6 +178,7 @@ class Likelihood:
 def summary(log_w: torch.Tensor) -> Likelihood:
     """The importance estimate that log weights (samples, n) hold."""
     each = grouped_bound(log_w, len(log_w))
+    # (Σw)² / Σw², by logarithms, since the weights themselves underflow.
     effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
     return Likelihood(
         float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))), float(effective.mean())
@@ -229,6 +230,7 @@ def join(missing: torch.Tensor, observed: torch.Tensor, quadrants: int) -> torch
 def start_at_mean(net: nn.Sequential, mean: torch.Tensor) -> None:
     """Let `net`, whose last layer gives log-odds, begin at the mean bit of every pixel
     (Burda et al. 2016's initialisation)."""
+    # A pixel that is never on would start at log-odds of -∞.
     net[-1].bias.copy_(mean.clamp(0.01, 0.99).logit())
 
 

@@ -65,6 +65,7 @@ def sliced_w2(x: np.ndarray, y: np.ndarray) -> float:
     x, y = check(x, y)
     angles = np.pi * np.arange(SLICES) / SLICES
     directions = np.stack([np.cos(angles), np.sin(angles)])
+    # As many quantiles as the larger sample has points: of equal samples, the sorted points.
     levels = (np.arange(max(len(x), len(y))) + 0.5) / max(len(x), len(y))
     a, b = (np.quantile(c @ directions, levels, axis=0, method="inverted_cdf") for c in (x, y))
     return float(np.sqrt(np.mean((a - b) ** 2)))
@@ -85,6 +86,7 @@ def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
         for a, b in ((x, x), (y, y), (x, y))
     )
     n, m = len(x), len(y)
+    # A point has kernel 1 with itself, and no part in the means.
     return float((kxx.sum() - n) / (n * (n - 1)) + (kyy.sum() - m) / (m * (m - 1)) - 2 * kxy.mean())
 
 
@@ -124,6 +126,7 @@ def c2st_accuracy(
                 probability
                 + classifier.fit(points[train], labels[train]).predict_proba(points[held_out])[:, 1]
             )
+        # The sum of two probabilities: above 1 both together vote for y.
         correct += np.sum((probability > 1) == labels[held_out])
     return float(correct / len(points))
 
@@ -140,6 +143,7 @@ def density_and_coverage(
     real, generated = check(real, generated)
     if len(real) <= k:
         raise ValueError(f"{len(real)} real points are too few for k={k} neighbours")
+    # k + 1, since the nearest neighbour of a real point is that point.
     radii = cKDTree(real).query(real, k + 1)[0][:, -1]
     counts = cKDTree(generated).query_ball_point(real, radii, return_length=True)
     return float(counts.sum() / (k * len(generated))), float(np.mean(counts > 0))

@@ -36,6 +36,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     real, generated = _check(real, generated)
     c1, c2 = (np.atleast_2d(np.cov(f, rowvar=False)) for f in (real, generated))
     values, vectors = np.linalg.eigh(c1)
+    # C₁^½ C₂ C₁^½ has the eigenvalues of C₁C₂ and is symmetric, so they come out real.
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ c2 @ root).clip(0)).sum()  # the trace of (C₁C₂)^½
     return float(
@@ -48,6 +49,7 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
     (Bińkowski et al. 2018): mean 0 if they agree."""
     real, generated = _check(real, generated)
     kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
+    # Unbiased: no image is compared with itself.
     within = [
         (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
         for k in (kernel(real, real), kernel(generated, generated))
@@ -67,6 +69,7 @@ def classifier_score(probabilities: np.ndarray) -> float:
             f"probabilities from {p.min():g}, sums from {p.sum(1).min():g} to {p.sum(1).max():g}: "
             "rows must sum to 1"
         )
+    # 0 log 0 = 0.
     log = lambda q: np.log(np.maximum(q, 1e-12))  # noqa: E731
     return float(np.exp((p * (log(p) - log(p.mean(0)))).sum(1).mean()))
 
@@ -300,6 +303,7 @@ def _pyramid(images: np.ndarray) -> list[np.ndarray]:
     (Burt and Adelson 1983); edges are mirrored."""
     small = _blur(images)[:, ::2, ::2]
     large = np.zeros_like(images)
+    # Three of four pixels are zero: four times the fourth keeps the mean.
     large[:, ::2, ::2] = 4 * small
     return [images - _blur(large), small]
 
