@@ -1,7 +1,9 @@
-"""Images a second of one convolutional autoencoder, the same network and batches: our training loop, a bare torch loop, and
-pythae's trainer where it is installed.
+"""Images a second of one convolutional autoencoder, the same network and batches: our training
+loop, a bare torch loop, and pythae's trainer where it is installed.
 
-    .venv/bin/python benchmarks/autoencoder.py        # pythae: pip install --no-deps pythae, not part of the project
+    .venv/bin/python benchmarks/autoencoder.py
+
+pythae is not part of the project: pip install --no-deps pythae.
 """
 
 import argparse
@@ -25,7 +27,8 @@ def ours(net, pictures) -> None:
 
 
 def bare_loop(net, pictures) -> None:
-    """What any loop has to do: shuffle, forward, backward, Adam; nothing is recorded and nothing is checked."""
+    """What any loop has to do: shuffle, forward, backward, Adam; nothing is recorded and
+    nothing is checked."""
     net, x = copy.deepcopy(net), as_images(pictures)
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
     for rows in torch.randperm(len(x))[: len(x) // BATCH * BATCH].view(-1, BATCH):
@@ -64,7 +67,11 @@ def pythae(net, pictures) -> None:
     config = AEConfig(input_dim=(1, 28, 28), latent_dim=LATENT)
     with tempfile.TemporaryDirectory() as folder:
         settings = BaseTrainerConfig(
-            output_dir=folder, num_epochs=1, per_device_train_batch_size=BATCH, learning_rate=1e-3, no_cuda=True
+            output_dir=folder,
+            num_epochs=1,
+            per_device_train_batch_size=BATCH,
+            learning_rate=1e-3,
+            no_cuda=True,
         )
         data = BaseDataset(x, torch.zeros(len(x)))
         BaseTrainer(AE(config, Encoder(), Decoder()), data, training_config=settings).train()
@@ -80,13 +87,16 @@ def main(rounds: int, n: int) -> None:
                 start = time.perf_counter()
                 work(net, pictures)
                 rates.setdefault(work.__name__, []).append(n / (time.perf_counter() - start))
-    median = {name: statistics.median(values[1:]) for name, values in rates.items()}  # the first round warms up
+    # the first round warms up
+    median = {name: statistics.median(values[1:]) for name, values in rates.items()}
     for name, rate in median.items():
         print(f"{name:10s} {rate:8.0f} images/s; ours is {median['ours'] / rate:.2f} times as fast")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("-n", type=int, default=20_000, help="images in an epoch")
     args = parser.parse_args()

@@ -1,9 +1,10 @@
-"""What the pipeline adds to bare papermill, per section, and how a sweep's time falls from one worker to two.
+"""What the pipeline adds to bare papermill, per section, and how a sweep's time falls from
+one worker to two.
 
     .venv/bin/python benchmarks/pipeline.py
 
-The same small notebook each time (the miniature book's first section, which computes nothing worth mentioning, and for
-the scaling a pause and a calculation of some seconds on one core).
+The same small notebook each time (the miniature book's first section, which computes nothing worth
+mentioning, and for the scaling a pause and a calculation of some seconds on one core).
 """
 
 import os
@@ -37,7 +38,8 @@ def genlab(*words: str) -> list[str]:
 
 
 def overhead(folder: Path, repeats: int = 5) -> None:
-    """Seconds of `genlab run` on one section, on several, and of bare papermill on the same notebook."""
+    """Seconds of `genlab run` on one section, on several, and of bare papermill on
+    the same notebook."""
     from genlab.report.sections import read_section
 
     env = project(folder)
@@ -53,10 +55,18 @@ def overhead(folder: Path, repeats: int = 5) -> None:
     papermill = min(timed(bare, env=env) for _ in range(repeats))
     one = min(timed(genlab("run", "first", "--seed", str(i)), env=env) for i in range(repeats))
     many = (
-        timed(genlab("sweep", "first", "-g", f"size={','.join(map(str, range(1, 13)))}", "--jobs", "1"), env=env) / 12
+        timed(
+            genlab(
+                "sweep", "first", "-g", f"size={','.join(map(str, range(1, 13)))}", "--jobs", "1"
+            ),
+            env=env,
+        )
+        / 12
     )
     print(f"bare papermill {papermill:.2f} s; genlab run {one:.2f} s, {one - papermill:+.2f} s")
-    print(f"in a sweep of 12: {many:.2f} s a section, {many - papermill:+.2f} s over bare papermill")
+    print(
+        f"in a sweep of 12: {many:.2f} s a section, {many - papermill:+.2f} s over bare papermill"
+    )
 
 
 def scaling(folder: Path) -> None:
@@ -70,7 +80,8 @@ def scaling(folder: Path) -> None:
         shutil.rmtree(folder / "runs", ignore_errors=True)
         seconds.append(timed(genlab(*grid, "--jobs", jobs), env=env))
     print(
-        f"16 runs: one worker {seconds[0]:.1f} s, two workers {seconds[1]:.1f} s, ratio {seconds[0] / seconds[1]:.2f}"
+        f"16 runs: one worker {seconds[0]:.1f} s, two workers {seconds[1]:.1f} s, "
+        f"ratio {seconds[0] / seconds[1]:.2f}"
     )
 
 

@@ -1,7 +1,10 @@
-"""One epoch of an RBM with 500 hidden units on 60,000 digits: ours, scikit-learn's, learnergy's if it is installed, and the
-six matrix products that every implementation has to do, at this machine's own rate.
+"""One epoch of an RBM with 500 hidden units on 60,000 digits: ours, scikit-learn's, learnergy's if
+it is installed, and the six matrix products that every implementation has to do, at this
+machine's own rate.
 
-    .venv/bin/python benchmarks/rbm.py            # learnergy: pip install learnergy, not part of the project
+    .venv/bin/python benchmarks/rbm.py
+
+learnergy is not part of the project: pip install learnergy.
 """
 
 import argparse
@@ -27,10 +30,14 @@ def timed(work) -> float:
 
 
 def ours(data: np.ndarray, epochs: int = 2) -> float:
-    """Seconds of an epoch of persistent contrastive divergence with centring: what a longer training takes more."""
+    """Seconds of an epoch of persistent contrastive divergence with centring: what a longer
+    training takes more."""
     about = {"n_hidden": HIDDEN, "batch_size": BATCH, "seed": 0}
-    training.train_rbm(data, epochs=1, **about)  # compiles; later calls of any length share the program
-    long, short = (timed(lambda n=n: training.train_rbm(data, epochs=n, **about)) for n in (epochs + 1, 1))
+    # compiles; later calls of any length share the program
+    training.train_rbm(data, epochs=1, **about)
+    long, short = (
+        timed(lambda n=n: training.train_rbm(data, epochs=n, **about)) for n in (epochs + 1, 1)
+    )
     return (long - short) / epochs
 
 
@@ -53,13 +60,21 @@ def learnergy(data: np.ndarray) -> float:
             return torch.from_numpy(data[i]), 0
 
     machine = RBM(
-        n_visible=784, n_hidden=HIDDEN, steps=1, learning_rate=0.05, momentum=0.5, decay=0, temperature=1, use_gpu=False
+        n_visible=784,
+        n_hidden=HIDDEN,
+        steps=1,
+        learning_rate=0.05,
+        momentum=0.5,
+        decay=0,
+        temperature=1,
+        use_gpu=False,
     )
     return timed(lambda: machine.fit(Digits(), batch_size=BATCH, epochs=1))
 
 
 def products(data: np.ndarray) -> float:
-    """Six products of a batch with the weights, as many times as there are batches in an epoch, and nothing else."""
+    """Six products of a batch with the weights, as many times as there are batches in an epoch,
+    and nothing else."""
     W = jnp.asarray(0.01 * np.random.default_rng(0).normal(size=(784, HIDDEN)), jnp.float32)
 
     @jax.jit
@@ -79,7 +94,12 @@ def products(data: np.ndarray) -> float:
 
 def main(rounds: int) -> None:
     data = images.load("mnist", "train").images.reshape(-1, 784) / np.float32(255)
-    peers = {"six products": products, "ours": ours, "scikit-learn": scikit_learn, "learnergy": learnergy}
+    peers = {
+        "six products": products,
+        "ours": ours,
+        "scikit-learn": scikit_learn,
+        "learnergy": learnergy,
+    }
     seconds: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(rounds):
         for name, run in peers.items():
@@ -88,10 +108,15 @@ def main(rounds: int) -> None:
     median = {name: statistics.median(values) for name, values in seconds.items() if values}
     for name, value in median.items():
         print(f"{name:14s} {value:6.2f} s an epoch, {value / median['ours']:5.2f} of ours")
-    print(f"ours reaches {median['six products'] / median['ours']:.0%} of the rate of the matrix products alone")
+    print(
+        f"ours reaches {median['six products'] / median['ours']:.0%} of the rate of the "
+        "matrix products alone"
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     main(parser.parse_args().rounds)

@@ -1,6 +1,8 @@
-"""Steps per second of toy noise-prediction training: the compiled loop of `genlab.toys.training` against an eager torch loop.
+"""Steps per second of toy noise-prediction training: the compiled loop of `genlab.toys.training`
+against an eager torch loop.
 
-Equal network (2 coordinates and the level in sines and cosines, 256 inputs, three hidden layers of 128), batch 32, Adam.
+Equal network (2 coordinates and the level in sines and cosines, 256 inputs, three hidden layers of
+128), batch 32, Adam.
 """
 
 import argparse
@@ -21,18 +23,28 @@ FREQUENCIES = jnp.geomspace(1.0, 64.0, 64)
 
 
 def ours(steps: int) -> float:
-    """Steps per second of the compiled loop, compilation excluded: the difference between a long and a short run."""
+    """Steps per second of the compiled loop, compilation excluded: the difference between a long
+    and a short run."""
     data = jax.random.normal(jax.random.key(0), (8_000, 2))
     optimizer = optax.adam(1e-3)
 
     def embed(x, level):
-        waves = [f(c[:, None] * FREQUENCIES) for c in (x[:, 0] + level, x[:, 1] - level) for f in (jnp.sin, jnp.cos)]
+        waves = [
+            f(c[:, None] * FREQUENCIES)
+            for c in (x[:, 0] + level, x[:, 1] - level)
+            for f in (jnp.sin, jnp.cos)
+        ]
         return jnp.concatenate(waves, axis=-1)
 
     def loss(params, x, key):
         key_noise, key_level = jax.random.split(key)
-        noise, level = jax.random.normal(key_noise, x.shape), jax.random.uniform(key_level, (BATCH,))
-        return jnp.mean((mlp(params, embed(x + level[:, None] * noise, level), "gelu") - noise) ** 2)
+        noise, level = (
+            jax.random.normal(key_noise, x.shape),
+            jax.random.uniform(key_level, (BATCH,)),
+        )
+        return jnp.mean(
+            (mlp(params, embed(x + level[:, None] * noise, level), "gelu") - noise) ** 2
+        )
 
     def step(state, key):
         params, opt_state = state
@@ -51,11 +63,13 @@ def ours(steps: int) -> float:
 
     seconds(10)  # first use of the backend
     short = seconds(steps // 4)
-    return (steps - steps // 4) / (seconds(steps) - short)  # each call compiles anew; the difference does not count it
+    # each call compiles anew; the difference does not count it
+    return (steps - steps // 4) / (seconds(steps) - short)
 
 
 def peer(steps: int) -> float:
-    """Steps per second of the usual eager loop: DataLoader-free minibatches, module, loss.backward(), optimiser step."""
+    """Steps per second of the usual eager loop: DataLoader-free minibatches, module,
+    loss.backward(), optimiser step."""
     frequencies = torch.tensor(FREQUENCIES.tolist())
     layers: list[torch.nn.Module] = []
     for fan_in, fan_out in itertools.pairwise(SIZES):
@@ -69,7 +83,9 @@ def peer(steps: int) -> float:
         noise, level = torch.randn_like(x), torch.rand(BATCH)
         y = x + level[:, None] * noise
         waves = [
-            f(c[:, None] * frequencies) for c in (y[:, 0] + level, y[:, 1] - level) for f in (torch.sin, torch.cos)
+            f(c[:, None] * frequencies)
+            for c in (y[:, 0] + level, y[:, 1] - level)
+            for f in (torch.sin, torch.cos)
         ]
         loss = torch.nn.functional.mse_loss(network(torch.cat(waves, -1)), noise)
         optimizer.zero_grad()

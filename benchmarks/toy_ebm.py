@@ -1,4 +1,5 @@
-"""Updates per second of a toy energy model by contrastive divergence: `genlab.toys.energy` against an eager torch loop.
+"""Updates per second of a toy energy model by contrastive divergence: `genlab.toys.energy` against
+an eager torch loop.
 
 MLP 128-128, batch 256, ten unadjusted Langevin steps an update, persistent chains, Adam.
 """
@@ -37,7 +38,11 @@ def ours(steps: int) -> float:
 
 def torch_network() -> torch.nn.Module:
     return torch.nn.Sequential(
-        torch.nn.Linear(2, 128), torch.nn.SiLU(), torch.nn.Linear(128, 128), torch.nn.SiLU(), torch.nn.Linear(128, 1)
+        torch.nn.Linear(2, 128),
+        torch.nn.SiLU(),
+        torch.nn.Linear(128, 128),
+        torch.nn.SiLU(),
+        torch.nn.Linear(128, 1),
     )
 
 
@@ -51,7 +56,9 @@ def peer(steps: int) -> float:
         for _ in range(LANGEVIN_STEPS):
             x = chains.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(network(x).sum(), x)
-            chains = x.detach() - STEP_SIZE * gradient + (2 * STEP_SIZE) ** 0.5 * torch.randn_like(x)
+            chains = (
+                x.detach() - STEP_SIZE * gradient + (2 * STEP_SIZE) ** 0.5 * torch.randn_like(x)
+            )
         loss = network(data[torch.randint(len(data), (BATCH,))]).mean() - network(chains).mean()
         optimizer.zero_grad()
         loss.backward()

@@ -1,9 +1,12 @@
-"""Exact and entropic transport at n points each: ours (POT), POT's log-domain loop, geomloss and OTT-JAX where they are installed.
+"""Exact and entropic transport at n points each: ours (POT), POT's log-domain loop, geomloss and
+OTT-JAX where they are installed.
 
-Every entropic solver is given the iterations it needs until the marginal error, measured by one and the same function, is below
-the tolerance; then that run is timed, compilation excluded.
+Every entropic solver is given the iterations it needs until the marginal error, measured by one and
+the same function, is below the tolerance; then that run is timed, compilation excluded.
 
-    .venv/bin/python benchmarks/transport.py                     # peers: pip install geomloss ott-jax, not part of the project
+    .venv/bin/python benchmarks/transport.py
+
+The peers are not part of the project: pip install geomloss ott-jax.
 """
 
 import argparse
@@ -16,7 +19,8 @@ import ot
 
 from genlab import transport
 
-EPSILON = 0.1  # of squared distances between standard normal clouds in the plane, a distance of one apart
+# of squared distances between standard normal clouds in the plane, a distance of one apart
+EPSILON = 0.1
 TOLERANCE = 3e-3  # Σ|P1 - a| + Σ|Pᵀ1 - b|
 
 
@@ -43,7 +47,9 @@ def ours(x, y, cost, iterations):
 def pot_log(x, y, cost, iterations):
     n, m = cost.shape
     uniform = np.full(n, 1 / n), np.full(m, 1 / m)
-    _, log = ot.bregman.sinkhorn_log(*uniform, cost, EPSILON, numItermax=iterations, stopThr=0, log=True, warn=False)
+    _, log = ot.bregman.sinkhorn_log(
+        *uniform, cost, EPSILON, numItermax=iterations, stopThr=0, log=True, warn=False
+    )
     return EPSILON * (log["log_u"] + np.log(n)), EPSILON * (log["log_v"] + np.log(m))
 
 
@@ -59,12 +65,19 @@ def ott_jax(x, y, cost, iterations):
 
 
 def geomloss(x, y, cost, scaling):
-    """geomloss has no iteration count: `scaling` in (0, 1) is how slowly ε falls; its cost is |x-y|²/2."""
+    """geomloss has no iteration count: `scaling` in (0, 1) is how slowly ε falls;
+    its cost is |x-y|²/2."""
     import torch
     from geomloss import SamplesLoss
 
     solve = SamplesLoss(
-        "sinkhorn", p=2, blur=np.sqrt(EPSILON / 2), scaling=scaling, potentials=True, debias=False, backend="tensorized"
+        "sinkhorn",
+        p=2,
+        blur=np.sqrt(EPSILON / 2),
+        scaling=scaling,
+        potentials=True,
+        debias=False,
+        backend="tensorized",
     )
     f, g = solve(torch.tensor(x), torch.tensor(y))
     return 2 * f.numpy().ravel(), 2 * g.numpy().ravel()
@@ -93,14 +106,22 @@ def main(sizes: list[int]) -> None:
                     if error_of(*potentials, cost) <= TOLERANCE:
                         seconds, _ = timed(lambda s=solve, a=(x, y, cost, setting): s(*a))
                         reference = reference or seconds
-                        print(f"  {name:16s} {seconds:8.3f} s, {seconds / reference:6.2f} of ours, setting {setting}")
+                        print(
+                            f"  {name:16s} {seconds:8.3f} s, {seconds / reference:6.2f} of ours, "
+                            f"setting {setting}"
+                        )
                         break
                 else:
-                    print(f"  {name:16s} did not reach {TOLERANCE:g}: {error_of(*potentials, cost):.1e} at {setting}")
+                    print(
+                        f"  {name:16s} did not reach {TOLERANCE:g}: "
+                        f"{error_of(*potentials, cost):.1e} at {setting}"
+                    )
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 1000, 2000, 5000])
     main(parser.parse_args().sizes)

@@ -1,5 +1,6 @@
-"""WGAN-GP on digits, the same players, batches and updates: ours against a plain PyTorch script, whose data set opens, scales and
-normalises every image by itself, as torchvision's transforms do.  Critic updates a second on batches that are there, then whole rounds.
+"""WGAN-GP on digits, the same players, batches and updates: ours against a plain PyTorch script,
+whose data set opens, scales and normalises every image by itself, as torchvision's transforms do.
+Critic updates a second on batches that are there, then whole rounds.
 
     .venv/bin/python benchmarks/wgan_gp.py
 """
@@ -45,7 +46,9 @@ def plain_critic_update(generator, critic, optimizer, real) -> None:
     t = torch.rand(len(real), 1, 1, 1)
     between = (t * real + (1 - t) * fake).requires_grad_(True)
     out = critic(between)
-    slope = torch.autograd.grad(out, between, torch.ones_like(out), create_graph=True, retain_graph=True)[0]
+    slope = torch.autograd.grad(
+        out, between, torch.ones_like(out), create_graph=True, retain_graph=True
+    )[0]
     penalty = ((slope.view(len(slope), -1).norm(2, dim=1) - 1) ** 2).mean()
     loss = -critic(real).mean() + critic(fake).mean() + WEIGHT * penalty
     loss.backward()
@@ -53,11 +56,16 @@ def plain_critic_update(generator, critic, optimizer, real) -> None:
 
 
 def plain_rounds(pictures, generator, critic, rounds: int) -> None:
-    """Whole rounds of the plain script: five critic updates on new batches, one of the generator."""
-    for_generator, for_critic = (torch.optim.Adam(net.parameters(), **ADAM) for net in (generator, critic))
+    """Whole rounds of the plain script: five critic updates on new batches,
+    one of the generator."""
+    for_generator, for_critic = (
+        torch.optim.Adam(net.parameters(), **ADAM) for net in (generator, critic)
+    )
     made = 0
     while made < rounds:
-        for i, real in enumerate(DataLoader(Transformed(pictures), BATCH, shuffle=True, drop_last=True)):
+        for i, real in enumerate(
+            DataLoader(Transformed(pictures), BATCH, shuffle=True, drop_last=True)
+        ):
             plain_critic_update(generator, critic, for_critic, real)
             if i % CRITIC_UPDATES == CRITIC_UPDATES - 1:
                 for_generator.zero_grad()
@@ -70,8 +78,9 @@ def plain_rounds(pictures, generator, critic, rounds: int) -> None:
 
 def our_rounds(pictures, generator, critic, rounds: int) -> None:
     adversarial.train_gan(
-        pictures, generator, critic, steps=rounds, seed=0, loss="wasserstein", n_critic=CRITIC_UPDATES, gp_weight=WEIGHT,
-        batch_size=BATCH, ema_decay=0.0, grid=1, records=1, **ADAM,
+        pictures, generator, critic, steps=rounds, seed=0, loss="wasserstein",
+        n_critic=CRITIC_UPDATES, gp_weight=WEIGHT, batch_size=BATCH,
+        ema_decay=0.0, grid=1, records=1, **ADAM,
     )  # fmt: skip
 
 
@@ -120,14 +129,20 @@ def main(repeats: int, updates: int) -> None:
     for _ in range(repeats + 1):
         for name, (run, count) in work.items():
             found.setdefault(name, []).append(rate(run, count))
-    median = {name: statistics.median(values[1:]) for name, values in found.items()}  # the first repeat warms up
+    # the first repeat warms up
+    median = {name: statistics.median(values[1:]) for name, values in found.items()}
     for what in ("critic updates", "rounds"):
         ours, plain = median[f"{what}, ours"], median[f"{what}, plain"]
-        print(f"{what:15s} ours {ours:7.1f}/s  plain script {plain:7.1f}/s  ours is {ours / plain:.2f} times as fast")
+        print(
+            f"{what:15s} ours {ours:7.1f}/s  plain script {plain:7.1f}/s  ours is "
+            f"{ours / plain:.2f} times as fast"
+        )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--updates", type=int, default=500, help="critic updates in a repeat")
     args = parser.parse_args()

@@ -1,9 +1,10 @@
-"""Small experiments with genlab's own code, repeated over many seeds: what the gate is proved on (see test_report_gate_power).
+"""Small experiments with genlab's own code, repeated over many seeds: what the gate is proved on
+(see test_report_gate_power).
 
     python tests/gate_experiments.py EXPERIMENT REPLICATES FIRST_SEED
 
-prints {metric: [better, [one value per replicate]]} as JSON.  The genlab that is imported decides the result: the proof runs
-this file against copies of the library with one planted fault each.
+prints {metric: [better, [one value per replicate]]} as JSON.  The genlab that is imported decides
+the result: the proof runs this file against copies of the library with one planted fault each.
 """
 
 import json
@@ -30,14 +31,20 @@ def rng_of(seed: int, name: str) -> np.random.Generator:
 
 def pools(replicates: int, seed: int, n: int = 4000) -> np.ndarray:
     """A training set for every replicate, drawn independently: (replicates, n, 2)."""
-    return EIGHT.sample(replicates * n, rng=rng_of(seed, "data")).reshape(replicates, n, 2).astype(np.float32)
+    return (
+        EIGHT.sample(replicates * n, rng=rng_of(seed, "data"))
+        .reshape(replicates, n, 2)
+        .astype(np.float32)
+    )
 
 
 def against_real(samples: np.ndarray, seed: int) -> dict:
     """The distances of every replicate's sample from fresh real points."""
     rng = rng_of(seed, "evaluate")
     real = EIGHT.sample(len(samples) * POINTS, rng=rng).reshape(len(samples), POINTS, 2)
-    pairs = [(np.clip(x[:POINTS], -50, 50).astype(float), y) for x, y in zip(samples, real, strict=True)]
+    pairs = [
+        (np.clip(x[:POINTS], -50, 50).astype(float), y) for x, y in zip(samples, real, strict=True)
+    ]
     return {
         "sliced_w2": ["lower", [distances.sliced_w2(x, y) for x, y in pairs]],
         "mmd2": ["lower", [distances.mmd2(x, y, 1.0) for x, y in pairs]],
@@ -46,18 +53,23 @@ def against_real(samples: np.ndarray, seed: int) -> dict:
 
 
 def chains(replicates: int, seed: int) -> dict:
-    """Langevin and its Metropolis correction on N(0, 1)²: the variance they settle at, and the share accepted."""
+    """Langevin and its Metropolis correction on N(0, 1)²: the variance they settle at, and the
+    share accepted."""
 
     def log_density(x):
         return -jnp.sum(x**2, axis=-1) / 2
 
     def one(key):
         x = jax.random.normal(key, (1000, 2))
-        plain, _, _ = langevin.run_chain(langevin.unadjusted_langevin(lambda y: -y, 0.3), x, steps=60, key=key)
+        plain, _, _ = langevin.run_chain(
+            langevin.unadjusted_langevin(lambda y: -y, 0.3), x, steps=60, key=key
+        )
         exact, _, info = langevin.run_chain(langevin.mala(log_density, 0.9), x, steps=60, key=key)
         return jnp.var(plain), jnp.var(exact), info["accepted"].mean()
 
-    plain, exact, accepted = jax.vmap(one)(jax.random.split(jax.random.key(stream(seed, "sample")), replicates))
+    plain, exact, accepted = jax.vmap(one)(
+        jax.random.split(jax.random.key(stream(seed, "sample")), replicates)
+    )
     values = {"langevin_variance": plain, "mala_variance": exact, "mala_accepted": accepted}
     return {name: ["target", np.asarray(v, float).tolist()] for name, v in values.items()}
 
@@ -66,7 +78,14 @@ def energies(replicates: int, seed: int) -> dict:
     """An energy-based model of the eight Gaussians."""
     data = pools(replicates, seed)
     model = energy.train_energy(
-        data, data[:, :500], hidden=(48, 48), steps=250, seed=seed, n_chains=128, batch_size=128, ema_decay=0.9
+        data,
+        data[:, :500],
+        hidden=(48, 48),
+        steps=250,
+        seed=seed,
+        n_chains=128,
+        batch_size=128,
+        ema_decay=0.9,
     )
     samples, _ = energy.sample_energy(model.params, n=POINTS, steps=60, seed=seed)
     last = model.history["train_loss"][-20:].mean(axis=0)
@@ -78,7 +97,14 @@ def denoisers(replicates: int, seed: int) -> dict:
     sigmas = diffusion.sigmas_of(diffusion.linear_alphas(20, 0.995, 0.5))
     data = pools(replicates, seed)
     model = diffusion.train_diffusion(
-        data, data[:, :500], sigmas, hidden=(48, 48), steps=300, seed=seed, batch_size=128, ema_decay=0.9
+        data,
+        data[:, :500],
+        sigmas,
+        hidden=(48, 48),
+        steps=300,
+        seed=seed,
+        batch_size=128,
+        ema_decay=0.9,
     )
     key = jax.random.key(stream(seed, "sample"))
     down = jnp.asarray(np.append(sigmas[::-1], 0.0), jnp.float32)
@@ -86,7 +112,8 @@ def denoisers(replicates: int, seed: int) -> dict:
         model.params, key, down, n=POINTS, method="ddim", features=16, data_sd=2.0, eta=1.0
     )
     losses = {
-        name: ["lower", model.history[name][-30:].mean(axis=0).tolist()] for name in ("train_loss", "validation_loss")
+        name: ["lower", model.history[name][-30:].mean(axis=0).tolist()]
+        for name in ("train_loss", "validation_loss")
     }
     return against_real(np.asarray(samples), seed) | losses
 
@@ -95,7 +122,14 @@ def players(replicates: int, seed: int) -> dict:
     """A relativistic GAN on the eight Gaussians."""
     data = pools(replicates, seed)
     model = adversarial.train_gan(
-        data, data[:, :500], hidden=(48, 48), steps=1000, seed=seed, batch_size=96, lr=2e-3, ema_decay=0.95
+        data,
+        data[:, :500],
+        hidden=(48, 48),
+        steps=1000,
+        seed=seed,
+        batch_size=96,
+        lr=2e-3,
+        ema_decay=0.95,
     )
     accuracy = model.history["accuracy"][-20:].mean(axis=0)
     samples = adversarial.sample_gan(model.generator, n=POINTS, seed=seed)
@@ -105,10 +139,18 @@ def players(replicates: int, seed: int) -> dict:
 def digits(replicates: int, seed: int) -> dict:
     """A linear classifier on a draw of MNIST, and where its ink is."""
     train, test = images.load("mnist", "train"), images.load("mnist", "test")
-    found: dict[str, list] = {"accuracy": [], "train_accuracy": [], "row_of_ink": [], "mean_pixel": []}
+    found: dict[str, list] = {
+        "accuracy": [],
+        "train_accuracy": [],
+        "row_of_ink": [],
+        "mean_pixel": [],
+    }
     for replicate in range(replicates):
         rng = rng_of(seed + 1000 * replicate, "data")
-        a, b = rng.choice(len(train.images), 800, replace=False), rng.choice(len(test.images), 800, replace=False)
+        a, b = (
+            rng.choice(len(train.images), 800, replace=False),
+            rng.choice(len(test.images), 800, replace=False),
+        )
         x, y = (s.images[i].reshape(len(i), -1) / 255.0 for s, i in ((train, a), (test, b)))
         classifier = LogisticRegression(C=0.02, max_iter=40, tol=1e-2).fit(x, train.labels[a])
         found["accuracy"].append(classifier.score(y, test.labels[b]))
@@ -122,7 +164,13 @@ def digits(replicates: int, seed: int) -> dict:
 
 def measures(replicates: int, seed: int) -> dict:
     """The measures themselves, on real points against real points that were shrunk."""
-    found: dict[str, list] = {"c2st_accuracy": [], "mmd2": [], "kde_log_density": [], "coverage": [], "sample_mean": []}
+    found: dict[str, list] = {
+        "c2st_accuracy": [],
+        "mmd2": [],
+        "kde_log_density": [],
+        "coverage": [],
+        "sample_mean": [],
+    }
     for replicate in range(replicates):
         rng = rng_of(seed + 1000 * replicate, "evaluate")
         real, other = EIGHT.sample(POINTS, rng=rng), EIGHT.sample(POINTS, rng=rng)

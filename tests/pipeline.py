@@ -1,4 +1,5 @@
-"""A copy of the miniature book in a folder of its own, and the command `genlab` on it as a user would run it."""
+"""A copy of the miniature book in a folder of its own, and the command `genlab` on it as a
+user would run it."""
 
 import os
 import shutil
@@ -26,7 +27,12 @@ class Project:
     def start(self, *words: str, **options) -> subprocess.Popen:
         command = [sys.executable, "-m", "genlab.report.cli", *words]
         return subprocess.Popen(
-            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+            command,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
         )
 
     def genlab(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess:
@@ -54,7 +60,9 @@ class Project:
         found = []
         for process in psutil.process_iter():
             try:
-                ours = process.pid != os.getpid() and process.environ().get("GENLAB_ROOT") == str(self.root)
+                ours = process.pid != os.getpid() and process.environ().get("GENLAB_ROOT") == str(
+                    self.root
+                )
                 if ours and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except psutil.Error:
@@ -79,17 +87,24 @@ def wait_for(condition, seconds=40):
 
 
 class Farm:
-    """A Dask scheduler and workers as processes on loopback, each worker in a folder with a checkout of its own."""
+    """A Dask scheduler and workers as processes on loopback, each worker in a folder with a
+    checkout of its own."""
 
     def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None):
         """`tls`: files of a certificate, which is its own authority, and of its key."""
         self.folder, self.workers, self.clones = folder, [], []
-        self.tls = [f"--tls-ca-file={tls[0]}", f"--tls-cert={tls[0]}", f"--tls-key={tls[1]}"] if tls else []
+        self.tls = (
+            [f"--tls-ca-file={tls[0]}", f"--tls-cert={tls[0]}", f"--tls-key={tls[1]}"]
+            if tls
+            else []
+        )
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{self.port}"
-        where = ["--host", self.address] if tls else ["--host", "127.0.0.1", "--port", str(self.port)]
+        where = (
+            ["--host", self.address] if tls else ["--host", "127.0.0.1", "--port", str(self.port)]
+        )
         self.scheduler = self._start(folder, "scheduler", *where, "--no-dashboard", *self.tls)
         wait_for(self._listens)
 
@@ -98,7 +113,12 @@ class Farm:
         dask = Path(sys.executable).with_name("dask")
         with open(folder / f"{words[0]}.log", "ab") as log:
             return subprocess.Popen(
-                [str(dask), *words], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+                [str(dask), *words],
+                cwd=folder,
+                env=env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def _listens(self) -> bool:
@@ -109,16 +129,27 @@ class Farm:
         """A checkout of the project in a folder of its own: the miniature book and this genlab."""
         root = self.folder / f"clone-{len(self.clones)}"
         shutil.copytree(MINIATURE, root)
-        shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(
+            SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
         self.clones.append(root)
         return root
 
-    def worker(self, root: Path | None = None, *words: str, nanny: bool = False, **env: str) -> subprocess.Popen:
+    def worker(
+        self, root: Path | None = None, *words: str, nanny: bool = False, **env: str
+    ) -> subprocess.Popen:
         """A worker in the checkout `root` (a new one by default)."""
         root = root or self.clone()
         clean = {k: v for k, v in os.environ.items() if not k.startswith("GENLAB_")}
         clean |= {"PYTHONPATH": str(root / "src"), "GENLAB_ROOT": str(root)} | env
-        options = ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--nanny" if nanny else "--no-nanny"]
+        options = [
+            "--nworkers",
+            "1",
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--nanny" if nanny else "--no-nanny",
+        ]
         process = self._start(root, "worker", self.address, *options, *self.tls, *words, env=clean)
         self.workers.append(process)
         return process
@@ -128,7 +159,10 @@ class Farm:
         found = []
         for process in psutil.process_iter():
             try:
-                ours = process.environ().get("GENLAB_ROOT") == str(root) and "ipykernel_launcher" in process.cmdline()
+                ours = (
+                    process.environ().get("GENLAB_ROOT") == str(root)
+                    and "ipykernel_launcher" in process.cmdline()
+                )
                 if ours and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except psutil.Error:
@@ -137,7 +171,11 @@ class Farm:
 
     def stop(self) -> None:
         for process in [self.scheduler, *self.workers]:
-            for member in [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+            for member in (
+                [*psutil.Process(process.pid).children(recursive=True)]
+                if process.poll() is None
+                else []
+            ):
                 member.kill()
             process.kill()
             process.wait()

@@ -14,7 +14,9 @@ from genlab.diverged import Diverged
 def clouds(rng):
     """Three separable clouds in the plane and their labels."""
     labels = rng.integers(0, 3, 600)
-    return (np.array([[0, 3], [3, -2], [-3, -2]])[labels] + rng.normal(size=(600, 2))).astype(np.float32), labels
+    return (np.array([[0, 3], [3, -2], [-3, -2]])[labels] + rng.normal(size=(600, 2))).astype(
+        np.float32
+    ), labels
 
 
 def test_logits_are_the_formula(key, rng):
@@ -39,7 +41,9 @@ def test_dropout_keeps_the_mean(key):
 def test_it_learns_and_random_labels_do_not_generalise(clouds, key, rng):
     x, labels = clouds
     layers = C.init_layers([2, 16, 3], key=key)
-    trained, history = C.train_classifier(layers, x[:400], labels[:400], epochs=30, seed=0, lr=0.02, batch_size=50)
+    trained, history = C.train_classifier(
+        layers, x[:400], labels[:400], epochs=30, seed=0, lr=0.02, batch_size=50
+    )
     assert (np.asarray(C.predict(trained, x[400:])) == labels[400:]).mean() > 0.93
     assert history["loss"][-1] < 0.3 < history["loss"][0] and history["step"][-1] == 240
     shuffled, _ = C.train_classifier(
@@ -51,8 +55,12 @@ def test_it_learns_and_random_labels_do_not_generalise(clouds, key, rng):
 def test_a_side_channel_can_carry_the_label(clouds):
     x, labels = clouds
     side = np.eye(3, dtype=np.float32)[labels]
-    layers = C.with_output([C.Layer(np.zeros((2, 8)), np.zeros(8), np.random.default_rng(0).normal(size=(3, 8)))], 3)
-    trained, _ = C.train_classifier(layers, 0 * x, labels, side=side, epochs=30, seed=0, lr=0.02, batch_size=50)
+    layers = C.with_output(
+        [C.Layer(np.zeros((2, 8)), np.zeros(8), np.random.default_rng(0).normal(size=(3, 8)))], 3
+    )
+    trained, _ = C.train_classifier(
+        layers, 0 * x, labels, side=side, epochs=30, seed=0, lr=0.02, batch_size=50
+    )
     assert (np.asarray(C.predict(trained, 0 * x, side)) == labels).mean() == 1.0
 
 
@@ -63,16 +71,23 @@ def test_zero_weights_are_logistic_regression(clouds):
     )
     assert history["loss"][0] == pytest.approx(np.log(3), abs=1e-6)
     onehot = np.eye(3)[labels]
-    sign = -np.sign(x.T @ (1 / 3 - onehot))  # Adam's first step has the size of lr in every coordinate
+    # Adam's first step has the size of lr in every coordinate
+    sign = -np.sign(x.T @ (1 / 3 - onehot))
     np.testing.assert_allclose(fitted[0].W, 1e-3 * sign, rtol=1e-3)
     assert jax.tree.leaves(fitted)[0].shape == (2, 3)
 
 
 @pytest.mark.parametrize(
     ("about", "message"),
-    [({"labels": [0, 1, 3]}, "from 0 to 3"), ({"labels": [0, -1, 1]}, "from -1"), ({"labels": [0, 1]}, "2 labels"),
-     ({"dropout": 1.0}, "dropout=1"), ({"epochs": 0}, "epochs=0"), ({"batch_size": 4}, "batch_size=4")],
-)  # fmt: skip
+    [
+        ({"labels": [0, 1, 3]}, "from 0 to 3"),
+        ({"labels": [0, -1, 1]}, "from -1"),
+        ({"labels": [0, 1]}, "2 labels"),
+        ({"dropout": 1.0}, "dropout=1"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": 4}, "batch_size=4"),
+    ],
+)
 def test_bad_input(key, about, message):
     good = {"labels": [0, 1, 2], "epochs": 1, "seed": 0, "batch_size": 3}
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,5 @@
-"""The deep Boltzmann machine against enumeration: energy, sweeps, mean field, bound, partition function, gradient, training."""
+"""The deep Boltzmann machine against enumeration: energy, sweeps, mean field, bound, partition
+function, gradient, training."""
 
 import itertools
 
@@ -13,7 +14,9 @@ from genlab.boltzmann import rbm as R
 from genlab.diverged import Diverged
 
 SHAPE = (4, 3, 2)
-PATTERNS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)
+PATTERNS = np.array(
+    [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32
+)
 
 
 def random_dbm(scale=1.0, shape=SHAPE, seed=4):
@@ -23,7 +26,9 @@ def random_dbm(scale=1.0, shape=SHAPE, seed=4):
 
 
 def as_machine(dbm):
-    return machine.from_layers([np.asarray(dbm.W1), np.asarray(dbm.W2)], [np.asarray(x) for x in dbm[2:]])
+    return machine.from_layers(
+        [np.asarray(dbm.W1), np.asarray(dbm.W2)], [np.asarray(x) for x in dbm[2:]]
+    )
 
 
 def split(x):
@@ -32,7 +37,9 @@ def split(x):
 
 def test_energy_is_the_enumerated_one():
     dbm, x = random_dbm(), machine.states(9)
-    np.testing.assert_allclose(D.energy(dbm, *split(x)), machine.energy(as_machine(dbm), x), atol=5e-6)
+    np.testing.assert_allclose(
+        D.energy(dbm, *split(x)), machine.energy(as_machine(dbm), x), atol=5e-6
+    )
 
 
 def chain_error(dbm, key, n=20_000):
@@ -42,7 +49,8 @@ def chain_error(dbm, key, n=20_000):
         v, h1, h2, _ = step(h1, jax.random.fold_in(key, i))
     means = np.concatenate([np.asarray(x).mean(0) for x in (v, h1, h2)])
     return np.abs(
-        (means - machine.probabilities(as_machine(random_dbm())) @ machine.states(9)) / (0.5 / np.sqrt(n))
+        (means - machine.probabilities(as_machine(random_dbm())) @ machine.states(9))
+        / (0.5 / np.sqrt(n))
     ).max()
 
 
@@ -59,7 +67,9 @@ def test_mean_field_is_a_fixed_point_and_its_bound_rises(key):
     assert all((b >= a - 1e-5).all() for a, b in itertools.pairwise(values))
     field = D.mean_field(dbm, v, steps=200)
     assert float(field.residual.max()) < 1e-5
-    np.testing.assert_allclose(field.q1, jax.nn.sigmoid(v @ dbm.W1 + field.q2 @ dbm.W2.T + dbm.c1), atol=1e-5)
+    np.testing.assert_allclose(
+        field.q1, jax.nn.sigmoid(v @ dbm.W1 + field.q2 @ dbm.W2.T + dbm.c1), atol=1e-5
+    )
     damped = D.mean_field(dbm, v, steps=400, damping=0.5)
     assert float(damped.residual.max()) < 1e-5
     assert float(D.mean_field(dbm, v, steps=1).residual.max()) > 1e-3
@@ -79,7 +89,12 @@ def test_the_bound_is_below_the_exact_likelihood_and_tight_without_coupling():
 
 def test_ais_lies_within_its_own_error(key):
     dbm = random_dbm(1.5)
-    about = {"mean": np.full(4, 0.5), "inv_temps": likelihood.schedule(300), "chains": 2000, "key": key}
+    about = {
+        "mean": np.full(4, 0.5),
+        "inv_temps": likelihood.schedule(300),
+        "chains": 2000,
+        "key": key,
+    }
     found, truth = D.ais(dbm, **about), machine.log_z(as_machine(dbm))
     assert abs(found.log_z - truth) < 4 * found.se and found.se < 0.05
     deaf = D.ais(dbm._replace(W2=0 * dbm.W2), **about)
@@ -87,7 +102,9 @@ def test_ais_lies_within_its_own_error(key):
 
 
 def joint_samples(dbm, n):
-    x = np.repeat(machine.states(9), np.round(n * machine.probabilities(as_machine(dbm))).astype(int), axis=0)
+    x = np.repeat(
+        machine.states(9), np.round(n * machine.probabilities(as_machine(dbm))).astype(int), axis=0
+    )
     return tuple(jnp.asarray(part, jnp.float32) for part in split(x))
 
 
@@ -95,7 +112,9 @@ def test_gradient_is_the_exact_one_where_the_posterior_factorises(rng):
     dbm = random_dbm()._replace(W2=jnp.zeros((3, 2)))  # then mean field is exact
     data = jnp.asarray(rng.integers(0, 2, (40, 4)), jnp.float32)
     field = D.mean_field(dbm, data, steps=5)
-    found, _ = D.centred_gradient((data, field.q1, field.q2), joint_samples(dbm, 1_000_000), None, centred=False)
+    found, _ = D.centred_gradient(
+        (data, field.q1, field.q2), joint_samples(dbm, 1_000_000), None, centred=False
+    )
     exact = machine.log_likelihood_gradient(as_machine(dbm), np.asarray(data))
     np.testing.assert_allclose(found.W1, exact.W[:4, 4:7], atol=1e-4)
     np.testing.assert_allclose(found.W2, exact.W[4:7, 7:], atol=1e-4)
@@ -117,11 +136,16 @@ def test_centring_moves_no_optimum(rng):
 
 def test_training_learns_four_patterns(key):
     rng = np.random.default_rng(0)
-    start = D.DBM(*(jnp.asarray(0.1 * rng.normal(size=s), jnp.float32) for s in ((6, 5), (5, 4), 6, 5, 4)))
+    start = D.DBM(
+        *(jnp.asarray(0.1 * rng.normal(size=s), jnp.float32) for s in ((6, 5), (5, 4), 6, 5, 4))
+    )
     done = D.train_dbm(start, np.tile(PATTERNS, (50, 1)), epochs=600, seed=0, batch_size=40, lr=0.1)
     before, after = (
         machine.log_likelihood(
-            machine.from_layers([np.asarray(d.W1), np.asarray(d.W2)], [np.asarray(x) for x in d[2:]]), PATTERNS
+            machine.from_layers(
+                [np.asarray(d.W1), np.asarray(d.W2)], [np.asarray(x) for x in d[2:]]
+            ),
+            PATTERNS,
         ).mean()
         for d in (start, done.dbm)
     )
@@ -130,7 +154,10 @@ def test_training_learns_four_patterns(key):
 
 
 def test_doubled_rbms_make_a_dbm():
-    lower, upper = R.RBM(np.ones((4, 3)), np.zeros(4), np.ones(3)), R.RBM(np.ones((3, 2)), np.zeros(3), np.zeros(2))
+    lower, upper = (
+        R.RBM(np.ones((4, 3)), np.zeros(4), np.ones(3)),
+        R.RBM(np.ones((3, 2)), np.zeros(3), np.zeros(2)),
+    )
     assert D.from_rbms(lower, upper).c1.tolist() == [0.5] * 3
     with pytest.raises(ValueError, match="3 hidden units, the upper one 4"):
         D.from_rbms(lower, lower)

@@ -1,4 +1,5 @@
-"""The deep belief network against enumeration, and against the RBM it is when its layers are complementary."""
+"""The deep belief network against enumeration, and against the RBM it is when its layers
+are complementary."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,19 +12,29 @@ from genlab.boltzmann import rbm as R
 from genlab.boltzmann.training import train_rbm
 from genlab.diverged import Diverged
 
-PATTERNS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)
+PATTERNS = np.array(
+    [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32
+)
 
 
 def random_rbm(n_visible, n_hidden, seed):
     rng = np.random.default_rng(seed)
-    return R.RBM(*(jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((n_visible, n_hidden), n_visible, n_hidden)))
+    return R.RBM(
+        *(
+            jnp.asarray(rng.normal(size=s), jnp.float32)
+            for s in ((n_visible, n_hidden), n_visible, n_hidden)
+        )
+    )
 
 
 def exact_log_p(net, v):
-    """log p(v) of a network with one directed layer, by summing over its states: v (n, n_visible)."""
+    """log p(v) of a network with one directed layer, by summing over its states:
+    v (n, n_visible)."""
     layer, top = net.layers[0], net.top
     h = machine.states(len(top.b))
-    log_prior = -np.asarray(R.free_energy(top, jnp.asarray(h, jnp.float32))) - likelihood.log_z_exact(top)
+    log_prior = -np.asarray(
+        R.free_energy(top, jnp.asarray(h, jnp.float32))
+    ) - likelihood.log_z_exact(top)
     logits = h @ np.asarray(layer.W_down, float).T + np.asarray(layer.b, float)
     log_p = (v[:, None] * logits - np.logaddexp(0, logits)).sum(-1)
     return logsumexp(log_prior + log_p, axis=1)
@@ -36,7 +47,9 @@ def net():
 
 def test_the_bound_is_below_the_exact_likelihood(net, key):
     v = machine.states(5)
-    bound = D.bound(net, jnp.asarray(v, jnp.float32), likelihood.log_z_exact(net.top), samples=2000, key=key)
+    bound = D.bound(
+        net, jnp.asarray(v, jnp.float32), likelihood.log_z_exact(net.top), samples=2000, key=key
+    )
     exact = exact_log_p(net, v)
     assert np.exp(exact).sum() == pytest.approx(1, abs=1e-5)
     assert (np.asarray(bound) < exact + 0.02).all() and (np.asarray(bound) < exact - 0.05).any()
@@ -47,16 +60,25 @@ def test_with_a_complementary_prior_the_bound_is_the_likelihood_of_the_rbm(key):
     mirrored = R.RBM(rbm.W.T, rbm.c, rbm.b)
     net, v = D.from_rbms([rbm, mirrored]), jnp.asarray(machine.states(5), jnp.float32)
     bound = D.bound(net, v, likelihood.log_z_exact(mirrored), samples=1, key=key)
-    np.testing.assert_allclose(bound, likelihood.log_likelihood(rbm, v, likelihood.log_z_exact(rbm)), atol=2e-5)
-    wrong = D.bound(net._replace(top=mirrored._replace(b=0 * mirrored.b)), v, 0.0, samples=1, key=key)
+    np.testing.assert_allclose(
+        bound, likelihood.log_likelihood(rbm, v, likelihood.log_z_exact(rbm)), atol=2e-5
+    )
+    wrong = D.bound(
+        net._replace(top=mirrored._replace(b=0 * mirrored.b)), v, 0.0, samples=1, key=key
+    )
     assert np.std(np.asarray(wrong) - np.asarray(bound)) > 0.1
 
 
 def test_more_units_than_a_complementary_prior_needs_change_nothing(key):
     rbm = random_rbm(5, 4, 0)
-    wide, v = D.complementary(rbm, 9, key=key, scale=0.0), jnp.asarray(machine.states(5), jnp.float32)
+    wide, v = (
+        D.complementary(rbm, 9, key=key, scale=0.0),
+        jnp.asarray(machine.states(5), jnp.float32),
+    )
     bound = D.bound(D.from_rbms([rbm, wide]), v, likelihood.log_z_exact(wide), samples=1, key=key)
-    np.testing.assert_allclose(bound, likelihood.log_likelihood(rbm, v, likelihood.log_z_exact(rbm)), atol=2e-5)
+    np.testing.assert_allclose(
+        bound, likelihood.log_likelihood(rbm, v, likelihood.log_z_exact(rbm)), atol=2e-5
+    )
     with pytest.raises(ValueError, match="n_hidden=4: the complementary prior needs at least 5"):
         D.complementary(rbm, 4, key=key)
 
@@ -95,7 +117,9 @@ def test_labels_join_the_top(key):
     net = D.from_rbms([R.init_rbm(6, 5, key=key), R.init_rbm(5 + 4, 12, key=key)])
     data, labels = np.tile(PATTERNS, (50, 1)), np.tile(np.eye(4, dtype=np.float32), (50, 1))
     trained = D.train_up_down(net, data, epochs=2000, seed=0, lr=0.2, batch_size=50, labels=labels)
-    x = jnp.concatenate([jnp.full((400, 5), 0.5), jnp.asarray(np.repeat(np.eye(4), 100, 0), jnp.float32)], 1)
+    x = jnp.concatenate(
+        [jnp.full((400, 5), 0.5), jnp.asarray(np.repeat(np.eye(4), 100, 0), jnp.float32)], 1
+    )
     mean, _ = D.sample(trained, x, steps=50, key=key, clamped=4)
     nearest = ((np.asarray(mean)[:, None] - PATTERNS) ** 2).sum(-1).argmin(1)
     assert (nearest == np.repeat(np.arange(4), 100)).mean() > 0.8  # chance is a quarter

@@ -6,12 +6,16 @@ import pytest
 
 from genlab.boltzmann import helmholtz, machine
 
-BARS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)
+BARS = np.array(
+    [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32
+)
 
 
 @pytest.fixture
 def small(rng):
-    return helmholtz.Helmholtz(*(jnp.asarray(rng.normal(size=s), jnp.float32) for s in (3, (4, 3), 4, (4, 3), 3)))
+    return helmholtz.Helmholtz(
+        *(jnp.asarray(rng.normal(size=s), jnp.float32) for s in (3, (4, 3), 4, (4, 3), 3))
+    )
 
 
 def test_the_likelihood_is_a_distribution_and_the_bound_below_it(small):
@@ -22,10 +26,13 @@ def test_the_likelihood_is_a_distribution_and_the_bound_below_it(small):
 
 
 def test_the_bound_is_tight_if_recognition_is_exact(small):
-    """With no coupling W the causes are independent of the picture, and q = p(h) is the posterior."""
+    """With no coupling W the causes are independent of the picture, and q = p(h)
+    is the posterior."""
     free = small._replace(W=0 * small.W, R=0 * small.R, r=small.a)
     v = jnp.asarray(machine.states(4), jnp.float32)
-    np.testing.assert_allclose(helmholtz.bound(free, v), helmholtz.log_likelihood(free, v), atol=1e-5)
+    np.testing.assert_allclose(
+        helmholtz.bound(free, v), helmholtz.log_likelihood(free, v), atol=1e-5
+    )
 
 
 def test_wake_sleep_raises_the_likelihood():

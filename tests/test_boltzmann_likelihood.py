@@ -12,7 +12,10 @@ from genlab.boltzmann import rbm as R
 def random_rbm(n_visible=4, n_hidden=4, scale=1.0, seed=5):
     rng = np.random.default_rng(seed)
     return R.RBM(
-        *(jnp.asarray(scale * rng.normal(size=s), jnp.float32) for s in ((n_visible, n_hidden), n_visible, n_hidden))
+        *(
+            jnp.asarray(scale * rng.normal(size=s), jnp.float32)
+            for s in ((n_visible, n_hidden), n_visible, n_hidden)
+        )
     )
 
 
@@ -44,7 +47,12 @@ def test_ais_lies_within_its_own_error(backwards, key):
     truth = machine.log_z(as_machine(rbm))
     samples = exact_samples(rbm, 2000, np.random.default_rng(0)) if backwards else None
     found = likelihood.ais(
-        rbm, mean=np.full(4, 0.5), inv_temps=likelihood.schedule(300), chains=2000, key=key, samples=samples
+        rbm,
+        mean=np.full(4, 0.5),
+        inv_temps=likelihood.schedule(300),
+        chains=2000,
+        key=key,
+        samples=samples,
     )
     assert abs(found.log_z - truth) < 4 * found.se
     assert found.se < 0.05 and found.ess > 500
@@ -52,9 +60,12 @@ def test_ais_lies_within_its_own_error(backwards, key):
 
 def test_walks_by_a_wrong_kernel_are_caught(key, monkeypatch):
     rbm = random_rbm(scale=1.5)
-    monkeypatch.setattr(likelihood, "hidden_input", lambda rbm, v: v @ rbm.W)  # the hidden biases forgotten
+    # the hidden biases forgotten
+    monkeypatch.setattr(likelihood, "hidden_input", lambda rbm, v: v @ rbm.W)
     likelihood._stretch.clear_cache()
-    found = likelihood.ais(rbm, mean=np.full(4, 0.5), inv_temps=likelihood.schedule(300), chains=2000, key=key)
+    found = likelihood.ais(
+        rbm, mean=np.full(4, 0.5), inv_temps=likelihood.schedule(300), chains=2000, key=key
+    )
     likelihood._stretch.clear_cache()
     assert abs(found.log_z - machine.log_z(as_machine(rbm))) > 10 * found.se
 
@@ -79,17 +90,26 @@ def test_forward_and_reverse_bracket_the_truth_when_the_walk_is_too_short(key):
 
 
 def test_one_chain_claims_no_precision(key):
-    found = likelihood.ais(random_rbm(), mean=np.full(4, 0.5), inv_temps=likelihood.schedule(15), chains=1, key=key)
+    found = likelihood.ais(
+        random_rbm(), mean=np.full(4, 0.5), inv_temps=likelihood.schedule(15), chains=1, key=key
+    )
     assert found.se == np.inf and found.ess == 1
 
 
 def test_bad_input(key):
     rbm = random_rbm()
     with pytest.raises(ValueError, match="rise from 0 to 1"):
-        likelihood.ais(rbm, mean=np.full(4, 0.5), inv_temps=np.array([0, 0.7, 0.5, 1]), chains=2, key=key)
+        likelihood.ais(
+            rbm, mean=np.full(4, 0.5), inv_temps=np.array([0, 0.7, 0.5, 1]), chains=2, key=key
+        )
     with pytest.raises(ValueError, match="only 3 samples"):
         likelihood.ais(
-            rbm, mean=np.full(4, 0.5), inv_temps=likelihood.schedule(15), chains=5, key=key, samples=np.zeros((3, 4))
+            rbm,
+            mean=np.full(4, 0.5),
+            inv_temps=likelihood.schedule(15),
+            chains=5,
+            key=key,
+            samples=np.zeros((3, 4)),
         )
     with pytest.raises(ValueError, match="n_hidden=21"):
         likelihood.log_z_exact(random_rbm(n_hidden=21))

@@ -1,4 +1,5 @@
-"""The RBM against enumeration of all its states, and against the mixture of Gaussians it is with Gaussian visible units."""
+"""The RBM against enumeration of all its states, and against the mixture of Gaussians it is with
+Gaussian visible units."""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,12 @@ N_VISIBLE, N_HIDDEN = 4, 3
 @pytest.fixture
 def rbm():
     rng = np.random.default_rng(3)
-    return R.RBM(*(jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((N_VISIBLE, N_HIDDEN), N_VISIBLE, N_HIDDEN)))
+    return R.RBM(
+        *(
+            jnp.asarray(rng.normal(size=s), jnp.float32)
+            for s in ((N_VISIBLE, N_HIDDEN), N_VISIBLE, N_HIDDEN)
+        )
+    )
 
 
 @pytest.fixture
@@ -46,8 +52,12 @@ def kernel(rbm, given=R.visible_given_hidden):
 def test_energy_and_free_energy_are_the_enumerated_ones(rbm, exact):
     joint = R.energy(rbm, all_v()[:, None], all_h()[None])
     np.testing.assert_allclose(joint.ravel(), machine.energy(exact, machine.states(7)), atol=2e-6)
-    np.testing.assert_allclose(R.free_energy(rbm, all_v()), -logsumexp(-np.asarray(joint), axis=1), atol=2e-6)
-    assert logsumexp(-np.asarray(R.free_energy(rbm, all_v()))) == pytest.approx(machine.log_z(exact), abs=2e-6)
+    np.testing.assert_allclose(
+        R.free_energy(rbm, all_v()), -logsumexp(-np.asarray(joint), axis=1), atol=2e-6
+    )
+    assert logsumexp(-np.asarray(R.free_energy(rbm, all_v()))) == pytest.approx(
+        machine.log_z(exact), abs=2e-6
+    )
 
 
 def test_gibbs_keeps_the_distribution_and_a_wrong_conditional_does_not(rbm, exact):
@@ -61,7 +71,9 @@ def test_sampled_chains_have_the_exact_law(rbm, exact, key):
     n = 20_000
     v, mean = R.gibbs_chain(rbm, jnp.zeros((n, N_VISIBLE)), steps=60, key=key)
     p = machine.marginal(exact, N_VISIBLE)
-    counts = np.bincount(np.asarray(v).astype(int) @ (1 << np.arange(N_VISIBLE)[::-1]), minlength=len(p))
+    counts = np.bincount(
+        np.asarray(v).astype(int) @ (1 << np.arange(N_VISIBLE)[::-1]), minlength=len(p)
+    )
     chi2 = ((counts - n * p) ** 2 / (n * p)).sum()
     assert chi2 < 15 + 5 * np.sqrt(30)  # 15 degrees of freedom, five standard deviations
     uniform = np.full(16, n / 16)
@@ -72,9 +84,16 @@ def test_sampled_chains_have_the_exact_law(rbm, exact, key):
 
 
 def test_pseudo_likelihood_is_the_sum_of_the_conditionals(rbm, exact, key):
-    p, v = machine.marginal(exact, N_VISIBLE).reshape((2,) * N_VISIBLE), machine.states(N_VISIBLE).astype(int)
+    p, v = (
+        machine.marginal(exact, N_VISIBLE).reshape((2,) * N_VISIBLE),
+        machine.states(N_VISIBLE).astype(int),
+    )
     expected = [
-        sum(np.log(p[tuple(x)] / p[(*x[:i], slice(None), *x[i + 1 :])].sum()) for i in range(N_VISIBLE)) for x in v
+        sum(
+            np.log(p[tuple(x)] / p[(*x[:i], slice(None), *x[i + 1 :])].sum())
+            for i in range(N_VISIBLE)
+        )
+        for x in v
     ]
     found = R.pseudo_log_likelihood(rbm, all_v())
     np.testing.assert_allclose(found, expected, atol=3e-5)
@@ -87,16 +106,25 @@ def test_pseudo_likelihood_is_the_sum_of_the_conditionals(rbm, exact, key):
 
 def test_gaussian_visible_units_are_a_mixture_of_gaussians():
     s = jnp.array([0.7, 1.3])
-    rbm = R.RBM(jnp.array([[0.5, -1.0], [0.8, 0.3]]), jnp.array([0.2, -0.4]), jnp.array([0.1, -0.6]), s)
+    rbm = R.RBM(
+        jnp.array([[0.5, -1.0], [0.8, 0.3]]), jnp.array([0.2, -0.4]), jnp.array([0.1, -0.6]), s
+    )
     v = np.random.default_rng(0).normal(size=(50, 2))
     h = machine.states(2)
     centres = h @ np.asarray(rbm.W).T + np.asarray(rbm.b)
-    log_weights = h @ np.asarray(rbm.c) + ((centres**2 - np.asarray(rbm.b) ** 2) / (2 * np.asarray(s) ** 2)).sum(1)
+    log_weights = h @ np.asarray(rbm.c) + (
+        (centres**2 - np.asarray(rbm.b) ** 2) / (2 * np.asarray(s) ** 2)
+    ).sum(1)
     log_z = logsumexp(log_weights) + np.log(np.sqrt(2 * np.pi) * np.asarray(s)).sum()
     density = logsumexp(
-        log_weights - logsumexp(log_weights) + norm.logpdf(v[:, None], centres, np.asarray(s)).sum(-1), axis=1
+        log_weights
+        - logsumexp(log_weights)
+        + norm.logpdf(v[:, None], centres, np.asarray(s)).sum(-1),
+        axis=1,
     )
-    np.testing.assert_allclose(-np.asarray(R.free_energy(rbm, jnp.asarray(v))) - log_z, density, atol=2e-5)
+    np.testing.assert_allclose(
+        -np.asarray(R.free_energy(rbm, jnp.asarray(v))) - log_z, density, atol=2e-5
+    )
 
 
 def test_gaussian_gibbs_keeps_mean_and_covariance(key):

@@ -1,11 +1,14 @@
-"""Machines trained together are the machines trained alone, and one that diverges leaves the others as they are."""
+"""Machines trained together are the machines trained alone, and one that diverges leaves the
+others as they are."""
 
 import numpy as np
 import pytest
 
 from genlab.boltzmann import several, training
 
-DATA = np.tile(np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]], np.float32), (20, 1))
+DATA = np.tile(
+    np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]], np.float32), (20, 1)
+)
 ABOUT = {"n_hidden": 3, "batch_size": 10}
 
 
@@ -17,8 +20,11 @@ def test_each_machine_is_the_one_trained_alone(rules):
     path = several.train_several(DATA, epochs=3, seeds=seeds, rates=rates, **ABOUT, **rules)
     assert path.W.shape == (3, 3, 6, 3) and path.b.shape == (3, 3, 6) and path.c.shape == (3, 3, 3)
     for i, (seed, rate) in enumerate(zip(seeds, rates, strict=True)):
-        for epochs in (1, 3):  # a constant rate: the short training is the beginning of the long one
-            alone = training.train_rbm(DATA, epochs=epochs, seed=seed, lr=rate, lr_last=rate, **ABOUT, **rules).rbm
+        # a constant rate: the short training is the beginning of the long one
+        for epochs in (1, 3):
+            alone = training.train_rbm(
+                DATA, epochs=epochs, seed=seed, lr=rate, lr_last=rate, **ABOUT, **rules
+            ).rbm
             for part in "Wbc":
                 np.testing.assert_allclose(
                     getattr(path, part)[epochs - 1, i], getattr(alone, part), rtol=1e-5, atol=1e-6

@@ -1,4 +1,5 @@
-"""Training of RBMs: the gradient, its bias, persistent and tempered chains, and what stops a training."""
+"""Training of RBMs: the gradient, its bias, persistent and tempered chains, and what
+stops a training."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,9 @@ from genlab.boltzmann import likelihood, machine, training
 from genlab.boltzmann import rbm as R
 from genlab.diverged import Diverged
 
-PATTERNS = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32)
+PATTERNS = np.array(
+    [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32
+)
 
 
 def as_machine(rbm):
@@ -33,20 +36,29 @@ def test_gradient_is_the_exact_one(rng):
     rbm = random_rbm()
     data = rng.integers(0, 2, (40, 4)).astype(np.float32)
     h = R.hidden_given_visible(rbm, data)
-    found, _ = training.centred_gradient(rbm, jnp.asarray(data), h, *exact_statistics(rbm, 1_000_000), None)
+    found, _ = training.centred_gradient(
+        rbm, jnp.asarray(data), h, *exact_statistics(rbm, 1_000_000), None
+    )
     exact = machine.log_likelihood_gradient(as_machine(rbm), data)
     np.testing.assert_allclose(found.W, exact.W[:4, 4:], atol=3e-5)
     np.testing.assert_allclose(np.concatenate([found.b, found.c]), exact.b, atol=3e-5)
 
 
 def test_centring_is_ascent_in_the_centred_machine(rng):
-    """A small step in the parameters (W, b', c') of -(v-μ)ᵀW(h-λ) - b'·v - c'·h, translated to the ordinary ones."""
+    """A small step in the parameters (W, b', c') of -(v-μ)ᵀW(h-λ) - b'·v - c'·h, translated to
+    the ordinary ones."""
     rbm, data = random_rbm(), rng.integers(0, 2, (40, 4)).astype(np.float32)
     mu, lam, lr = rng.random(4), rng.random(3), 1e-3
     samples = exact_statistics(rbm, 1_000_000)
-    offsets = tuple(jnp.asarray((m - training.OFFSET_RATE * x.mean(0)) / (1 - training.OFFSET_RATE), jnp.float32)
-                    for m, x in ((mu, data), (lam, np.asarray(R.hidden_given_visible(rbm, data)))))  # fmt: skip
-    found, moved = training.centred_gradient(rbm, data, R.hidden_given_visible(rbm, data), *samples, offsets)
+    offsets = tuple(
+        jnp.asarray(
+            (m - training.OFFSET_RATE * x.mean(0)) / (1 - training.OFFSET_RATE), jnp.float32
+        )
+        for m, x in ((mu, data), (lam, np.asarray(R.hidden_given_visible(rbm, data))))
+    )
+    found, moved = training.centred_gradient(
+        rbm, data, R.hidden_given_visible(rbm, data), *samples, offsets
+    )
     np.testing.assert_allclose(moved[0], mu, atol=1e-6)
 
     exact = machine.log_likelihood_gradient(as_machine(rbm), data)
@@ -56,14 +68,20 @@ def test_centring_is_ascent_in_the_centred_machine(rng):
     b1, c1 = b1 + lr * b, c1 + lr * c
     after = W0 + lr * dW
     np.testing.assert_allclose(np.asarray(rbm.W) + lr * np.asarray(found.W), after, atol=1e-6)
-    np.testing.assert_allclose(np.asarray(rbm.b) + lr * np.asarray(found.b), b1 - after @ lam, atol=1e-6)
-    np.testing.assert_allclose(np.asarray(rbm.c) + lr * np.asarray(found.c), c1 - mu @ after, atol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(rbm.b) + lr * np.asarray(found.b), b1 - after @ lam, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        np.asarray(rbm.c) + lr * np.asarray(found.c), c1 - mu @ after, atol=1e-6
+    )
 
 
 def negative_mean(rbm, data, k, key, n=40_000):
     v = jnp.asarray(np.tile(data, (n // len(data), 1)))
     h = R.sample_bits(R.hidden_given_visible(rbm, v), key=key)
-    v, p, _ = training.negative_phase(rbm, h, 0.0, training.Rules("cd", k=k), key=jax.random.fold_in(key, k))
+    v, p, _ = training.negative_phase(
+        rbm, h, 0.0, training.Rules("cd", k=k), key=jax.random.fold_in(key, k)
+    )
     return np.asarray(v.T @ p) / len(v)
 
 
@@ -81,7 +99,9 @@ def test_k_may_rise_during_the_training(key):
     rbm = random_rbm(scale=1.5)
     rules = training.Rules("cd", k=1, k_last=60)
     h = jnp.ones((40_000, 3))
-    early, late = (training.negative_phase(rbm, h, done, rules, key=key)[0].mean(0) for done in (0.0, 1.0))
+    early, late = (
+        training.negative_phase(rbm, h, done, rules, key=key)[0].mean(0) for done in (0.0, 1.0)
+    )
     truth = exact_statistics(rbm, 1_000_000)[0].mean(0)
     assert np.abs(late - truth).max() < 4 * 0.5 / np.sqrt(40_000) < np.abs(early - truth).max()
 
@@ -91,7 +111,9 @@ def test_tempered_chains_keep_the_law_at_every_temperature(key):
     h = jnp.zeros((4, n, 3))
     v, _, h = training.tempered_phase(rbm, h, 80, inv_temps, key=key)
     for beta, states in zip(np.asarray(inv_temps), np.asarray(h), strict=True):
-        tempered = machine.from_layers([beta * np.asarray(rbm.W)], [np.asarray(rbm.b), beta * np.asarray(rbm.c)])
+        tempered = machine.from_layers(
+            [beta * np.asarray(rbm.W)], [np.asarray(rbm.b), beta * np.asarray(rbm.c)]
+        )
         expected = machine.probabilities(tempered) @ machine.states(7)[:, 4:]
         assert np.abs(states.mean(0) - expected).max() < 4.5 * 0.5 / np.sqrt(n)
     truth = machine.probabilities(as_machine(rbm)) @ machine.states(7)[:, :4]
@@ -118,16 +140,23 @@ def test_exchanges_with_the_wrong_sign_break_the_law(key, monkeypatch):
 )
 def test_training_learns_four_patterns(rules):
     data = np.tile(PATTERNS, (100, 1))
-    done = training.train_rbm(data, n_hidden=8, epochs=1500, seed=0, batch_size=40, **({"lr": 0.05} | rules))
-    log_p = likelihood.log_likelihood(done.rbm, jnp.asarray(PATTERNS), likelihood.log_z_exact(done.rbm))
-    assert float(log_p.mean()) > -np.log(4) - 0.35  # -log 4 is the best of all; independent pixels reach -4.16
+    done = training.train_rbm(
+        data, n_hidden=8, epochs=1500, seed=0, batch_size=40, **({"lr": 0.05} | rules)
+    )
+    log_p = likelihood.log_likelihood(
+        done.rbm, jnp.asarray(PATTERNS), likelihood.log_z_exact(done.rbm)
+    )
+    # -log 4 is the best of all; independent pixels reach -4.16
+    assert float(log_p.mean()) > -np.log(4) - 0.35
     assert done.chains.shape == (40, 6) and set(np.unique(done.chains)) <= {0.0, 1.0}
     assert done.history["step"][-1] == 15_000
 
 
 def test_the_monitor_is_the_pseudo_likelihood_of_its_rows():
     data = np.tile(PATTERNS, (10, 1))
-    done = training.train_rbm(data, n_hidden=3, epochs=4, seed=0, batch_size=10, lr=0.1, monitor=PATTERNS)
+    done = training.train_rbm(
+        data, n_hidden=3, epochs=4, seed=0, batch_size=10, lr=0.1, monitor=PATTERNS
+    )
     assert done.history["pseudo_log_likelihood"].shape == (4,)
     assert done.history["pseudo_log_likelihood"][-1] == pytest.approx(
         float(R.pseudo_log_likelihood(done.rbm, PATTERNS).mean())
@@ -135,7 +164,9 @@ def test_the_monitor_is_the_pseudo_likelihood_of_its_rows():
 
 
 def test_gaussian_units_learn_two_clusters(rng):
-    data = (np.sign(rng.normal(size=(400, 1))) * [2.0, -2.0] + rng.normal(size=(400, 2))).astype(np.float32)
+    data = (np.sign(rng.normal(size=(400, 1))) * [2.0, -2.0] + rng.normal(size=(400, 2))).astype(
+        np.float32
+    )
     done = training.train_rbm(data, n_hidden=1, epochs=100, seed=0, lr=0.05, s=np.ones(2))
     jump = np.asarray(done.rbm.W)[:, 0]
     np.testing.assert_allclose(np.abs(jump), [4, 4], atol=0.5)  # the distance between the clusters
@@ -144,15 +175,25 @@ def test_gaussian_units_learn_two_clusters(rng):
 
 def test_sparsity_and_weight_decay_do_what_they_say():
     data = np.tile(PATTERNS, (100, 1))
-    train = lambda **rules: training.train_rbm(data, n_hidden=8, epochs=60, seed=0, lr=0.1, **rules)  # noqa: E731
-    plain, sparse, decayed = train(), train(sparsity_cost=1.0, sparsity_target=0.1), train(weight_decay=0.05)
-    assert abs(sparse.history["activity"][-1] - 0.1) < 0.07 < abs(plain.history["activity"][-1] - 0.1)
+    train = lambda **rules: training.train_rbm(  # noqa: E731
+        data, n_hidden=8, epochs=60, seed=0, lr=0.1, **rules
+    )
+    plain, sparse, decayed = (
+        train(),
+        train(sparsity_cost=1.0, sparsity_target=0.1),
+        train(weight_decay=0.05),
+    )
+    assert (
+        abs(sparse.history["activity"][-1] - 0.1) < 0.07 < abs(plain.history["activity"][-1] - 0.1)
+    )
     assert np.abs(decayed.rbm.W).mean() < 0.5 * np.abs(plain.rbm.W).mean()
 
 
 def test_the_seed_decides_and_the_caller_keeps_its_start():
     data = np.tile(PATTERNS, (10, 1))
-    a, b, c = (training.train_rbm(data, n_hidden=3, epochs=2, seed=s, batch_size=10) for s in (1, 1, 2))
+    a, b, c = (
+        training.train_rbm(data, n_hidden=3, epochs=2, seed=s, batch_size=10) for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(a.rbm.W, b.rbm.W)
     assert not np.array_equal(a.rbm.W, c.rbm.W)
     before = np.array(a.rbm.W)
@@ -183,6 +224,8 @@ def test_divergence_names_the_step_and_keeps_the_last_good_state():
 )
 def test_bad_rules_are_named(about, message):
     with pytest.raises(ValueError, match=message):
-        training.train_rbm(PATTERNS, **({"n_hidden": 2, "epochs": 1, "seed": 0, "batch_size": 4} | about))
+        training.train_rbm(
+            PATTERNS, **({"n_hidden": 2, "epochs": 1, "seed": 0, "batch_size": 4} | about)
+        )
     with pytest.raises(ValueError, match="divide the pixels by 255"):
         training.train_rbm(255 * PATTERNS, n_hidden=2, epochs=1, seed=0, batch_size=4)

@@ -1,4 +1,5 @@
-"""The real book from its quick runs, page by page: no errors, no dead link, anchor or picture, nothing fetched from outside."""
+"""The real book from its quick runs, page by page: no errors, no dead link, anchor or picture,
+nothing fetched from outside."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,8 +16,13 @@ ERRORS = ("Traceback (most recent call last)", "system-message", "problematic", 
 
 def faults(root: Path) -> list[str]:
     """Everything that is wrong with the HTML pages below `root`, one line each."""
-    pages = {p.resolve(): BeautifulSoup(p.read_text(), "html.parser") for p in sorted(root.rglob("*.html"))}
-    pages = {p: soup for p, soup in pages.items() if "_static" not in p.relative_to(root.resolve()).parts}
+    pages = {
+        p.resolve(): BeautifulSoup(p.read_text(), "html.parser")
+        for p in sorted(root.rglob("*.html"))
+    }
+    pages = {
+        p: soup for p, soup in pages.items() if "_static" not in p.relative_to(root.resolve()).parts
+    }
     found = []
     for path, soup in pages.items():
         found += [f"{path.name}: {fault}" for fault in page_faults(path, soup, pages)]
@@ -26,18 +32,35 @@ def faults(root: Path) -> list[str]:
 def page_faults(path: Path, soup: BeautifulSoup, pages: dict[Path, BeautifulSoup]) -> list[str]:
     text = path.read_text()
     found = [f"contains {error!r}" for error in ERRORS if error in text]
-    found += [f"glued value {e.get_text()!r}" for e in soup.select(".pasted-text, .pasted-inline") if not e.get_text()]
-    found += [f"no alternative text: {str(i)[:80]}" for i in soup.select("article img") if not i.get("alt", "").strip()]
-    found += [f"no alt attribute: {str(i)[:80]}" for i in soup.select("img") if i.get("alt") is None]
-    loaded = [(e, e.get("src")) for e in soup.select("script[src], img[src], iframe[src], source[src]")]
-    loaded += [(e, e.get("href")) for e in soup.select("link[rel~=stylesheet], link[rel~=icon], link[rel~=preload]")]
+    found += [
+        f"glued value {e.get_text()!r}"
+        for e in soup.select(".pasted-text, .pasted-inline")
+        if not e.get_text()
+    ]
+    found += [
+        f"no alternative text: {str(i)[:80]}"
+        for i in soup.select("article img")
+        if not i.get("alt", "").strip()
+    ]
+    found += [
+        f"no alt attribute: {str(i)[:80]}" for i in soup.select("img") if i.get("alt") is None
+    ]
+    loaded = [
+        (e, e.get("src")) for e in soup.select("script[src], img[src], iframe[src], source[src]")
+    ]
+    loaded += [
+        (e, e.get("href"))
+        for e in soup.select("link[rel~=stylesheet], link[rel~=icon], link[rel~=preload]")
+    ]
     for element, address in loaded:
         parts = urlsplit(address)
         if parts.scheme in ("http", "https") or parts.netloc:
             found.append(f"fetches <{element.name}> {address}")
         elif parts.scheme != "data" and not target(path, parts.path).is_file():
             found.append(f"<{element.name}> {address} is not there")
-    return found + [link for a in soup.select("a[href]") if (link := dead_link(path, a["href"], pages))]
+    return found + [
+        link for a in soup.select("a[href]") if (link := dead_link(path, a["href"], pages))
+    ]
 
 
 def target(page: Path, address: str) -> Path:
@@ -84,7 +107,10 @@ def test_every_section_has_its_page_with_pictures_and_run_line(html):
 
 def test_mathematics_is_typeset_from_the_book_itself(html):
     page = html / "notebooks" / "toy_data.html"
-    (script,) = [s["src"] for s in BeautifulSoup(page.read_text(), "html.parser").select("script[src*=mathjax]")]
+    (script,) = [
+        s["src"]
+        for s in BeautifulSoup(page.read_text(), "html.parser").select("script[src*=mathjax]")
+    ]
     assert target(page, urlsplit(script).path) == (html / "mathjax" / "tex-chtml.js").resolve()
     assert list((html / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
 
@@ -102,7 +128,9 @@ def test_mathematics_is_typeset_from_the_book_itself(html):
     ],
 )
 def test_a_broken_page_is_seen(tmp_path, body, fault):
-    (tmp_path / "page.html").write_text(f'<article id="here"><a href="#here">fine</a>{body}</article>')
+    (tmp_path / "page.html").write_text(
+        f'<article id="here"><a href="#here">fine</a>{body}</article>'
+    )
     assert any(fault in line for line in faults(tmp_path)), faults(tmp_path)
     (tmp_path / "page.html").write_text('<article id="here"><a href="#here">fine</a></article>')
     assert faults(tmp_path) == []

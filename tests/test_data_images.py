@@ -1,4 +1,5 @@
-"""MNIST and Fashion-MNIST: known facts about the files, and every broken file refused with the remedy."""
+"""MNIST and Fashion-MNIST: known facts about the files, and every broken file refused
+with the remedy."""
 
 import gzip
 import hashlib
@@ -67,14 +68,20 @@ def test_idx_header(folder):
 
 
 def test_a_flipped_byte_is_refused(folder):
-    """Wrong twin: one bit less in the file, and it says which file, both checksums, and what to do."""
+    """Wrong twin: one bit less in the file, and it says which file, both checksums,
+    and what to do."""
     content = bytearray((folder / "small.gz").read_bytes())
     expected = hashlib.sha256(content).hexdigest()
     content[-1] ^= 1
     (folder / "small.gz").write_bytes(content)
     with pytest.raises(DataError) as error:
         read_idx("small.gz", folder)
-    for word in ("data/small.gz is broken", expected, hashlib.sha256(content).hexdigest(), "git checkout"):
+    for word in (
+        "data/small.gz is broken",
+        expected,
+        hashlib.sha256(content).hexdigest(),
+        "git checkout",
+    ):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -96,7 +103,9 @@ def test_missing_files_are_named(folder):
     with pytest.raises(DataError, match="not listed in data/SHA256SUMS"):
         read_idx("other.gz", folder)
     (folder / "small.gz").unlink()
-    with pytest.raises(DataError, match=r"data/small.gz is missing \(expected SHA-256 [0-9a-f]{64}\).*git checkout"):
+    with pytest.raises(
+        DataError, match=r"data/small.gz is missing \(expected SHA-256 [0-9a-f]{64}\).*git checkout"
+    ):
         read_idx("small.gz", folder)
     (folder / "SHA256SUMS").unlink()
     with pytest.raises(DataError, match="SHA256SUMS is missing"):

@@ -1,4 +1,5 @@
-"""The densities against their own samples: mass, histograms, entropies, and densities with a planted fault."""
+"""The densities against their own samples: mass, histograms, entropies, and densities with
+a planted fault."""
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ def test_density_has_mass_one_on_its_box(name):
 
 
 def chi_square_p(name, x, bins=12):
-    """p-value of the histogram of x against cell probabilities from the density (fine midpoint rule)."""
+    """p-value of the histogram of x against cell probabilities from the density
+    (fine midpoint rule)."""
     d = DENSITIES[name]
     fine, cell = grid(d.box, bins * 20)
     mass = (np.exp(d.log_prob(fine)) * cell).reshape(bins, 20, bins, 20).sum(axis=(1, 3))
@@ -54,13 +56,17 @@ def test_known_entropies():
 def test_mixture_density_is_its_formula(rng):
     d = DENSITIES["eight_gaussians"]
     x = rng.standard_normal((5, 2)) * 2
-    each = np.exp(-((x[:, None] - d.centres) ** 2).sum(-1) / (2 * d.centre_sd**2)) / (2 * np.pi * d.centre_sd**2)
+    each = np.exp(-((x[:, None] - d.centres) ** 2).sum(-1) / (2 * d.centre_sd**2)) / (
+        2 * np.pi * d.centre_sd**2
+    )
     assert np.allclose(d.log_prob(x), np.log(each.mean(axis=1)))
 
 
 def test_same_rng_same_sample_and_streams_differ():
     for name in SETS:
-        one, two, other = (DENSITIES[name].sample(10, rng=np.random.default_rng(s)) for s in (1, 1, 2))
+        one, two, other = (
+            DENSITIES[name].sample(10, rng=np.random.default_rng(s)) for s in (1, 1, 2)
+        )
         assert np.array_equal(one, two) and not np.array_equal(one, other)
 
 

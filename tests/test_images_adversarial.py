@@ -1,4 +1,5 @@
-"""The game: losses at known logits and at the known optimum, what an update may touch, and what a training leaves and refuses."""
+"""The game: losses at known logits and at the known optimum, what an update may touch, and what a
+training leaves and refuses."""
 
 import copy
 
@@ -22,7 +23,8 @@ def pictures():
 
 
 def players(n_classes=0, seed=0, **more):
-    """Small convolutional ones; batch normalisation in both, so that there is something else than weights to leave alone."""
+    """Small convolutional ones; batch normalisation in both, so that there is something else than
+    weights to leave alone."""
     about = {"width": 2, "n_classes": n_classes, "seed": seed}
     return P.dcgan_generator(5, **about), P.dcgan_discriminator(**about, **more)
 
@@ -35,14 +37,19 @@ def adam(net):
 
 
 def test_losses_at_logits_set_by_hand():
-    real, fake = torch.tensor([np.log(3.0), 0.0]), torch.tensor([-np.log(3.0), np.log(3.0)])  # D = ¾, ½ and ¼, ¾
+    # D = ¾, ½ and ¼, ¾
+    real, fake = torch.tensor([np.log(3.0), 0.0]), torch.tensor([-np.log(3.0), np.log(3.0)])
     on_real, on_fake = -(np.log(0.75) + np.log(0.5)) / 2, -(np.log(0.75) + np.log(0.25)) / 2
     assert float(A.discriminator_loss(real, fake)) == pytest.approx(on_real + on_fake, rel=1e-6)
     smooth = -(0.9 * (np.log(0.75) + np.log(0.5)) + 0.1 * (np.log(0.25) + np.log(0.5))) / 2
     assert float(A.discriminator_loss(real, fake, 0.9)) == pytest.approx(smooth + on_fake, rel=1e-6)
     assert float(A.minimax_generator_loss(fake)) == pytest.approx(-on_fake, rel=1e-6)
-    assert float(A.non_saturating_generator_loss(fake)) == pytest.approx(-(np.log(0.25) + np.log(0.75)) / 2, rel=1e-6)
-    assert float(C.critic_loss(torch.tensor([2.0, 4.0]), torch.tensor([1.0, -2.0]))) == pytest.approx(-3.5)
+    assert float(A.non_saturating_generator_loss(fake)) == pytest.approx(
+        -(np.log(0.25) + np.log(0.75)) / 2, rel=1e-6
+    )
+    assert float(
+        C.critic_loss(torch.tensor([2.0, 4.0]), torch.tensor([1.0, -2.0]))
+    ) == pytest.approx(-3.5)
     assert float(C.critic_generator_loss(torch.tensor([1.0, -2.0]))) == pytest.approx(0.5)
 
 
@@ -56,10 +63,11 @@ def test_losses_of_a_sure_discriminator_are_finite():
         assert torch.isfinite(loss)
 
 
+# tenths of three symbols: means over samples are exact expectations
 P_DATA, P_MODEL = (
     np.array([5, 3, 2]),
     np.array([1, 3, 6]),
-)  # tenths of three symbols: means over samples are exact expectations
+)
 
 
 def logits_of(table):
@@ -73,18 +81,24 @@ def test_the_optimal_discriminator_reaches_log_4_minus_twice_the_jsd():
     assert float(best) == pytest.approx(np.log(4) - 2 * jsd, rel=1e-12)
     for other in (np.log(p / q) + 0.1, 0.9 * np.log(p / q), np.zeros(3)):
         assert float(A.discriminator_loss(*logits_of(other))) > float(best) + 1e-4
-    assert float(A.discriminator_loss(*logits_of(np.log(q / p)))) > np.log(4)  # flipped labels are worse than chance
+    # flipped labels are worse than chance
+    assert float(A.discriminator_loss(*logits_of(np.log(q / p)))) > np.log(4)
 
 
 def test_smoothing_real_labels_scales_the_optimal_discriminator_and_keeps_where_it_looks():
     """D* = s p / (p + q): monotone in p / q as before, so only its confidence falls."""
     p, q, s = P_DATA / 10, P_MODEL / 10, 0.9
     table = torch.tensor(np.log(s * p / (p + q - s * p)), requires_grad=True)
-    real, fake = (table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL))
+    real, fake = (
+        table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL)
+    )
     (slope,) = torch.autograd.grad(A.discriminator_loss(real, fake, s), table)
     assert slope.abs().max() < 1e-12
-    table = torch.tensor(np.log(p / q), requires_grad=True)  # the optimum without smoothing is none here
-    real, fake = (table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL))
+    # the optimum without smoothing is none here
+    table = torch.tensor(np.log(p / q), requires_grad=True)
+    real, fake = (
+        table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL)
+    )
     assert torch.autograd.grad(A.discriminator_loss(real, fake, s), table)[0].abs().max() > 1e-2
 
 
@@ -110,11 +124,17 @@ def test_class_loss_ignores_the_head_that_says_real_or_not():
     x, labels = torch.randn(6, 1, 28, 28), torch.arange(6)
     loss = A.class_loss(discriminator.class_head(discriminator.features(x)), labels)
     loss.backward()
-    assert discriminator.head.weight.grad is None and discriminator.class_head.weight.grad.abs().max() > 0
+    assert (
+        discriminator.head.weight.grad is None
+        and discriminator.class_head.weight.grad.abs().max() > 0
+    )
     with torch.no_grad():
         discriminator.head.weight.fill_(7.0)
-        assert torch.equal(A.class_loss(discriminator.class_head(discriminator.features(x)), labels), loss)
-    discriminator.log_odds(discriminator.features(x)).sum().backward()  # the other loss does need it
+        assert torch.equal(
+            A.class_loss(discriminator.class_head(discriminator.features(x)), labels), loss
+        )
+    # the other loss does need it
+    discriminator.log_odds(discriminator.features(x)).sum().backward()
     assert discriminator.head.weight.grad.abs().max() > 0
 
 
@@ -127,7 +147,8 @@ def touched(net, before):
 
 
 def stepped(which, n_classes=0):
-    """What a step of `which` player changed in both, whether the other got a gradient, and what it logged."""
+    """What a step of `which` player changed in both, whether the other got a gradient,
+    and what it logged."""
     generator, discriminator = players(n_classes)
     before = [copy.deepcopy(net.state_dict()) for net in (generator, discriminator)]
     real, labels = torch.randn(6, 1, 28, 28), torch.arange(6) if n_classes else None
@@ -144,13 +165,18 @@ def stepped(which, n_classes=0):
 @pytest.mark.parametrize("which", ["generator", "discriminator"])
 def test_each_step_updates_its_own_network_only(which, n_classes):
     in_generator, in_discriminator, gradient, logs = stepped(which, n_classes)
-    own, other = (in_generator, in_discriminator) if which == "generator" else (in_discriminator, in_generator)
+    own, other = (
+        (in_generator, in_discriminator)
+        if which == "generator"
+        else (in_discriminator, in_generator)
+    )
     assert {name for name in own if "weight" in name} and not other and not gradient
     assert all(torch.isfinite(v) and not v.requires_grad and v.ndim == 0 for v in logs.values())
 
 
 def test_a_plain_backward_reaches_the_discriminator_and_a_plain_pass_its_statistics(monkeypatch):
-    """The twins: without `inputs=` gradients pile up in the other player, without `still` its running statistics move."""
+    """The twins: without `inputs=` gradients pile up in the other player, without `still` its
+    running statistics move."""
 
     def plain(net, optimizer, loss):
         optimizer.zero_grad()
@@ -173,11 +199,15 @@ def test_a_step_follows_its_loss_downhill():
     real = torch.randn(32, 1, 28, 28)
     optimizer = adam(discriminator)
     losses = [
-        float(A.discriminator_step(generator, discriminator, optimizer, real)["discriminator_loss"]) for _ in range(20)
+        float(A.discriminator_step(generator, discriminator, optimizer, real)["discriminator_loss"])
+        for _ in range(20)
     ]
     assert losses[-1] < losses[0]
     optimizer = adam(generator)
-    fooled = [float(A.generator_step(generator, discriminator, optimizer, 32)["generator_loss"]) for _ in range(20)]
+    fooled = [
+        float(A.generator_step(generator, discriminator, optimizer, 32)["generator_loss"])
+        for _ in range(20)
+    ]
     assert fooled[-1] < fooled[0]
 
 
@@ -186,7 +216,9 @@ def test_real_and_generated_images_of_a_step_have_the_same_classes():
     seen = []
     generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
     labels = torch.tensor([3, 1, 4, 1, 5, 9])
-    A.discriminator_step(generator, discriminator, adam(discriminator), torch.randn(6, 1, 28, 28), labels)
+    A.discriminator_step(
+        generator, discriminator, adam(discriminator), torch.randn(6, 1, 28, 28), labels
+    )
     assert torch.equal(seen[0], labels)
 
 
@@ -196,7 +228,9 @@ def test_generated_images_teach_classes_only_where_asked():
     slopes = {}
     for class_fakes in (False, True):
         learner = copy.deepcopy(discriminator)
-        A.discriminator_step(generator, learner, adam(learner), real, labels, class_fakes=class_fakes)
+        A.discriminator_step(
+            generator, learner, adam(learner), real, labels, class_fakes=class_fakes
+        )
         slopes[class_fakes] = learner.class_head.weight.grad
     A.class_loss(discriminator.class_head(discriminator.features(real)), labels).backward()
     assert torch.allclose(slopes[False], discriminator.class_head.weight.grad)
@@ -221,7 +255,9 @@ def test_weights_are_clipped_after_every_step():
     largest = lambda net: max(float(p.detach().abs().max()) for p in net.parameters())  # noqa: E731
     for _ in range(5):
         about = generator, torch.randn(6, 1, 28, 28)
-        A.discriminator_step(about[0], discriminator, optimizers[0], about[1], loss=C.critic_loss, clip_value=0.01)
+        A.discriminator_step(
+            about[0], discriminator, optimizers[0], about[1], loss=C.critic_loss, clip_value=0.01
+        )
         A.discriminator_step(about[0], free, optimizers[1], about[1], loss=C.critic_loss)
         assert largest(discriminator) <= np.float32(0.01) < largest(free)
 
@@ -240,7 +276,8 @@ def test_gradient_penalty_of_a_linear_critic(packing):
     real, fake = torch.rand(2, 6, 1, 28, 28)
     value = C.gradient_penalty(critic, real, fake).item()
     assert value == pytest.approx((float(w.norm()) - 1) ** 2, rel=1e-4)
-    assert abs(value - (float(w.norm()) ** 2 - 1) ** 2) > 0.1  # squared slopes would be another penalty
+    # squared slopes would be another penalty
+    assert abs(value - (float(w.norm()) ** 2 - 1) ** 2) > 0.1
 
 
 def test_the_penalty_teaches_the_critic_and_never_the_generator():
@@ -256,8 +293,11 @@ def test_the_penalty_teaches_the_critic_and_never_the_generator():
         (slopes,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
         return ((slopes.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
-    smooth = nn.Sequential(nn.Flatten(), nn.Linear(784, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0))
-    attached(smooth, real, fake).backward()  # a piecewise linear critic would hide it: its slopes do not change with x
+    smooth = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 4), nn.Tanh(), nn.Linear(4, 1), nn.Flatten(0)
+    )
+    # a piecewise linear critic would hide it: its slopes do not change with x
+    attached(smooth, real, fake).backward()
     assert generator.body[0].weight.grad.abs().max() > 0
 
 
@@ -277,13 +317,21 @@ def test_points_of_the_penalty_lie_between_real_and_generated():
 
 @pytest.mark.parametrize("gp_weight", [1.0, 10.0])
 def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allows(gp_weight):
-    """Two samples |c| apart: W₁ = |c|.  w·x maximises |w||c| - λ(|w| - 1)² at |w| = 1 + |c| / 2λ, so the estimate is |c| times that.
+    """Two samples |c| apart: W₁ = |c|.  w·x maximises |w||c| - λ(|w| - 1)² at |w| = 1 + |c| / 2λ,
+    so the estimate is |c| times that.
 
     5 %, the error of the training, would not excuse an estimate of |c| itself.
     """
     rng = np.random.default_rng(0)
     x, c = rng.normal(size=(500, 2)), np.array([1.2, -1.6])
-    about = {"steps": 600, "seed": 0, "hidden": (64, 64), "records": 3, "batch_size": 100, "lr": 1e-2}
+    about = {
+        "steps": 600,
+        "seed": 0,
+        "hidden": (64, 64),
+        "records": 3,
+        "batch_size": 100,
+        "lr": 1e-2,
+    }
     _, history = C.train_critic(x + c, x, gp_weight=gp_weight, **about)
     assert history["estimate"][-1] == pytest.approx(2 * (1 + 2 / (2 * gp_weight)), rel=0.05)
     assert history["estimate"][-1] / history["slope"][-1] < 2 * 1.02
@@ -291,12 +339,23 @@ def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allow
 
 
 def test_a_one_sided_penalty_frees_slopes_of_the_wrong_sign_and_a_two_sided_one_does_not():
-    """On a line, two clouds |c| = 3 apart: a slope of -1 costs nothing, and to turn it round by way of 0 costs λ unless flat is free."""
+    """On a line, two clouds |c| = 3 apart: a slope of -1 costs nothing, and to turn it round by way
+    of 0 costs λ unless flat is free."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 1)) / 2
-    about = {"steps": 300, "hidden": (32, 32), "records": 1, "batch_size": 100, "lr": 1e-2, "gp_weight": 10.0}
+    about = {
+        "steps": 300,
+        "hidden": (32, 32),
+        "records": 1,
+        "batch_size": 100,
+        "lr": 1e-2,
+        "gp_weight": 10.0,
+    }
     one, two = (
-        [C.train_critic(x + 3, x, seed=s, one_sided=side, **about)[1]["estimate"][-1] for s in range(3)]
+        [
+            C.train_critic(x + 3, x, seed=s, one_sided=side, **about)[1]["estimate"][-1]
+            for s in range(3)
+        ]
         for side in (True, False)
     )
     assert one == pytest.approx(3 * [3 * (1 + 3 / 20)], rel=0.05)
@@ -307,10 +366,12 @@ def test_a_one_sided_penalty_is_free_for_gentle_slopes_alone():
     x, y = torch.randn(50, 3), torch.randn(50, 3)
     for slope, expected in ((0.5, 0.0), (3.0, 4.0)):
         w = torch.tensor([slope, 0.0, 0.0])
-        assert float(C.gradient_penalty(lambda z, w=w: z @ w, x, y, one_sided=True)) == pytest.approx(
-            expected, abs=1e-6
+        assert float(
+            C.gradient_penalty(lambda z, w=w: z @ w, x, y, one_sided=True)
+        ) == pytest.approx(expected, abs=1e-6)
+        assert float(C.gradient_penalty(lambda z, w=w: z @ w, x, y)) == pytest.approx(
+            (slope - 1) ** 2, abs=1e-6
         )
-        assert float(C.gradient_penalty(lambda z, w=w: z @ w, x, y)) == pytest.approx((slope - 1) ** 2, abs=1e-6)
 
 
 def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
@@ -322,7 +383,8 @@ def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
         assert max(float(p.detach().abs().max()) for p in critic.parameters()) <= np.float32(value)
         assert 0.5 * 2 < history["estimate"][-1] / history["slope"][-1] < 1.02 * 2
     small, large = (found[v][1]["estimate"][-1] for v in (0.05, 0.2))
-    assert small < 0.5 and large > 8 * small  # two layers: four times the weights, sixteen times the slope
+    # two layers: four times the weights, sixteen times the slope
+    assert small < 0.5 and large > 8 * small
 
 
 # --- trainings ---
@@ -352,20 +414,28 @@ def test_training_is_a_function_of_its_arguments_and_changes_none(pictures):
     assert torch.equal(torch.rand(1), expected)
     assert not touched(generator, before[0]) and not touched(discriminator, before[1])
     (one, judge, history), (again, _, _), (other, _, _) = runs
-    assert not touched(one, again.state_dict()) and touched(one, other.state_dict()) and touched(one, before[0])
+    assert (
+        not touched(one, again.state_dict())
+        and touched(one, other.state_dict())
+        and touched(one, before[0])
+    )
     assert history["step"].tolist() == [2, 4, 6] and not one.training and not judge.training
-    assert all(v.shape == (3,) and np.isfinite(v).all() for k, v in history.items() if k != "snapshot")
+    assert all(
+        v.shape == (3,) and np.isfinite(v).all() for k, v in history.items() if k != "snapshot"
+    )
     shots = history["snapshot"]
     assert shots.shape == (3, 4, 28, 28) and shots.min() >= 0 and shots.max() <= 1
-    np.testing.assert_allclose(
-        shots[-1], P.sample(one, n=4, seed=0), atol=1e-3
-    )  # the same latents as `sample` with this seed
+    # the same latents as `sample` with this seed
+    np.testing.assert_allclose(shots[-1], P.sample(one, n=4, seed=0), atol=1e-3)
 
 
 def test_without_averaging_the_last_weights_come_out(pictures):
     last, smooth = (trained(pictures, ema_decay=d)[0] for d in (0.0, 0.999))
     assert touched(last, smooth.state_dict())
-    means = [float(torch.cat([p.flatten() for p in net.parameters()]).detach().std()) for net in (last, smooth)]
+    means = [
+        float(torch.cat([p.flatten() for p in net.parameters()]).detach().std())
+        for net in (last, smooth)
+    ]
     assert means[0] >= means[1]  # an average of a walk has walked less far from its small start
 
 
@@ -374,7 +444,9 @@ def test_several_averages_of_one_game_are_those_of_each_alone(pictures):
     (last, smooth), judge, history = trained(pictures, ema_decay=(0.0, 0.9))
     for decay, several in ((0.0, last), (0.9, smooth)):
         alone, same_judge, same_history = trained(pictures, ema_decay=decay)
-        assert not touched(alone, several.state_dict()) and not touched(judge, same_judge.state_dict())
+        assert not touched(alone, several.state_dict()) and not touched(
+            judge, same_judge.state_dict()
+        )
         assert np.array_equal(history["generator_loss"], same_history["generator_loss"])
         assert np.array_equal(history["snapshot"], same_history["snapshot"]) == (decay == 0.0)
     assert touched(last, smooth.state_dict())
@@ -384,7 +456,9 @@ def test_several_averages_of_one_game_are_those_of_each_alone(pictures):
 
 def test_the_average_starts_as_a_plain_mean_and_not_at_the_first_weights(pictures):
     one, two = ({"steps": 1, "records": 1}, {"steps": 2, "records": 2})
-    first, second = (trained(pictures, ema_decay=0.0, **about)[0].state_dict() for about in (one, two))
+    first, second = (
+        trained(pictures, ema_decay=0.0, **about)[0].state_dict() for about in (one, two)
+    )
     smooth = trained(pictures, ema_decay=0.999, **two)[0].state_dict()
     for name, value in smooth.items():
         torch.testing.assert_close(value, (first[name] + second[name]) / 2)
@@ -396,16 +470,26 @@ def test_the_average_starts_as_a_plain_mean_and_not_at_the_first_weights(picture
         {"loss": "minimax"},
         {"loss": "wasserstein", "clip_value": 0.05, "betas": None, "n_critic": 2},
         {"loss": "wasserstein", "gp_weight": 10.0, "betas": (0.0, 0.9), "n_critic": 2},
-        {"real_target": 0.9, "match_features": True, "history_weight": 0.1, "lr_last": 0.0, "discriminator_lr": 4e-4},
+        {
+            "real_target": 0.9,
+            "match_features": True,
+            "history_weight": 0.1,
+            "lr_last": 0.0,
+            "discriminator_lr": 4e-4,
+        },
     ],
     ids=["minimax", "clipping", "penalty", "devices"],
 )
 def test_every_game_can_be_played(pictures, rules):
     generator, discriminator, history = trained(pictures, **rules)
-    assert all(np.isfinite(v).all() for v in history.values()) and P.sample(generator, n=3, seed=1).shape == (3, 28, 28)
+    assert all(np.isfinite(v).all() for v in history.values()) and P.sample(
+        generator, n=3, seed=1
+    ).shape == (3, 28, 28)
     assert ("penalty" in history) == ("gp_weight" in rules or "history_weight" in rules)
     if "clip_value" in rules:
-        assert max(float(p.detach().abs().max()) for p in discriminator.parameters()) <= np.float32(0.05)
+        assert max(float(p.detach().abs().max()) for p in discriminator.parameters()) <= np.float32(
+            0.05
+        )
 
 
 def test_a_training_moves_images_towards_the_data(pictures):
@@ -414,7 +498,9 @@ def test_a_training_moves_images_towards_the_data(pictures):
     goal, start = float(pictures.mean()), 0.5
     found = float(P.sample(generator, n=100, seed=0).mean())
     assert abs(found - goal) < 0.5 * abs(start - goal)
-    assert abs(float(history["snapshot"][0].mean()) - goal) > abs(float(history["snapshot"][-1].mean()) - goal)
+    assert abs(float(history["snapshot"][0].mean()) - goal) > abs(
+        float(history["snapshot"][-1].mean()) - goal
+    )
 
 
 def test_the_discriminator_is_trained_progressively_more(pictures, monkeypatch):
@@ -431,7 +517,15 @@ def test_classes_are_learnt_with_their_labels(pictures):
     generator, discriminator = players(n_classes=10)
     labels = np.arange(200) % 10
     net, _, history = A.train_gan(
-        pictures, generator, discriminator, labels=labels, steps=4, records=2, grid=20, batch_size=20, seed=0
+        pictures,
+        generator,
+        discriminator,
+        labels=labels,
+        steps=4,
+        records=2,
+        grid=20,
+        batch_size=20,
+        seed=0,
     )
     assert {"class_loss_real", "class_loss_fake", "generator_class_loss"} <= set(history)
     np.testing.assert_allclose(
@@ -449,7 +543,9 @@ def test_stacked_images_are_triples_of_the_data(pictures):
     assert not torch.equal(batches[0], batches[4])
     generator = P.dcgan_generator(5, width=2, channels=3, seed=0)
     discriminator = P.dcgan_discriminator(width=2, channels=3, packing=2, seed=0)
-    _, _, history = A.train_gan(pictures, generator, discriminator, steps=2, records=1, grid=4, batch_size=10, seed=0)
+    _, _, history = A.train_gan(
+        pictures, generator, discriminator, steps=2, records=1, grid=4, batch_size=10, seed=0
+    )
     assert history["snapshot"].shape == (1, 4, 3, 28, 28)
 
 
@@ -483,9 +579,20 @@ def test_bad_input_is_refused_in_words(pictures):
         (lambda: A.train_gan(pictures[:, :14], g, d, **about), r"must be \(n, 28, 28\)"),
         (lambda: A.train_gan(pictures * np.nan, g, d, **about), "grey values"),
         (lambda: A.train_gan(pictures, *players(n_classes=10), **about), "labels missing"),
-        (lambda: A.train_gan(pictures, *players(n_classes=10), labels=labels - 1, **about), "one from 0 to 9"),
-        (lambda: A.train_gan(pictures, g, players(packing=4)[1], **about), "packing=4 must divide batch_size=10"),
-        (lambda: C.train_critic(np.zeros((9, 2)), np.zeros((9, 3)), steps=1, seed=0, gp_weight=1.0), "d alike"),
+        (
+            lambda: A.train_gan(pictures, *players(n_classes=10), labels=labels - 1, **about),
+            "one from 0 to 9",
+        ),
+        (
+            lambda: A.train_gan(pictures, g, players(packing=4)[1], **about),
+            "packing=4 must divide batch_size=10",
+        ),
+        (
+            lambda: C.train_critic(
+                np.zeros((9, 2)), np.zeros((9, 3)), steps=1, seed=0, gp_weight=1.0
+            ),
+            "d alike",
+        ),
         (lambda: C.train_critic(*np.zeros((2, 300, 2)), steps=50, seed=0), "one of them above 0"),
     ):
         with pytest.raises(ValueError, match=words):

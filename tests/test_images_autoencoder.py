@@ -1,4 +1,5 @@
-"""Autoencoders against PCA and by hand: losses, sparse codes, fine-tuning, and what bad input is told."""
+"""Autoencoders against PCA and by hand: losses, sparse codes, fine-tuning, and what
+bad input is told."""
 
 import copy
 from itertools import pairwise
@@ -17,16 +18,17 @@ from genlab.images import networks, training
 
 @pytest.fixture(scope="module")
 def pictures():
-    """Blurred blobs at four places with a little noise: four classes, (200, 28, 28) bytes and labels."""
+    """Blurred blobs at four places with a little noise: four classes, (200, 28, 28)
+    bytes and labels."""
     return noisy_blobs()
 
 
 def test_losses_are_sums_over_pixels():
     out, x = torch.zeros(3, 1, 28, 28), torch.full((3, 1, 28, 28), 0.5)
     values = {name: loss(out, x) for name, loss in A.LOSSES.items()}
-    assert values["mse"].tolist() == pytest.approx([784 / 4] * 3) and values["l1"].tolist() == pytest.approx(
-        [784 / 2] * 3
-    )
+    assert values["mse"].tolist() == pytest.approx([784 / 4] * 3) and values[
+        "l1"
+    ].tolist() == pytest.approx([784 / 2] * 3)
     assert values["huber"].tolist() == pytest.approx([784 * 0.1 * (0.5 - 0.05)] * 3)
     assert values["bernoulli"].tolist() == pytest.approx([784 * np.log(2)] * 3)
 
@@ -35,13 +37,25 @@ def test_a_linear_autoencoder_finds_the_subspace_of_pca(pictures):
     images, _ = pictures
     x = images.reshape(-1, 784) / 255
     net = A.Autoencoder(
-        nn.Sequential(nn.Flatten(), networks.mlp([784, 3], seed=0)), networks.mlp([3, 784], seed=1), loss="mse"
+        nn.Sequential(nn.Flatten(), networks.mlp([784, 3], seed=0)),
+        networks.mlp([3, 784], seed=1),
+        loss="mse",
     )
-    net, _ = A.train_autoencoder(net, images, epochs=600, seed=0, lr=1e-2, lr_last=0.0, batch_size=50)
+    net, _ = A.train_autoencoder(
+        net, images, epochs=600, seed=0, lr=1e-2, lr_last=0.0, batch_size=50
+    )
     pca = PCA(3).fit(x)
     best = ((x - pca.inverse_transform(pca.transform(x))) ** 2).sum(1).mean()
     found = (
-        ((net.decode(net.encode(A.as_images(images))).detach().numpy()[:, 0].reshape(-1, 784) - x) ** 2).sum(1).mean()
+        (
+            (
+                net.decode(net.encode(A.as_images(images))).detach().numpy()[:, 0].reshape(-1, 784)
+                - x
+            )
+            ** 2
+        )
+        .sum(1)
+        .mean()
     )
     assert best < found < 1.02 * best  # no linear code can be better
     angles = subspace_angles(net.decoder[0].weight.detach().numpy(), pca.components_.T)
@@ -57,23 +71,33 @@ def test_k_sparse_codes_keep_the_largest():
 
 def test_fine_tuning_moves_encoder_and_decoder_and_the_probe_moves_neither(pictures):
     images, labels = pictures
-    net, history = A.train_autoencoder(A.conv_autoencoder(4, seed=0), images, epochs=15, seed=0, batch_size=50, lr=3e-3)
+    net, history = A.train_autoencoder(
+        A.conv_autoencoder(4, seed=0), images, epochs=15, seed=0, batch_size=50, lr=3e-3
+    )
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    both = A.train_probe(net, images, labels, n_classes=4, seed=0, epochs=40, batch_size=50, lr=1e-2)
+    both = A.train_probe(
+        net, images, labels, n_classes=4, seed=0, epochs=40, batch_size=50, lr=1e-2
+    )
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     probe = (both.probabilities(images).argmax(1) == labels).mean()
     both, _ = A.fine_tune(both, images, labels, seed=0, epochs=15, batch_size=50, weight=10.0)
-    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())  # what was given stays as it was
+    # what was given stays as it was
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     net = both.net
     moved = {k.split(".")[0] for k, v in net.state_dict().items() if not torch.equal(before[k], v)}
     assert moved == {"encoder", "decoder"}
     assert (both.probabilities(images).argmax(1) == labels).mean() >= max(probe, 0.95)
     means, sds = A.prototypes(both, images, labels)
     drawn = np.clip(net.images(torch.from_numpy(means)).detach().numpy()[:, 0], 0, 1)
-    assert means.shape == sds.shape == (4, 4) and (both.probabilities(drawn).argmax(1) == np.arange(4)).all()
+    assert (
+        means.shape == sds.shape == (4, 4)
+        and (both.probabilities(drawn).argmax(1) == np.arange(4)).all()
+    )
     mixtures = A.class_mixtures(A.codes(net, images), labels, components=1, seed=0)
-    np.testing.assert_allclose(mixtures[2].means_[0], A.codes(net, images)[labels == 2].mean(0), atol=1e-4)
+    np.testing.assert_allclose(
+        mixtures[2].means_[0], A.codes(net, images)[labels == 2].mean(0), atol=1e-4
+    )
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(pictures):
@@ -82,7 +106,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(pictures):
     expected = torch.rand(1)
     torch.manual_seed(7)
     nets = [
-        A.train_autoencoder(A.conv_autoencoder(2, dropout=0.5, seed=s), images, epochs=1, seed=s, batch_size=50)[0]
+        A.train_autoencoder(
+            A.conv_autoencoder(2, dropout=0.5, seed=s), images, epochs=1, seed=s, batch_size=50
+        )[0]
         for s in (0, 0, 1)
     ]
     assert torch.equal(torch.rand(1), expected)
@@ -95,7 +121,12 @@ def test_dropout_costs_reconstruction(pictures):
     errors = [
         A.squared_errors(
             A.train_autoencoder(
-                A.conv_autoencoder(4, dropout=p, seed=0), images, epochs=15, seed=0, batch_size=50, lr=3e-3
+                A.conv_autoencoder(4, dropout=p, seed=0),
+                images,
+                epochs=15,
+                seed=0,
+                batch_size=50,
+                lr=3e-3,
             )[0],
             images,
         ).mean()
@@ -106,8 +137,12 @@ def test_dropout_costs_reconstruction(pictures):
 
 def test_divergence_keeps_the_last_good_weights(pictures):
     images, _ = pictures
-    with pytest.raises(training.Diverged, match=r"training of the autoencoder stopped at step \d+.*lower lr") as caught:
-        A.train_autoencoder(A.conv_autoencoder(4, seed=0), images, epochs=5, seed=0, lr=1e30, batch_size=50)
+    with pytest.raises(
+        training.Diverged, match=r"training of the autoencoder stopped at step \d+.*lower lr"
+    ) as caught:
+        A.train_autoencoder(
+            A.conv_autoencoder(4, seed=0), images, epochs=5, seed=0, lr=1e30, batch_size=50
+        )
     assert all(torch.isfinite(v).all() for v in caught.value.state.values())
 
 
@@ -120,7 +155,10 @@ def test_bad_input_is_refused_in_words(pictures):
         (lambda: A.conv_autoencoder(2, loss="l3", seed=0), "loss='l3' must be one of mse, l1"),
         (lambda: A.codes(net, images[:, :14]), r"shape \(200, 14, 28\) must be \(n, 28, 28\)"),
         (lambda: A.codes(net, images * 2.0), "grey values from"),
-        (lambda: A.train_probe(net, images, labels + 8, seed=0, epochs=1), "one from 0 to 9 for each"),
+        (
+            lambda: A.train_probe(net, images, labels + 8, seed=0, epochs=1),
+            "one from 0 to 9 for each",
+        ),
         (lambda: A.train_autoencoder(net, images, seed=0, epochs=0), "epochs=0"),
         (lambda: A.train_autoencoder(net, images, seed=0, epochs=1, noise=1.0), "noise=1.0"),
     ):
@@ -129,7 +167,8 @@ def test_bad_input_is_refused_in_words(pictures):
 
 
 def test_folds_share_no_image_and_start_from_fresh_weights(pictures, monkeypatch):
-    """What each fold is trained on and judged by, and that its weights are those of a new network, or with the leak the last fold's."""
+    """What each fold is trained on and judged by, and that its weights are those of a new network,
+    or with the leak the last fold's."""
     images, _ = pictures
     calls = []
 
@@ -146,8 +185,12 @@ def test_folds_share_no_image_and_start_from_fresh_weights(pictures, monkeypatch
         calls.clear()
         errors, last = A.cross_validate(images, settings, folds=4, epochs=1, seed=0, fresh=fresh)
         assert errors.shape == (4,) and last is calls[-1][2]
-        held_out = [{x.tobytes() for x in images} - {x.tobytes() for x in seen} for _, seen, _ in calls]
-        assert [len(seen) for _, seen, _ in calls] == [150] * 4 and sorted(map(len, held_out)) == [50] * 4
+        held_out = [
+            {x.tobytes() for x in images} - {x.tobytes() for x in seen} for _, seen, _ in calls
+        ]
+        assert [len(seen) for _, seen, _ in calls] == [150] * 4 and sorted(map(len, held_out)) == [
+            50
+        ] * 4
         assert not set.union(*held_out[:2]) & set.union(*held_out[2:])
         assert all((start is before[2]) is not fresh for before, (start, *_) in pairwise(calls))
         fresh_weights = [start.encoder[-1].bias.abs().sum() == 0 for start, *_ in calls]
@@ -155,7 +198,8 @@ def test_folds_share_no_image_and_start_from_fresh_weights(pictures, monkeypatch
 
 
 def test_every_fresh_layer_doubles_the_mean_square():
-    """He's rule, so that the rectifier halves it again: within borders (smaller) and few channels (noise)."""
+    """He's rule, so that the rectifier halves it again: within borders (smaller) and few
+    channels (noise)."""
     layers = [
         layer
         for net in (networks.conv_encoder(10, seed=0), networks.conv_decoder(10, seed=0))
@@ -166,12 +210,20 @@ def test_every_fresh_layer_doubles_the_mean_square():
     def gain(layer):
         x = torch.randn(300, layer.weight.shape[1], generator=torch.Generator().manual_seed(0))
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            x = torch.randn(100, getattr(layer, "in_channels", 0), 14, 14, generator=torch.Generator().manual_seed(0))
+            x = torch.randn(
+                100,
+                getattr(layer, "in_channels", 0),
+                14,
+                14,
+                generator=torch.Generator().manual_seed(0),
+            )
         with torch.no_grad():
             return float(layer(x).square().mean() / x.square().mean())
 
     assert len(layers) == 10 and all(1.4 < gain(layer) < 2.6 for layer in layers)
     transposed = [layer for layer in layers if isinstance(layer, nn.ConvTranspose2d)]
     for layer in transposed:  # torch's own rule takes a transposed convolution for a plain one
-        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=torch.Generator().manual_seed(0))
+        nn.init.kaiming_uniform_(
+            layer.weight, nonlinearity="relu", generator=torch.Generator().manual_seed(0)
+        )
     assert not any(1.4 < gain(layer) < 2.6 for layer in transposed)

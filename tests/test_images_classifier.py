@@ -1,4 +1,5 @@
-"""The judge: it learns, says the same twice, and is moved by neither what it is not shown nor how it is called."""
+"""The judge: it learns, says the same twice, and is moved by neither what it is not shown nor
+how it is called."""
 
 import numpy as np
 import pytest
@@ -24,19 +25,29 @@ def test_it_learns_and_repeats(pictures):
     judges = [C.train_judge(images[:300], labels[:300], seed=0, epochs=6) for _ in range(2)]
     assert torch.equal(before, torch.get_rng_state())
     features, p = C.judged(judges[0], images[300:])
-    assert features.shape == (100, 128) and features.min() >= 0 and p.sum(1) == pytest.approx(np.ones(100), abs=1e-5)
+    assert (
+        features.shape == (100, 128)
+        and features.min() >= 0
+        and p.sum(1) == pytest.approx(np.ones(100), abs=1e-5)
+    )
     assert (p.argmax(1) == labels[300:]).mean() >= 0.95  # chance is 0.25
     again = C.judged(judges[1], images[300:])
     assert all(np.array_equal(a, b) for a, b in zip((features, p), again, strict=True))
 
 
 def test_one_image_is_judged_as_among_others(pictures):
-    """Statistics of the batch belong to training: judged alone or in company, an image gets the same answer."""
+    """Statistics of the batch belong to training: judged alone or in company, an image gets
+    the same answer."""
     judge = C.train_judge(*(a[:300] for a in pictures), seed=1, epochs=1)
     together, alone = C.judged(judge, pictures[0][:50])[1][:1], C.judged(judge, pictures[0][:1])[1]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     judge.train()  # the wrong twin: the batch decides
-    assert np.abs(C.judged(judge, pictures[0][:50])[1][:1] - C.judged(judge, pictures[0][:2])[1][:1]).max() > 1e-3
+    assert (
+        np.abs(
+            C.judged(judge, pictures[0][:50])[1][:1] - C.judged(judge, pictures[0][:2])[1][:1]
+        ).max()
+        > 1e-3
+    )
 
 
 def test_moving_shifts_by_whole_pixels_and_mirrors_half():

@@ -1,4 +1,5 @@
-"""Deep autoencoders by hand: starts against tanh units, unrolled machines, the top RBM against enumeration, codes of bits."""
+"""Deep autoencoders by hand: starts against tanh units, unrolled machines, the top RBM against
+enumeration, codes of bits."""
 
 import itertools
 
@@ -25,7 +26,8 @@ def pictures():
 
 @pytest.mark.parametrize("code_noise", [None, 4.0])
 def test_the_glorot_start_of_sigmoids_is_that_of_tanh_units(code_noise):
-    """The same function as tanh units with the weights divided and no biases; with weights drawn for any network it is not."""
+    """The same function as tanh units with the weights divided and no biases; with weights drawn
+    for any network it is not."""
     sizes = [784, 60, 40, 8]
     x = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -41,7 +43,9 @@ def test_the_glorot_start_of_sigmoids_is_that_of_tanh_units(code_noise):
             for ours, theirs, r, f in zip(linear(net), linear(twin), reads, feeds, strict=True):
                 theirs.weight.copy_(ours.weight / (2.0 ** (r + f) if halved else 1))
                 theirs.bias.zero_()
-            return float((twin(x.flatten(1)).sigmoid() - net.decode(net.encode(x)).flatten(1)).abs().max())
+            return float(
+                (twin(x.flatten(1)).sigmoid() - net.decode(net.encode(x)).flatten(1)).abs().max()
+            )
 
     assert difference("glorot", True) < 1e-5
     assert difference("glorot", False) > 1e-2 and difference("he", True) > 1e-2
@@ -49,9 +53,12 @@ def test_the_glorot_start_of_sigmoids_is_that_of_tanh_units(code_noise):
 
 def test_glorot_weights_have_the_variance_of_both_fans():
     for activation, gain in (("tanh", 1), ("relu", 1), ("sigmoid", 4)):
-        weight = linear(D.started([784, 300, 200, 8], "glorot", activation=activation, seed=0))[1].weight
+        weight = linear(D.started([784, 300, 200, 8], "glorot", activation=activation, seed=0))[
+            1
+        ].weight
         sd = gain * np.sqrt(2 / (300 + 200))
-        spread = sd * np.sqrt(0.8 / (4 * weight.numel()))  # of the sample's sd: a uniform has kurtosis 9/5
+        # of the sample's sd: a uniform has kurtosis 9/5
+        spread = sd * np.sqrt(0.8 / (4 * weight.numel()))
         assert abs(float(weight.detach().std()) - sd) < 5 * spread
 
 
@@ -69,7 +76,9 @@ def test_an_unrolled_machine_computes_what_the_machines_do():
     for loss in ("mse", "bernoulli"):
         net = D.started([784, 6, 2], rbms, loss=loss, seed=0)
         np.testing.assert_allclose(A.codes(net, x), z, atol=1e-5)
-        np.testing.assert_allclose(A.reconstructions(net, x).reshape(5, 784), sigmoid(down), atol=1e-5)
+        np.testing.assert_allclose(
+            A.reconstructions(net, x).reshape(5, 784), sigmoid(down), atol=1e-5
+        )
     swapped = [(W, b, c + 1) for W, b, c in rbms]  # the twin: other hidden biases
     assert not np.allclose(A.codes(D.started([784, 6, 2], swapped, seed=0), x), z, atol=1e-2)
 
@@ -86,7 +95,9 @@ def test_gradient_norms_are_slopes_of_the_loss(pictures):
                 losses.append(float(net.errors(x).double().mean()))
                 layer.weight += move * direction
         before, ahead, behind = losses
-        assert (ahead - behind) / (2 * step) == pytest.approx(norm, rel=0.02) and behind < before < ahead
+        assert (ahead - behind) / (2 * step) == pytest.approx(
+            norm, rel=0.02
+        ) and behind < before < ahead
 
 
 def exact(W, b, c, states):
@@ -97,7 +108,8 @@ def exact(W, b, c, states):
 
 
 def test_the_top_machines_gradient_is_that_of_its_likelihood():
-    """Many Gibbs steps against automatic differentiation of the enumerated likelihood; one step must not pass."""
+    """Many Gibbs steps against automatic differentiation of the enumerated likelihood;
+    one step must not pass."""
     generator = torch.Generator().manual_seed(0)
     states = torch.tensor(list(itertools.product([0.0, 1.0], repeat=5)))
     W, b, c = (torch.randn(s, generator=generator) for s in ((5, 2), (5,), (2,)))
@@ -128,7 +140,9 @@ def test_the_top_machine_learns_what_its_bits_share():
     rng = np.random.default_rng(0)
     bits = np.repeat(rng.random((2000, 1)) < 0.5, 6, axis=1) ^ (rng.random((2000, 6)) < 0.05)
     states = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)))
-    W, b, c = map(torch.from_numpy, D.train_linear_rbm(bits, n_hidden=1, epochs=30, seed=0, lr=0.01))
+    W, b, c = map(
+        torch.from_numpy, D.train_linear_rbm(bits, n_hidden=1, epochs=30, seed=0, lr=0.01)
+    )
     rows = torch.from_numpy(bits @ 2 ** np.arange(5, -1, -1))
     independent = -6 * np.log(2)
     assert independent + 1.5 < float(exact(W, b, c, states)[rows].mean())
@@ -136,7 +150,15 @@ def test_the_top_machine_learns_what_its_bits_share():
 
 def test_noise_is_there_in_training_only_and_drives_codes_apart(pictures):
     def decided(noise):
-        how = dict(start="he", activation="relu", code_noise=noise, seed=0, epochs=25, lr=3e-3, batch_size=20)
+        how = dict(
+            start="he",
+            activation="relu",
+            code_noise=noise,
+            seed=0,
+            epochs=25,
+            lr=3e-3,
+            batch_size=20,
+        )
         net, _ = D.train_deep(pictures, sizes=[784, 30, 8], **how)
         z = A.codes(net, pictures)
         assert np.array_equal(z, A.codes(net, pictures)) and z.min() >= 0 and z.max() <= 1
@@ -154,17 +176,25 @@ def test_sparse_codes_are_sparse(pictures):
         name: (A.codes(D.train_sparse(pictures, **rules, **how)[0], pictures) > 0).sum(1)
         for name, how in {"plain": {}, "l1": {"l1": 1.0}, "keep": {"keep": 3}}.items()
     }
-    assert active["keep"].max() <= 3 < active["plain"].mean() and 0 < active["l1"].mean() < active["plain"].mean() / 2
+    assert (
+        active["keep"].max() <= 3 < active["plain"].mean()
+        and 0 < active["l1"].mean() < active["plain"].mean() / 2
+    )
 
 
 def test_logistic_pca_explains_bits_better_than_their_frequencies(pictures):
     x = pictures.reshape(-1, 784) / 255
     p = x.mean(0).clip(1e-3, 1 - 1e-3)
     frequencies = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1).mean()
-    net, history = D.train_logistic_pca(pictures, n_codes=3, seed=0, epochs=60, batch_size=50, lr=1e-2)
+    net, history = D.train_logistic_pca(
+        pictures, n_codes=3, seed=0, epochs=60, batch_size=50, lr=1e-2
+    )
     assert history["loss"][-1] < 0.9 * frequencies
     z = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(net.decode(z.mean(0, keepdim=True)), net.decode(z).mean(0, keepdim=True), atol=1e-5)  # linear
+    # The decoder is linear.
+    assert torch.allclose(
+        net.decode(z.mean(0, keepdim=True)), net.decode(z).mean(0, keepdim=True), atol=1e-5
+    )
 
 
 def test_a_learning_curve_is_that_of_the_training(pictures):
@@ -180,15 +210,31 @@ def test_bad_input_is_refused_in_words(pictures):
         (lambda: D.deep_autoencoder([784, 0], seed=0), "at least two, each at least 1"),
         (lambda: D.deep_autoencoder([100, 5], seed=0), "784 pixels first"),
         (lambda: D.deep_autoencoder([784, 5], activation="step", seed=0), "activation='step'"),
-        (lambda: D.deep_autoencoder([784, 5], code_noise=-1.0, seed=0), "sd=-1.0 must be at least 0"),
-        (lambda: D.started([784, 5], "zero", seed=0), "start='zero' must be he, glorot or a list of RBMs"),
+        (
+            lambda: D.deep_autoencoder([784, 5], code_noise=-1.0, seed=0),
+            "sd=-1.0 must be at least 0",
+        ),
+        (
+            lambda: D.started([784, 5], "zero", seed=0),
+            "start='zero' must be he, glorot or a list of RBMs",
+        ),
         (lambda: D.started([784, 4], [], seed=0), "0 RBMs for 1 layers"),
         (
             lambda: D.started([784, 4], [(np.zeros((784, 5)), 0, 0)], seed=0),
             r"shape \(784, 5\) for a layer of \(784, 4\)",
         ),
-        (lambda: D.train_linear_rbm(np.full((9, 3), 2.0), n_hidden=1, epochs=1, seed=0, batch_size=3), "within"),
-        (lambda: D.train_linear_rbm(np.zeros((9, 3)), n_hidden=1, epochs=0, seed=0, batch_size=3), "epochs=0"),
+        (
+            lambda: D.train_linear_rbm(
+                np.full((9, 3), 2.0), n_hidden=1, epochs=1, seed=0, batch_size=3
+            ),
+            "within",
+        ),
+        (
+            lambda: D.train_linear_rbm(
+                np.zeros((9, 3)), n_hidden=1, epochs=0, seed=0, batch_size=3
+            ),
+            "epochs=0",
+        ),
         (lambda: D.train_sparse(pictures, n_units=0, seed=0, epochs=1), "each at least 1"),
     ):
         with pytest.raises(ValueError, match=words):

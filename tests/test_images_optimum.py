@@ -1,4 +1,5 @@
-"""Two densities on a line: the best discriminator between them by an independent quadrature, and a trained one that comes near it."""
+"""Two densities on a line: the best discriminator between them by an independent quadrature,
+and a trained one that comes near it."""
 
 import numpy as np
 import pytest
@@ -24,7 +25,11 @@ def jsd():
     """½ KL(p | m) + ½ KL(q | m) with m their mean, by adaptive quadrature."""
     parts = [
         quad(
-            lambda x, f=f: f(x) * np.log(2 * f(x) / (density_p(x) + density_q(x))), -9, 9, limit=200, points=[-2, 0, 2]
+            lambda x, f=f: f(x) * np.log(2 * f(x) / (density_p(x) + density_q(x))),
+            -9,
+            9,
+            limit=200,
+            points=[-2, 0, 2],
         )[0]
         for f in (density_p, density_q)
     ]
@@ -33,14 +38,18 @@ def jsd():
 
 def test_the_log_density_is_that_of_the_mixture():
     np.testing.assert_allclose(np.exp(O.log_density(P, X)), density_p(X), rtol=1e-9, atol=1e-300)
-    assert O.log_density(Q, np.array([60.0]))[0] == pytest.approx(norm.logpdf(60, 1.5, 1))  # no underflow far outside
+    # no underflow far outside
+    assert O.log_density(Q, np.array([60.0]))[0] == pytest.approx(norm.logpdf(60, 1.5, 1))
 
 
 def test_the_best_discriminator_reaches_log_4_minus_twice_the_jsd_and_no_other_does():
     best = O.optimal_log_odds(P, Q, X)
-    np.testing.assert_allclose(1 / (1 + np.exp(-best)), density_p(X) / (density_p(X) + density_q(X)), rtol=1e-9)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-best)), density_p(X) / (density_p(X) + density_q(X)), rtol=1e-9
+    )
     value = O.loss_of(best, P, Q, X)
-    assert value == pytest.approx(np.log(4) - 2 * jsd(), abs=1e-7)  # both quadratures are exact to far less
+    # both quadratures are exact to far less
+    assert value == pytest.approx(np.log(4) - 2 * jsd(), abs=1e-7)
     for other in (best + 0.1, 0.9 * best, 1.1 * best, np.zeros(len(X))):
         assert O.loss_of(other, P, Q, X) > value + 1e-4
     assert O.loss_of(-best, P, Q, X) > np.log(4)  # the wrong twin q / (p + q) is worse than a coin
@@ -65,12 +74,14 @@ def test_a_trained_discriminator_comes_down_to_the_bound_and_never_below():
     assert (found["loss"] >= bound).all() and found["step"][-1] == 500
     assert found["loss"][-1] - bound < 0.01 < 0.1 < found["loss"][0] - bound
     swapped = O.train_discriminator(Q, P, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8)
-    assert O.loss_of(swapped["log_odds"][-1], P, Q, X) > np.log(4)  # the twin that takes the one for the other
+    # the twin that takes the one for the other
+    assert O.loss_of(swapped["log_odds"][-1], P, Q, X) > np.log(4)
 
 
 def test_a_training_is_a_function_of_its_arguments():
     one, again, other = (
-        O.train_discriminator(P, Q, X[::100], steps=5, seed=s, records=3)["log_odds"] for s in (0, 0, 1)
+        O.train_discriminator(P, Q, X[::100], steps=5, seed=s, records=3)["log_odds"]
+        for s in (0, 0, 1)
     )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert one.shape == (len(np.unique(np.geomspace(1, 5, 3).round())), len(X[::100]))

@@ -1,4 +1,5 @@
-"""Generators and discriminators: what they take and give, the five guidelines, weights by seed, and the devices against their formulas."""
+"""Generators and discriminators: what they take and give, the five guidelines, weights by seed,
+and the devices against their formulas."""
 
 import subprocess
 import sys
@@ -17,51 +18,83 @@ MAKERS = {
         lambda **k: P.mlp_generator(5, hidden=(8, 8, 8), **k),
         lambda **k: P.mlp_discriminator(hidden=(8, 8, 8), **k),
     ),
-    "dcgan": (lambda **k: P.dcgan_generator(5, width=2, **k), lambda **k: P.dcgan_discriminator(width=2, **k)),
+    "dcgan": (
+        lambda **k: P.dcgan_generator(5, width=2, **k),
+        lambda **k: P.dcgan_discriminator(width=2, **k),
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-@pytest.mark.parametrize(("n_classes", "channels", "packing", "kernels"), [(0, 1, 1, 0), (10, 1, 1, 3), (0, 3, 2, 0)])
+@pytest.mark.parametrize(
+    ("n_classes", "channels", "packing", "kernels"), [(0, 1, 1, 0), (10, 1, 1, 3), (0, 3, 2, 0)]
+)
 def test_players_fit_each_other(kind, n_classes, channels, packing, kernels):
     make_generator, make_discriminator = MAKERS[kind]
     generator = make_generator(n_classes=n_classes, channels=channels, seed=0)
-    discriminator = make_discriminator(n_classes=n_classes, channels=channels, packing=packing, kernels=kernels, seed=0)
+    discriminator = make_discriminator(
+        n_classes=n_classes, channels=channels, packing=packing, kernels=kernels, seed=0
+    )
     labels = torch.arange(6) if n_classes else None
     x = generator(torch.randn(6, 5), labels)
     assert x.shape == (6, channels, 28, 28) and x.min() >= -1 and x.max() <= 1
     f = discriminator.features(x)
     assert discriminator(x).shape == discriminator.log_odds(f).shape == (6 // packing,)
     assert f.shape[1] == discriminator.head.in_features
-    assert discriminator.class_head is None if not n_classes else discriminator.class_head(f).shape == (6, 10)
+    assert (
+        discriminator.class_head is None
+        if not n_classes
+        else discriminator.class_head(f).shape == (6, 10)
+    )
 
 
 def test_the_fully_connected_players_are_those_of_source_d():
     kinds = lambda net: [type(layer) for layer in net.body]  # noqa: E731
     hidden = [nn.Linear, nn.LeakyReLU] * 3
     assert kinds(P.mlp_generator(seed=0)) == [*hidden, nn.Linear, nn.Tanh, nn.Unflatten]
-    assert kinds(P.mlp_discriminator(seed=0)) == [nn.Flatten, *[nn.Linear, nn.LeakyReLU, nn.Dropout] * 3]
+    assert kinds(P.mlp_discriminator(seed=0)) == [
+        nn.Flatten,
+        *[nn.Linear, nn.LeakyReLU, nn.Dropout] * 3,
+    ]
 
 
 def test_the_convolutional_players_keep_the_five_guidelines():
-    generator, discriminator = (list(net.body) for net in (P.dcgan_generator(seed=0), P.dcgan_discriminator(seed=0)))
+    generator, discriminator = (
+        list(net.body) for net in (P.dcgan_generator(seed=0), P.dcgan_discriminator(seed=0))
+    )
     everything = generator + discriminator
     assert not any("Pool" in type(layer).__name__ for layer in everything)
-    assert all(layer.stride == (2, 2) for layer in everything if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)))
-    assert all(any(isinstance(layer, nn.BatchNorm2d) for layer in net) for net in (generator, discriminator))
-    assert [i for i, layer in enumerate(everything) if isinstance(layer, nn.Linear)] == [
-        0
-    ]  # the projection of z, and no other
-    ends = [type(layer) for layer in generator if isinstance(layer, (nn.ReLU, nn.Tanh, nn.LeakyReLU))]
+    assert all(
+        layer.stride == (2, 2)
+        for layer in everything
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+    )
+    assert all(
+        any(isinstance(layer, nn.BatchNorm2d) for layer in net)
+        for net in (generator, discriminator)
+    )
+    # the projection of z, and no other
+    assert [i for i, layer in enumerate(everything) if isinstance(layer, nn.Linear)] == [0]
+    ends = [
+        type(layer) for layer in generator if isinstance(layer, (nn.ReLU, nn.Tanh, nn.LeakyReLU))
+    ]
     assert ends == [nn.ReLU, nn.ReLU, nn.Tanh]
-    assert {type(layer) for layer in discriminator if "LU" in type(layer).__name__} == {nn.LeakyReLU}
+    assert {type(layer) for layer in discriminator if "LU" in type(layer).__name__} == {
+        nn.LeakyReLU
+    }
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_convolutional_players_start_small_where_they_normalise_and_by_fan_in_elsewhere(norm):
-    """N(0, 0.02²) is the start of DCGAN's authors; without normalisation such weights would leave nothing of the image: He's rule."""
-    for net in (P.dcgan_generator(64, width=32, norm=norm, seed=0), P.dcgan_discriminator(width=32, norm=norm, seed=0)):
-        layers = [m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))]
+    """N(0, 0.02²) is the start of DCGAN's authors; without normalisation such weights would leave
+    nothing of the image: He's rule."""
+    for net in (
+        P.dcgan_generator(64, width=32, norm=norm, seed=0),
+        P.dcgan_discriminator(width=32, norm=norm, seed=0),
+    ):
+        layers = [
+            m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))
+        ]
         largest = max(layers, key=lambda m: m.weight.numel())
         n, sd = largest.weight.numel(), float(largest.weight.detach().std())
         expected = 0.02 if norm == "batch" else (2 / largest.weight[0].numel()) ** 0.5
@@ -70,21 +103,26 @@ def test_convolutional_players_start_small_where_they_normalise_and_by_fan_in_el
 
 
 def test_a_pack_is_one_image_of_more_channels():
-    """Against the network without packing on images stacked by hand; another order of the pack is another image."""
+    """Against the network without packing on images stacked by hand; another order of the pack
+    is another image."""
     packed = P.dcgan_discriminator(width=2, packing=2, norm="none", seed=0)
     x = torch.rand(6, 1, 28, 28)
-    expected = packed.log_odds(packed.body(torch.stack([torch.cat(list(x[i : i + 2])) for i in (0, 2, 4)])))
+    expected = packed.log_odds(
+        packed.body(torch.stack([torch.cat(list(x[i : i + 2])) for i in (0, 2, 4)]))
+    )
     torch.testing.assert_close(packed(x), expected)
     assert not torch.allclose(packed(x.flip(0)).flip(0), expected)
 
 
 HASH = """import joblib
 from genlab.images.players import dcgan_generator as g, mlp_discriminator as d
-print(joblib.hash((g(5, width=2, norm="virtual", n_classes=10, seed={seed}), d(hidden=(8, 8), kernels=2, seed={seed}))))"""
+print(joblib.hash((g(5, width=2, norm="virtual", n_classes=10, seed={seed}), \
+d(hidden=(8, 8), kernels=2, seed={seed}))))"""
 
 
 def test_weights_depend_on_the_seed_alone_in_every_process():
-    """So that a remembered training, whose arguments are players, is found again; and making one moves no one's random numbers."""
+    """So that a remembered training, whose arguments are players, is found again; and making one
+    moves no one's random numbers."""
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
@@ -98,7 +136,9 @@ def test_weights_depend_on_the_seed_alone_in_every_process():
         for s in (0, 1)
     ]
     assert torch.equal(torch.rand(1), expected)
-    there = subprocess.run([sys.executable, "-c", HASH.format(seed=0)], capture_output=True, text=True, check=True)
+    there = subprocess.run(
+        [sys.executable, "-c", HASH.format(seed=0)], capture_output=True, text=True, check=True
+    )
     assert there.stdout.strip() == here[0] != here[1]
 
 
@@ -106,9 +146,13 @@ def test_weights_depend_on_the_seed_alone_in_every_process():
 
 
 def test_feature_matching_sees_means_alone():
-    real, fake = torch.tensor([[0.0, 2.0], [2.0, 0.0]]), torch.tensor([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+    real, fake = (
+        torch.tensor([[0.0, 2.0], [2.0, 0.0]]),
+        torch.tensor([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0]]),
+    )
     assert float(I.feature_matching(real, fake)) == pytest.approx(1.0)  # means (1, 1) and (2, 1)
-    assert float(I.feature_matching(real, torch.ones(4, 2))) == 0  # one point repeated at the mean is not told apart
+    # one point repeated at the mean is not told apart
+    assert float(I.feature_matching(real, torch.ones(4, 2))) == 0
 
 
 def test_minibatch_discrimination_is_its_formula():
@@ -120,7 +164,8 @@ def test_minibatch_discrimination_is_its_formula():
         for b in range(3):
             terms = [float(torch.exp(-(T[b] @ f[i] - T[b] @ f[j]).abs().sum())) for j in range(5)]
             assert float(out[i, 6 + b]) == pytest.approx(sum(terms) - terms[i], rel=1e-5)
-            assert abs(float(out[i, 6 + b]) - sum(terms)) > 0.5  # the twin that counts the image itself
+            # the twin that counts the image itself
+            assert abs(float(out[i, 6 + b]) - sum(terms)) > 0.5
     assert torch.equal(out[:, :6], f)
 
 
@@ -146,9 +191,13 @@ def test_virtual_batch_norm_normalises_by_the_reference_and_itself():
 
 def test_virtual_batch_norm_keeps_an_image_from_its_neighbours_and_batch_norm_does_not():
     z = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
-    virtual, batch = (P.dcgan_generator(5, width=2, norm=norm, seed=0).train() for norm in ("virtual", "batch"))
+    virtual, batch = (
+        P.dcgan_generator(5, width=2, norm=norm, seed=0).train() for norm in ("virtual", "batch")
+    )
     torch.testing.assert_close(virtual(z)[:2], virtual(z[:2]), rtol=1e-4, atol=1e-5)
-    assert virtual(z).shape == (8, 1, 28, 28) and not torch.allclose(virtual(z), virtual(-z), atol=1e-3)
+    assert virtual(z).shape == (8, 1, 28, 28) and not torch.allclose(
+        virtual(z), virtual(-z), atol=1e-3
+    )
     assert float((batch(z)[:2] - batch(z[:2])).detach().abs().max()) > 1e-3
 
 
@@ -160,7 +209,8 @@ def weights(value: float) -> nn.Linear:
 
 
 def test_averages_of_weights_are_those_of_the_formula():
-    """Rate 1/t: the mean; rate 1 - decay from a start: decay^t start + (1 - decay) Σ decay^(t-s) θ_s."""
+    """Rate 1/t: the mean; rate 1 - decay from a start:
+    decay^t start + (1 - decay) Σ decay^(t-s) θ_s."""
     path = [1.0, 4.0, -2.0, 0.5]
     mean, ema = weights(9.0), weights(9.0)
     for t, value in enumerate(path, 1):
@@ -176,7 +226,9 @@ def test_averages_follow_running_statistics_and_counters():
     net(torch.randn(8, 5))
     I.move_towards(average, net, 0.5)
     own, before = net.body[2], nn.BatchNorm2d(4)
-    torch.testing.assert_close(average.body[2].running_mean, own.running_mean / 2 + before.running_mean / 2)
+    torch.testing.assert_close(
+        average.body[2].running_mean, own.running_mean / 2 + before.running_mean / 2
+    )
     assert int(average.body[2].num_batches_tracked) == 1
 
 
@@ -206,7 +258,13 @@ def test_images_leave_as_grey_values_that_depend_on_their_latents_alone(channels
     net = P.dcgan_generator(5, width=2, channels=channels, seed=0).train()
     z = np.random.default_rng(0).normal(size=(7, 5))
     x = P.generated(net, z)
-    assert x.shape == shape and x.dtype == np.float32 and x.min() >= 0 and x.max() <= 1 and net.training
+    assert (
+        x.shape == shape
+        and x.dtype == np.float32
+        and x.min() >= 0
+        and x.max() <= 1
+        and net.training
+    )
     np.testing.assert_allclose(P.generated(net, z[3:4])[0], x[3], atol=1e-6)
     assert np.array_equal(P.sample(net, n=3, seed=0), P.sample(net, n=3, seed=0))
     assert not np.array_equal(P.sample(net, n=3, seed=0), P.sample(net, n=3, seed=1))
@@ -236,13 +294,25 @@ def test_the_way_between_latents_keeps_their_length_and_a_line_does_not():
         (lambda: P.mlp_generator(0, seed=0), "layer sizes"),
         (lambda: P.mlp_discriminator(dropout=1.0, seed=0), "dropout=1.0"),
         (lambda: P.dcgan_generator(width=0, seed=0), "layer sizes"),
-        (lambda: P.dcgan_generator(norm="layer", seed=0), "norm='layer' must be one of batch, virtual, none"),
+        (
+            lambda: P.dcgan_generator(norm="layer", seed=0),
+            "norm='layer' must be one of batch, virtual, none",
+        ),
         (lambda: P.dcgan_discriminator(norm="virtual", seed=0), "norm='virtual' is for generators"),
         (lambda: P.dcgan_discriminator(packing=2, n_classes=10, seed=0), "packing=2"),
         (lambda: P.mlp_generator(5, n_classes=10, seed=0)(torch.zeros(1, 5)), "labels missing"),
-        (lambda: P.mlp_generator(5, seed=0)(torch.zeros(1, 5), torch.zeros(1, dtype=int)), "labels given"),
-        (lambda: P.generated(P.mlp_generator(5, seed=0), np.zeros((2, 4))), r"z of shape \(2, 4\) must be \(n, 5\)"),
-        (lambda: P.generated(P.mlp_generator(5, n_classes=10, seed=0), np.zeros((1, 5)), [10]), "one from 0 to 9"),
+        (
+            lambda: P.mlp_generator(5, seed=0)(torch.zeros(1, 5), torch.zeros(1, dtype=int)),
+            "labels given",
+        ),
+        (
+            lambda: P.generated(P.mlp_generator(5, seed=0), np.zeros((2, 4))),
+            r"z of shape \(2, 4\) must be \(n, 5\)",
+        ),
+        (
+            lambda: P.generated(P.mlp_generator(5, n_classes=10, seed=0), np.zeros((1, 5)), [10]),
+            "one from 0 to 9",
+        ),
         (lambda: P.between(np.zeros((3, 2)), 4), "none zero"),
     ],
 )

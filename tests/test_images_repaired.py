@@ -1,4 +1,5 @@
-"""The repaired autoencoder: sizes, weights that follow the seed, and a code that a linear one cannot equal."""
+"""The repaired autoencoder: sizes, weights that follow the seed, and a code that a linear
+one cannot equal."""
 
 import pytest
 import torch
@@ -26,10 +27,14 @@ def test_the_decoder_has_the_encoders_channels_at_each_size():
 
 def test_weights_follow_the_seed_and_leave_torchs_generator_alone():
     before = torch.random.get_rng_state()
-    one, same, other = (repaired_autoencoder(3, channels=(4, 4, 4), hidden=8, seed=s) for s in (1, 1, 2))
+    one, same, other = (
+        repaired_autoencoder(3, channels=(4, 4, 4), hidden=8, seed=s) for s in (1, 1, 2)
+    )
     assert torch.equal(before, torch.random.get_rng_state())
     z = torch.randn(2, 3)
-    assert torch.equal(one.decode(z), same.decode(z)) and not torch.equal(one.decode(z), other.decode(z))
+    assert torch.equal(one.decode(z), same.decode(z)) and not torch.equal(
+        one.decode(z), other.decode(z)
+    )
 
 
 def test_one_number_tells_four_places_apart_which_one_principal_component_cannot():
@@ -38,7 +43,9 @@ def test_one_number_tells_four_places_apart_which_one_principal_component_cannot
     pca = PCA(1).fit(x)
     linear = ((x - pca.inverse_transform(pca.transform(x))) ** 2).sum(1).mean()
     start = repaired_autoencoder(1, channels=(8, 8, 8), hidden=32, seed=0)
-    net, _ = A.train_autoencoder(start, images, epochs=40, seed=0, lr=3e-3, lr_last=0.0, batch_size=20)
+    net, _ = A.train_autoencoder(
+        start, images, epochs=40, seed=0, lr=3e-3, lr_last=0.0, batch_size=20
+    )
     assert A.squared_errors(net, images).mean() < 0.5 * linear
 
 

@@ -1,4 +1,5 @@
-"""The VAE-GAN: known losses, each network pushed by its own loss alone, a training that moves all three, and what bad input is told."""
+"""The VAE-GAN: known losses, each network pushed by its own loss alone, a training that moves all
+three, and what bad input is told."""
 
 import numpy as np
 import pytest
@@ -30,7 +31,9 @@ def test_an_undecided_discriminator_costs_log_2_for_every_picture(nets):
     with torch.no_grad():
         discriminator.head.weight.zero_()
     torch.manual_seed(0)
-    encoder, decoder, three = (loss.item() for loss in S.losses(vae, discriminator, x, similarity_weight=0.0))
+    encoder, decoder, three = (
+        loss.item() for loss in S.losses(vae, discriminator, x, similarity_weight=0.0)
+    )
     assert three == pytest.approx(3 * np.log(2), rel=1e-6)
     assert decoder == pytest.approx(2 * np.log(2), rel=1e-6)
     assert encoder > 0
@@ -50,10 +53,13 @@ def test_the_encoder_pays_the_kl_and_half_the_squared_difference_of_features(net
     adversarial = softplus(-logits[1]).mean() + softplus(-logits[2]).mean()
     expected = (kl + similarity, 3 * similarity + adversarial)
     torch.testing.assert_close(found[:2], expected, rtol=1e-5, atol=1e-6)
-    with torch.no_grad():  # a discriminator with no features sees no difference, and the KL is all that is left
+    # a discriminator with no features sees no difference, and the KL is all that is left
+    with torch.no_grad():
         discriminator.features[3].weight.zero_()
     torch.manual_seed(0)
-    assert S.losses(vae, discriminator, x, similarity_weight=3.0)[0].item() == pytest.approx(kl.item(), rel=1e-5)
+    assert S.losses(vae, discriminator, x, similarity_weight=3.0)[0].item() == pytest.approx(
+        kl.item(), rel=1e-5
+    )
 
 
 def gradients(nets, how):
@@ -73,24 +79,34 @@ def test_each_network_follows_its_own_loss_and_the_sum_of_all_does_not(nets):
     torch.manual_seed(0)
     three = S.losses(vae, discriminator, x, similarity_weight=0.1)
     own = [
-        torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(part.parameters()), retain_graph=True)])
+        torch.cat(
+            [
+                g.flatten()
+                for g in torch.autograd.grad(loss, list(part.parameters()), retain_graph=True)
+            ]
+        )
         for part, loss in zip(parts, three, strict=True)
     ]
     right = gradients(nets, S.backward)
-    wrong = gradients(nets, lambda parts, three: sum(three).backward())  # what one call for all would do
+    # what one call for all would do
+    wrong = gradients(nets, lambda parts, three: sum(three).backward())
     for mine, found, summed in zip(own, right, wrong, strict=True):
         torch.testing.assert_close(found, mine)
         assert float((summed - mine).norm() / mine.norm()) > 0.1
 
 
 def test_training_moves_the_vae_and_leaves_the_start_and_torch_alone(pictures):
-    start, _ = V.train_vae(pictures, latent_dim=2, hidden=(32,), epochs=20, seed=0, batch_size=50, lr=3e-3)
+    start, _ = V.train_vae(
+        pictures, latent_dim=2, hidden=(32,), epochs=20, seed=0, batch_size=50, lr=3e-3
+    )
     before = {k: v.clone() for k, v in start.state_dict().items()}
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
     runs = [
-        S.train_vae_gan(pictures, start, epochs=2, seed=s, similarity_weight=1.0, width=4, batch_size=50)
+        S.train_vae_gan(
+            pictures, start, epochs=2, seed=s, similarity_weight=1.0, width=4, batch_size=50
+        )
         for s in (0, 0, 1)
     ]
     assert torch.equal(torch.rand(1), expected)
@@ -117,8 +133,14 @@ def test_bad_input_is_refused_in_words(pictures):
     for call, words in (
         (lambda: S.Discriminator(width=0, seed=0), "width=0 must be at least 1"),
         (lambda: S.train_vae_gan(pictures, vae, epochs=0, seed=0), "epochs=0"),
-        (lambda: S.train_vae_gan(pictures, vae, epochs=1, seed=0, similarity_weight=-1), "similarity_weight=-1"),
-        (lambda: S.train_vae_gan(pictures[:, :14], vae, epochs=1, seed=0), r"must be \(n, 28, 28\)"),
+        (
+            lambda: S.train_vae_gan(pictures, vae, epochs=1, seed=0, similarity_weight=-1),
+            "similarity_weight=-1",
+        ),
+        (
+            lambda: S.train_vae_gan(pictures[:, :14], vae, epochs=1, seed=0),
+            r"must be \(n, 28, 28\)",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             call()

@@ -1,4 +1,5 @@
-"""The loop that all networks on images share: its steps against the formula, and networks that hash and pickle as their values."""
+"""The loop that all networks on images share: its steps against the formula, and networks that hash
+and pickle as their values."""
 
 import pickle
 import subprocess
@@ -21,7 +22,8 @@ def one_weight(start: float) -> nn.Linear:
 
 
 def test_gradient_descent_takes_the_steps_of_the_formula():
-    """w <- w - lr (v <- momentum v + w) on the loss w²/2, twice, at a constant rate; Adam's first step is lr, whatever the gradient."""
+    """w <- w - lr (v <- momentum v + w) on the loss w²/2, twice, at a constant rate; Adam's first
+    step is lr, whatever the gradient."""
     about = {"epochs": 1, "seed": 0, "batch_size": 1, "lr": 0.1}
     data = (torch.zeros(2, 1),)
     sgd, adam = one_weight(2.0), one_weight(2.0)
@@ -36,7 +38,8 @@ def test_gradient_descent_takes_the_steps_of_the_formula():
 
 
 def test_the_rate_falls_by_a_cosine():
-    """Four steps of descent on the loss w: the weight falls by the sum of the rates lr (1 + cos πi/4)/2."""
+    """Four steps of descent on the loss w: the weight falls by the sum of the rates
+    lr (1 + cos πi/4)/2."""
     net = one_weight(0.0)
     training.train(
         net,
@@ -54,11 +57,15 @@ def test_the_rate_falls_by_a_cosine():
     )
 
 
-HASH = "import joblib; from genlab.images.networks import pooled_encoder as p; print(joblib.hash(p(3, seed={seed})))"
+HASH = (
+    "import joblib; from genlab.images.networks import pooled_encoder as p; "
+    "print(joblib.hash(p(3, seed={seed})))"
+)
 
 
 def test_equal_networks_have_equal_hashes_in_every_process():
-    """So that a remembered training is found again; torch's own pickles differ from process to process."""
+    """So that a remembered training is found again; torch's own pickles differ from
+    process to process."""
     here = joblib.hash(pooled_encoder(3, seed=0))
     there = [
         subprocess.run(
@@ -73,6 +80,8 @@ def test_a_pickled_network_is_the_same_network():
     net = pooled_encoder(3, seed=0).eval()
     again = pickle.loads(pickle.dumps(net))
     x = torch.rand(5, 1, 28, 28)
-    assert torch.equal(net(x), again(x)) and again[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(net(x), again(x)) and again[0].weight.is_contiguous(
+        memory_format=torch.channels_last
+    )
     assert [type(p) for p in again.parameters()] == [nn.Parameter] * len(list(net.parameters()))
     assert joblib.hash(again) == joblib.hash(net)

@@ -1,4 +1,5 @@
-"""The variational autoencoder against quadrature: closed forms, bounds below the likelihood, and importance weights that reach it."""
+"""The variational autoencoder against quadrature: closed forms, bounds below the likelihood,
+and importance weights that reach it."""
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from genlab.images import variational as V
 def small():
     """Four pixels, one latent number: log p(x) is an integral."""
     vae = V.VAE(1, hidden=(5,), n_pixels=4, seed=0)
-    with torch.no_grad():  # a proposal wider than the posterior, so that importance weights have a variance
+    # a proposal wider than the posterior, so that importance weights have a variance
+    with torch.no_grad():
         vae.encoder[-1].weight.mul_(0.1)
         vae.encoder[-1].bias.copy_(torch.tensor([0.3, 0.3]))
     x = torch.tensor([[0.0, 0, 1, 1], [1, 0, 1, 0]])
@@ -33,7 +35,11 @@ def test_kl_in_closed_form_is_the_integral():
 
 
 def test_log_normal_is_scipys():
-    z, mean, log_var = torch.tensor([[0.3, -1.0]]), torch.tensor([[0.1, 0.2]]), torch.tensor([[-0.5, 1.0]])
+    z, mean, log_var = (
+        torch.tensor([[0.3, -1.0]]),
+        torch.tensor([[0.1, 0.2]]),
+        torch.tensor([[-0.5, 1.0]]),
+    )
     expected = stats.norm(mean.numpy(), np.exp(log_var.numpy() / 2)).logpdf(z.numpy()).sum()
     assert float(V.log_normal(z, mean, log_var)) == pytest.approx(expected, rel=1e-6)
 
@@ -42,7 +48,9 @@ def test_bounds_lie_below_and_rise_to_the_likelihood(small):
     vae, x, truth = small
     torch.manual_seed(0)
     repeated = x.repeat_interleave(4000, 0)
-    bounds = {n: V.importance_bound(vae, repeated, samples=n).detach().view(2, 4000) for n in (1, 10, 100)}
+    bounds = {
+        n: V.importance_bound(vae, repeated, samples=n).detach().view(2, 4000) for n in (1, 10, 100)
+    }
     means = {n: b.mean(1) for n, b in bounds.items()}
     noise = 4 * bounds[1].std() / np.sqrt(4000)
     assert (means[1] < means[10] + noise).all() and (means[10] <= means[100] + noise).all()
@@ -53,7 +61,8 @@ def test_bounds_lie_below_and_rise_to_the_likelihood(small):
 
 
 def test_with_the_exact_posterior_the_bound_is_the_likelihood(small):
-    """Where the decoder ignores z the posterior is the prior: an encoder that says so makes the bound tight, another does not."""
+    """Where the decoder ignores z the posterior is the prior: an encoder that says so makes the
+    bound tight, another does not."""
     vae, x, _ = small
     with torch.no_grad():
         vae.decoder[-1].weight.zero_()
@@ -72,7 +81,10 @@ def test_the_estimate_agrees_with_quadrature_and_repeats(small):
     vae, x, truth = small
     found = V.log_likelihood(vae, x, samples=4950, seed=0)  # the last chunk is a half
     assert found.value == pytest.approx(float(truth.mean()), abs=0.02)
-    assert found == V.log_likelihood(vae, x, samples=4950, seed=0) and 1 < found.effective_samples <= 4950
+    assert (
+        found == V.log_likelihood(vae, x, samples=4950, seed=0)
+        and 1 < found.effective_samples <= 4950
+    )
 
 
 def test_a_condition_reaches_both_networks():
@@ -90,7 +102,8 @@ def test_a_condition_reaches_both_networks():
 
 
 def test_bounds_of_groups_rise_to_the_estimate_of_all(small):
-    """By Jensen's inequality, for any weights; averaging the weights after taking logarithms is the wrong twin."""
+    """By Jensen's inequality, for any weights; averaging the weights after taking logarithms is
+    the wrong twin."""
     vae, x, _ = small
     log_w = V.log_weights(vae, x, samples=1000, seed=0, images=1, chunk=300).double()
     assert log_w.shape == (1000, 2)
@@ -105,12 +118,16 @@ def test_bounds_of_groups_rise_to_the_estimate_of_all(small):
 
 def test_log_bernoulli_is_scipys_and_broadcasts():
     rng = np.random.default_rng(0)
-    x, logits = rng.integers(0, 2, (3, 7)).astype(np.float32), 30 * rng.normal(size=(4, 3, 7)).astype(np.float32)
+    x, logits = (
+        rng.integers(0, 2, (3, 7)).astype(np.float32),
+        30 * rng.normal(size=(4, 3, 7)).astype(np.float32),
+    )
     expected = stats.bernoulli(1 / (1 + np.exp(-logits.astype(float)))).logpmf(x)
-    expected = np.where(np.isfinite(expected), expected, (2 * x - 1) * logits).sum(
-        -1
-    )  # where the probability rounds to 1
-    np.testing.assert_allclose(V.log_bernoulli(torch.from_numpy(x), torch.from_numpy(logits)), expected, rtol=1e-4)
+    # where the probability rounds to 1
+    expected = np.where(np.isfinite(expected), expected, (2 * x - 1) * logits).sum(-1)
+    np.testing.assert_allclose(
+        V.log_bernoulli(torch.from_numpy(x), torch.from_numpy(logits)), expected, rtol=1e-4
+    )
 
 
 def test_free_bits_pay_a_floor_and_the_weight_scales_the_kl(small):
@@ -121,7 +138,8 @@ def test_free_bits_pay_a_floor_and_the_weight_scales_the_kl(small):
         value[about] = V.elbo(vae, x, kl_weight=about[0], free_bits=about[1]).detach()
     kl = V.kl_to_standard_normal(*vae.encode(x)).detach()
     assert torch.allclose(value[1, 0] - value[3, 0], 2 * kl, atol=1e-5) and float(kl.max()) < 5
-    assert torch.allclose(value[1, 1e-9].mean(), value[1, 0].mean(), atol=1e-5)  # a floor that no unit reaches
+    # a floor that no unit reaches
+    assert torch.allclose(value[1, 1e-9].mean(), value[1, 0].mean(), atol=1e-5)
     assert torch.allclose(value[1, 5] - value[1, 0], kl - 5, atol=1e-5)
     for p in vae.encoder.parameters():
         p.grad = None
@@ -130,17 +148,23 @@ def test_free_bits_pay_a_floor_and_the_weight_scales_the_kl(small):
     vae.zero_grad()
     vae.decoder.requires_grad_(False)
     V.unit_kl(*vae.encode(x)).mean(0).clamp(min=5.0).sum().backward()
-    assert (
-        pushed > 0.01 and float(vae.encoder[-1].bias.grad.abs().max()) == 0
-    )  # below the floor nothing switches a unit off
+    # below the floor nothing switches a unit off
+    assert pushed > 0.01 and float(vae.encoder[-1].bias.grad.abs().max()) == 0
 
 
-@pytest.mark.parametrize(("quadrants", "n_seen", "corner"), [(1, 196, (27, 0)), (2, 392, (0, 0)), (3, 588, (0, 27))])
+@pytest.mark.parametrize(
+    ("quadrants", "n_seen", "corner"), [(1, 196, (27, 0)), (2, 392, (0, 0)), (3, 588, (0, 27))]
+)
 def test_quadrants_split_and_join(quadrants, n_seen, corner):
     x = torch.rand(3, 784)
     missing, observed = V.split(x, quadrants)
     seen = V.observed_pixels(quadrants).view(28, 28)
-    assert observed.shape == (3, n_seen) and missing.shape == (3, 784 - n_seen) and seen[corner] and not seen[27, 27]
+    assert (
+        observed.shape == (3, n_seen)
+        and missing.shape == (3, 784 - n_seen)
+        and seen[corner]
+        and not seen[27, 27]
+    )
     assert torch.equal(V.join(missing, observed, quadrants), x)
     assert torch.equal(V.join(torch.stack([missing, missing]), observed, quadrants)[1], x)
     assert not torch.equal(V.join(missing.flip(1), observed, quadrants), x)
@@ -175,7 +199,10 @@ def test_a_weight_of_784_empties_the_code_and_one_does_not(halves):
     images, _ = halves
     kept, _ = V.train_vae(images, epochs=30, **(RULES | dict(lr=1e-2)))
     emptied, _ = V.train_vae(images, epochs=30, kl_weight=784.0, **(RULES | dict(lr=1e-2)))
-    assert V.unit_activity(kept, images).max() > 0.1 and (V.unit_activity(emptied, images) < 0.01).all()
+    assert (
+        V.unit_activity(kept, images).max() > 0.1
+        and (V.unit_activity(emptied, images) < 0.01).all()
+    )
     mean, sd = V.encoded(emptied, images)
     assert mean.shape == sd.shape == (200, 2) and np.abs(sd - 1).max() < 0.1
 
@@ -184,7 +211,9 @@ def test_a_start_is_continued_and_kept_and_seeds_decide(halves):
     images, _ = halves
     start, _ = V.train_vae(images, epochs=5, **RULES)
     before = {k: v.clone() for k, v in start.state_dict().items()}
-    one, again = (V.train_vae(images, epochs=1, samples=3, start=start, **RULES)[0] for _ in range(2))
+    one, again = (
+        V.train_vae(images, epochs=1, samples=3, start=start, **RULES)[0] for _ in range(2)
+    )
     warm = V.train_vae(images, epochs=1, warm_up=4, start=start, **RULES)[0]
     plain = V.train_vae(images, epochs=1, start=start, **RULES)[0]
     states = [net.state_dict() for net in (one, again, warm, plain)]
@@ -200,7 +229,8 @@ def test_completion_by_a_network_is_a_conditional_likelihood(halves):
     bits = V.toss(torch.from_numpy(images.reshape(-1, 784).astype(np.float32)))
     x, y = V.split(bits, 2)
     informed, blind = (
-        float(V.log_bernoulli(x, net(y[o])).detach().mean()) for o in (torch.arange(200), torch.arange(200).roll(1))
+        float(V.log_bernoulli(x, net(y[o])).detach().mean())
+        for o in (torch.arange(200), torch.arange(200).roll(1))
     )
     assert informed > blind + 5  # another image's left half says less
 
@@ -208,7 +238,10 @@ def test_completion_by_a_network_is_a_conditional_likelihood(halves):
 def test_bad_trainings_are_refused_in_words(halves):
     images, labels = halves
     for about, words in (
-        (dict(samples=5, kl_weight=2.0), "samples=5: at least 1; kl_weight, warm_up and free_bits belong to the ELBO"),
+        (
+            dict(samples=5, kl_weight=2.0),
+            "samples=5: at least 1; kl_weight, warm_up and free_bits belong to the ELBO",
+        ),
         (dict(samples=5, warm_up=2), "samples=5"),
         (dict(free_bits=-1.0), "free_bits=-1.0"),
         (dict(labels=labels, quadrants=1), "labels or quadrants, not both"),

@@ -39,7 +39,10 @@ def test_mmd2_is_unbiased_and_its_biased_twin_is_not(rng):
 
 def test_energy_distance_is_zero_in_the_mean_and_grows_with_the_shift(rng):
     null = np.array(
-        [distances.energy_distance(rng.standard_normal((60, 2)), rng.standard_normal((60, 2))) for _ in range(200)]
+        [
+            distances.energy_distance(rng.standard_normal((60, 2)), rng.standard_normal((60, 2)))
+            for _ in range(200)
+        ]
     )
     assert abs(null.mean()) < 4 * null.std() / np.sqrt(len(null))
     x, y = rng.standard_normal((60, 2)), rng.standard_normal((60, 2))
@@ -48,7 +51,9 @@ def test_energy_distance_is_zero_in_the_mean_and_grows_with_the_shift(rng):
 
 def test_c2st_is_at_chance_under_the_null_and_sure_when_apart(rng):
     null = [
-        distances.c2st_accuracy(rng.standard_normal((300, 2)), rng.standard_normal((300, 2)), rng=rng)
+        distances.c2st_accuracy(
+            rng.standard_normal((300, 2)), rng.standard_normal((300, 2)), rng=rng
+        )
         for _ in range(12)
     ]
     assert abs(np.mean(null) - 0.5) < 4 * np.std(null, ddof=1) / np.sqrt(len(null))
@@ -60,7 +65,8 @@ def test_c2st_is_at_chance_under_the_null_and_sure_when_apart(rng):
 @pytest.mark.parametrize("k", [3, 5])
 def test_coverage_of_equal_samples(k, rng):
     values = [
-        distances.density_and_coverage(rng.uniform(size=(1000, 2)), rng.uniform(size=(1000, 2)), k) for _ in range(10)
+        distances.density_and_coverage(rng.uniform(size=(1000, 2)), rng.uniform(size=(1000, 2)), k)
+        for _ in range(10)
     ]
     density, coverage = np.mean(values, axis=0)
     se = np.std(values, axis=0, ddof=1) / np.sqrt(10)
@@ -77,13 +83,20 @@ def test_coverage_sees_a_missing_half(rng):
 
 def test_kde_is_scipys_and_rewards_collapse(rng):
     real, other = rng.standard_normal((400, 2)), rng.standard_normal((100, 2))
-    assert distances.kde_log_density(other, real) == pytest.approx(gaussian_kde(real.T).logpdf(other.T).mean())
-    assert distances.kde_log_density(0.1 * other, real) > distances.kde_log_density(other, real) + 0.5
+    assert distances.kde_log_density(other, real) == pytest.approx(
+        gaussian_kde(real.T).logpdf(other.T).mean()
+    )
+    assert (
+        distances.kde_log_density(0.1 * other, real) > distances.kde_log_density(other, real) + 0.5
+    )
 
 
-@pytest.mark.parametrize("bad", [np.zeros((5, 3)), np.zeros(5), np.zeros((1, 2)), np.array([[0.0, np.nan], [0, 0]])])
 @pytest.mark.parametrize(
-    "measure", [distances.w2, distances.sliced_w2, distances.energy_distance, distances.kde_log_density]
+    "bad", [np.zeros((5, 3)), np.zeros(5), np.zeros((1, 2)), np.array([[0.0, np.nan], [0, 0]])]
+)
+@pytest.mark.parametrize(
+    "measure",
+    [distances.w2, distances.sliced_w2, distances.energy_distance, distances.kde_log_density],
 )
 def test_bad_input_is_named(bad, measure, rng):
     with pytest.raises(ValueError, match=r"must be \(n, 2\)|not finite"):

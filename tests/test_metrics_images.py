@@ -1,4 +1,5 @@
-"""Measures of images against closed forms, at their floors, and what each of them does and does not see."""
+"""Measures of images against closed forms, at their floors, and what each of them does
+and does not see."""
 
 import numpy as np
 import pytest
@@ -8,16 +9,25 @@ from genlab.metrics.distances import density_and_coverage
 
 
 def test_frechet_distance_of_two_gaussians(rng):
-    """For commuting covariances it is ‖m₁ - m₂‖² + Σ(s₁ - s₂)²; the estimate has a bias of order d²/n and a spread of order n^-½."""
-    n, s1, s2, shift = 200_000, np.array([1.0, 2.0, 0.5]), np.array([1.5, 1.0, 0.5]), np.array([1.0, 0.0, -2.0])
+    """For commuting covariances it is ‖m₁ - m₂‖² + Σ(s₁ - s₂)²; the estimate has a bias of order
+    d²/n and a spread of order n^-½."""
+    n, s1, s2, shift = (
+        200_000,
+        np.array([1.0, 2.0, 0.5]),
+        np.array([1.5, 1.0, 0.5]),
+        np.array([1.0, 0.0, -2.0]),
+    )
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    found = M.frechet_distance(rng.normal(size=(n, 3)) * s1 @ turn, (rng.normal(size=(n, 3)) * s2 + shift) @ turn)
+    found = M.frechet_distance(
+        rng.normal(size=(n, 3)) * s1 @ turn, (rng.normal(size=(n, 3)) * s2 + shift) @ turn
+    )
     exact = (shift**2).sum() + ((s1 - s2) ** 2).sum()
-    sd = 2 * np.sqrt((shift**2 * (s1**2 + s2**2)).sum() / n) + 2 * np.abs(s1 - s2).max() * 2 / np.sqrt(n)
+    sd = 2 * np.sqrt((shift**2 * (s1**2 + s2**2)).sum() / n) + 2 * np.abs(
+        s1 - s2
+    ).max() * 2 / np.sqrt(n)
     assert found == pytest.approx(exact, abs=4 * sd + 9 / n)
-    assert (
-        abs(found - ((shift**2).sum() + ((s1**2 - s2**2) ** 2).sum())) > 10 * sd
-    )  # without the root of the covariances
+    # without the root of the covariances
+    assert abs(found - ((shift**2).sum() + ((s1**2 - s2**2) ** 2).sum())) > 10 * sd
 
 
 def test_frechet_distance_of_covariances_that_do_not_commute(rng):
@@ -26,7 +36,9 @@ def test_frechet_distance_of_covariances_that_do_not_commute(rng):
 
     x, y = (rng.normal(size=(500, 4)) @ rng.normal(size=(4, 4)) for _ in range(2))
     cov = [np.cov(a, rowvar=False) for a in (x, y)]
-    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(cov[0] + cov[1] - 2 * sqrtm(cov[0] @ cov[1]).real)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(
+        cov[0] + cov[1] - 2 * sqrtm(cov[0] @ cov[1]).real
+    )
     assert M.frechet_distance(x, y) == pytest.approx(expected, rel=1e-9)
     assert M.frechet_distance(x, x) == pytest.approx(0, abs=1e-8)
 
@@ -47,17 +59,20 @@ def test_classifier_score_counts_sure_classes():
     assert M.classifier_score(np.eye(10)[np.arange(100) % 10]) == pytest.approx(10)
     assert M.classifier_score(np.eye(10)[np.arange(99) % 3]) == pytest.approx(3)
     assert M.classifier_score(np.full((50, 10), 0.1)) == pytest.approx(1)
-    assert M.classifier_score(np.eye(10)[np.zeros(50, int)]) == pytest.approx(1)  # sure of one class
+    # sure of one class
+    assert M.classifier_score(np.eye(10)[np.zeros(50, int)]) == pytest.approx(1)
 
 
 # --- neighbours ---
 
 
 def test_precision_and_recall_of_points_one_can_count():
-    """k = 1 on a line: balls of real (0, 1, 10) reach 1, 1, 9; of generated (0.5, 0.8, 5.6, 30) reach 0.3, 0.3, 4.8, 24.4."""
+    """k = 1 on a line: balls of real (0, 1, 10) reach 1, 1, 9; of generated (0.5, 0.8, 5.6, 30)
+    reach 0.3, 0.3, 4.8, 24.4."""
     real, generated = np.array([[0.0], [1], [10]]), np.array([[0.5], [0.8], [5.6], [30]])
     precision, recall = M.precision_and_recall(real, generated, k=1)
-    assert (precision, recall) == (3 / 4, 2 / 3)  # 30 lies in no ball; 1 and 10 lie in those of 0.8 and 5.6, 0 in none
+    # 30 lies in no ball; 1 and 10 lie in those of 0.8 and 5.6, 0 in none
+    assert (precision, recall) == (3 / 4, 2 / 3)
     assert M.precision_and_recall(generated, real, k=1) == (recall, precision)
 
 
@@ -88,7 +103,9 @@ def pictures(rng, n: int) -> np.ndarray:
 def test_nearest_images_are_found_at_their_distance(rng):
     others = rng.random((40, 28, 28))
     images = others[[7, 3, 30]].copy()
-    images[1, 0, :4] = np.where(others[3, 0, :4] > 0.5, others[3, 0, :4] - 0.5, others[3, 0, :4] + 0.5)
+    images[1, 0, :4] = np.where(
+        others[3, 0, :4] > 0.5, others[3, 0, :4] - 0.5, others[3, 0, :4] + 0.5
+    )
     index, distance = M.nearest_images(images, others)
     assert index.tolist() == [7, 3, 30]
     np.testing.assert_allclose(distance, [0, 1, 0], atol=1e-6)
@@ -122,13 +139,16 @@ def test_stacked_modes_of_known_labels():
     assert M.stacked_modes(every) == (1000, pytest.approx(0))
     assert M.stacked_modes(every[:250]) == (250, pytest.approx(np.log(4)))
     halves = np.concatenate([every, every[:500]])  # two thirds of the mass on half of the modes
-    assert M.stacked_modes(halves)[1] == pytest.approx(2 / 3 * np.log(4 / 3) + 1 / 3 * np.log(2 / 3))
+    assert M.stacked_modes(halves)[1] == pytest.approx(
+        2 / 3 * np.log(4 / 3) + 1 / 3 * np.log(2 / 3)
+    )
     skewed = np.array([0.19, 0.01, *[0.1] * 8])
     assert M.stacked_modes(every, skewed)[1] == pytest.approx(-3 * 0.1 * np.log(skewed / 0.1).sum())
 
 
 def test_real_stacked_images_have_the_kl_of_their_number(rng):
-    """2 n KL is chi-squared with 999 degrees of freedom for n >> 1,000, to an error of order 1,000 / n of itself."""
+    """2 n KL is chi-squared with 999 degrees of freedom for n >> 1,000, to an error of order
+    1,000 / n of itself."""
     n = 26_000
     kl = M.stacked_modes(rng.integers(10, size=(n, 3)))[1]
     assert 2 * n * kl == pytest.approx(999, abs=4 * np.sqrt(2 * 999) + 999 * 1000 / n)
@@ -141,18 +161,23 @@ def test_structural_similarity_of_equal_and_of_independent_images(rng):
     assert M.ms_ssim(x, y).mean() < 0.5
     blurred = (x + np.roll(x, 1, 1)) / 2
     assert (M.ms_ssim(x, blurred) > M.ms_ssim(x, y)).mean() > 0.95
-    noise = rng.random(
-        (2, 300, 28, 28)
-    )  # nothing in common: structure 0 on average, a half of which is cut off at the finest scale
+    # nothing in common: structure 0 on average, a half of which is cut off at the finest scale
+    noise = rng.random((2, 300, 28, 28))
     assert M.ms_ssim(*noise).mean() < 0.2
 
 
 def test_structural_similarity_of_one_scale_is_scikit_images(rng):
-    """At 28 pixels; its window is cut at 3.5 standard deviations, ours at 11 pixels, which are the same."""
+    """At 28 pixels; its window is cut at 3.5 standard deviations, ours at 11 pixels,
+    which are the same."""
     from skimage.metrics import structural_similarity
 
     x, y = pictures(rng, 2)
-    about = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
+    about = {
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+        "data_range": 1.0,
+    }
     _, full = structural_similarity(x, y, full=True, **about)
     assert M._ssim(x[None], y[None])[0][0] == pytest.approx(full[5:-5, 5:-5].mean(), rel=1e-6)
 
@@ -163,14 +188,21 @@ def test_the_last_scale_is_one_window_of_seven_pixels(rng):
     g = np.exp(-(((np.arange(7) - 3) * 11 / 7 / 1.5) ** 2) / 2)
     w = np.outer(g, g) / g.sum() ** 2
     mx, my = (w * x).sum(), (w * y).sum()
-    vx, vy, cov = (w * (x - mx) ** 2).sum(), (w * (y - my) ** 2).sum(), (w * (x - mx) * (y - my)).sum()
+    vx, vy, cov = (
+        (w * (x - mx) ** 2).sum(),
+        (w * (y - my) ** 2).sum(),
+        (w * (x - mx) * (y - my)).sum(),
+    )
     structure = (2 * cov + 9e-4) / (vx + vy + 9e-4)
     full = structure * (2 * mx * my + 1e-4) / (mx**2 + my**2 + 1e-4)
-    assert [float(v[0]) for v in M._ssim(x[None], y[None])] == pytest.approx([full, structure], rel=1e-9)
+    assert [float(v[0]) for v in M._ssim(x[None], y[None])] == pytest.approx(
+        [full, structure], rel=1e-9
+    )
 
 
 def test_structural_similarity_of_flat_images_is_the_luminance_term(rng):
-    """No structure at all: contrast and structure are 1, and (2ab + c) / (a² + b² + c) to the weight of the last scale is left."""
+    """No structure at all: contrast and structure are 1, and (2ab + c) / (a² + b² + c) to the
+    weight of the last scale is left."""
     x, y = np.full((1, 28, 28), 0.2), np.full((1, 28, 28), 0.6)
     weight = 0.3001 / (0.0448 + 0.2856 + 0.3001)
     expected = ((2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)) ** weight
@@ -181,7 +213,9 @@ def test_likeness_within_classes_is_above_that_between_them(rng):
     left, right = np.zeros((2, 28, 28))
     left[8:20, 4:10], right[8:20, 18:24] = 1, 1
     labels = np.repeat([0, 1], 50)
-    images = (np.where(labels[:, None, None] == 0, left, right) * rng.uniform(0.8, 1, (100, 1, 1))).astype(np.float32)
+    images = (
+        np.where(labels[:, None, None] == 0, left, right) * rng.uniform(0.8, 1, (100, 1, 1))
+    ).astype(np.float32)
     within, all_pairs = (M.likeness(images, rng=rng, pairs=400, labels=y) for y in (labels, None))
     assert within > 0.95 > all_pairs
     assert M.likeness(images, rng=np.random.default_rng(0), pairs=9) == M.likeness(
@@ -201,16 +235,17 @@ def test_the_pyramid_takes_an_image_apart_and_back(rng):
     np.testing.assert_allclose(fine + M._blur(large), x)
     fine, coarse = M._pyramid(np.full((1, 28, 28), 0.3))
     np.testing.assert_allclose(coarse, 0.3)
-    np.testing.assert_allclose(
-        fine[:, 2:-3, 2:-3], 0, atol=1e-12
-    )  # at the last edge the mirror meets the zeros between pixels
+    # at the last edge the mirror meets the zeros between pixels
+    np.testing.assert_allclose(fine[:, 2:-3, 2:-3], 0, atol=1e-12)
 
 
 def test_sliced_distance_of_equal_sets_is_zero_and_of_two_draws_is_that_of_normals(rng):
-    """Patches of noise have independent normal projections of variance 1: E W₁ of two samples of n is √(4/πn) ∫ √(Φ(1 - Φ)).
+    """Patches of noise have independent normal projections of variance 1: E W₁ of two samples of
+    n is √(4/πn) ∫ √(Φ(1 - Φ)).
 
-    One patch an image, so that all are independent; the mean over 200 directions in 49 dimensions varies by a few per cent.  At the
-    coarse level neighbouring pixels are correlated, which makes some directions wide and others narrow, with the same mean square.
+    One patch an image, so that all are independent; the mean over 200 directions in 49 dimensions
+    varies by a few per cent.  At the coarse level neighbouring pixels are correlated, which makes
+    some directions wide and others narrow, with the same mean square.
     """
     from scipy.integrate import quad
     from scipy.stats import norm
@@ -227,7 +262,8 @@ def test_sliced_distance_of_equal_sets_is_zero_and_of_two_draws_is_that_of_norma
 def test_sliced_distance_sees_structure_at_its_own_scale(rng):
     x, y = pictures(rng, 600).reshape(2, 300, 28, 28)
     floor = M.swd(x, y, rng=rng)
-    sharp = (y + 0.1 * rng.normal(size=y.shape)).clip(0, 1)  # grain, which the coarse level averages out
+    # grain, which the coarse level averages out
+    sharp = (y + 0.1 * rng.normal(size=y.shape)).clip(0, 1)
     fine, coarse = M.swd(x, sharp, rng=rng)
     assert fine > 3 * floor[0] and fine / floor[0] > 2 * coarse / floor[1]
 
@@ -241,7 +277,8 @@ def test_one_image_repeated_is_caught_by_every_measure_of_variety(rng):
     assert M.stacked_modes(np.full((300, 3), 4)) == (1, pytest.approx(np.log(1000)))
     assert M.likeness(repeated, rng=rng, pairs=50) == pytest.approx(1)
     assert M.likeness(again, rng=rng, pairs=50) < 0.6
-    assert M.precision_and_recall(features(real), features(repeated))[0] in (0, 1)  # says nothing of variety
+    # says nothing of variety
+    assert M.precision_and_recall(features(real), features(repeated))[0] in (0, 1)
     assert M.precision_and_recall(features(real), features(repeated))[1] == 0
     assert M.precision_and_recall(features(real), features(again))[1] > 0.4
     assert (
@@ -250,7 +287,9 @@ def test_one_image_repeated_is_caught_by_every_measure_of_variety(rng):
         < density_and_coverage(features(real), features(again))[1]
     )
     for distance in (M.frechet_distance, M.kernel_distance):
-        assert distance(features(real), features(repeated)) > 5 * abs(distance(features(real), features(again)))
+        assert distance(features(real), features(repeated)) > 5 * abs(
+            distance(features(real), features(again))
+        )
     assert (M.swd(real, repeated, rng=rng) > 3 * M.swd(real, again, rng=rng)).all()
 
 
@@ -264,7 +303,10 @@ IMAGES = np.zeros((4, 28, 28))
         (lambda: M.frechet_distance(np.zeros((5, 3)), np.zeros((5, 4))), "d alike"),
         (lambda: M.kernel_distance(np.full((5, 3), np.nan), np.zeros((5, 3))), "not finite"),
         (lambda: M.classifier_score(np.ones((5, 10))), "sum to 1"),
-        (lambda: M.precision_and_recall(np.zeros((3, 2)), np.zeros((9, 2))), "k=3 neighbours of 3 and 9"),
+        (
+            lambda: M.precision_and_recall(np.zeros((3, 2)), np.zeros((9, 2))),
+            "k=3 neighbours of 3 and 9",
+        ),
         (lambda: M.precision_and_recall(np.zeros((9, 2)), np.full((9, 2), np.nan)), "not finite"),
         (lambda: M.nearest_images(IMAGES[:, :14], IMAGES), r"must be \(n, 28, 28\)"),
         (lambda: M.memorised(IMAGES, IMAGES, IMAGES[:3]), "4 training and 3 held-out"),
@@ -275,7 +317,10 @@ IMAGES = np.zeros((4, 28, 28))
         (lambda: M.ms_ssim(IMAGES, IMAGES[:2]), "must be pairs"),
         (lambda: M.ms_ssim(IMAGES * np.nan, IMAGES), "finite numbers in"),
         (lambda: M.ms_ssim(IMAGES + 2, IMAGES), "grey values from 2.0"),
-        (lambda: M.likeness(IMAGES, rng=np.random.default_rng(0), labels=np.arange(4)), "at least two each"),
+        (
+            lambda: M.likeness(IMAGES, rng=np.random.default_rng(0), labels=np.arange(4)),
+            "at least two each",
+        ),
         (lambda: M.swd(IMAGES, IMAGES[:2], rng=np.random.default_rng(0)), "equally many"),
         (lambda: M.swd(IMAGES, IMAGES, rng=np.random.default_rng(0), patches=0), "patches=0"),
     ],

@@ -1,4 +1,5 @@
-"""Likelihood excess against the closed-form KL of Gaussians; the grid integral against a known constant."""
+"""Likelihood excess against the closed-form KL of Gaussians; the grid integral against a
+known constant."""
 
 import numpy as np
 import pytest

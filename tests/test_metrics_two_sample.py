@@ -1,4 +1,5 @@
-"""The scorecard: real data scores like its null, spoilt data does not, mixtures count modes, records carry limit and null."""
+"""The scorecard: real data scores like its null, spoilt data does not, mixtures count modes,
+records carry limit and null."""
 
 import numpy as np
 import pytest
@@ -27,12 +28,18 @@ def test_real_data_is_one_more_draw_from_the_null(null, rng):
 def test_missing_cells_are_seen_by_all_but_the_kernel_measure(null, rng):
     x = D.sample(2000, rng=rng)
     z = z_scores(x[x[:, 0] > 0][:300], null, rng)
-    assert z["w2"] > 10 and z["coverage"] < -10 and z["c2st_accuracy"] > 5 and z["energy_distance"] > 10
+    assert (
+        z["w2"] > 10
+        and z["coverage"] < -10
+        and z["c2st_accuracy"] > 5
+        and z["energy_distance"] > 10
+    )
     assert z["kde_gap"] > -3  # source A's measure does not mind
 
 
 def test_source_a_measure_on_real_data():
-    """-4.039 ± 0.010 with 1,500 points fitted and 500 scored: the number the plan computed for real against real."""
+    """-4.039 ± 0.010 with 1,500 points fitted and 500 scored: the number the plan computed for
+    real against real."""
     cards = two_sample.null_scorecards(D, n=2000, draws=4, rng=np.random.default_rng(1))
     assert abs(cards["kde_log_density"].mean() + 4.039) < 4 * 0.010
 
@@ -65,7 +72,10 @@ def test_records(null, rng):
         rows["checkerboard/w2"]["limit"] == pytest.approx(null["w2"].mean())
         and rows["checkerboard/w2_null_sd"]["value"] > 0
     )
-    assert rows["checkerboard/coverage"]["better"] == "higher" and len(rows["checkerboard/w2"]["null"]) == 12
+    assert (
+        rows["checkerboard/coverage"]["better"] == "higher"
+        and len(rows["checkerboard/w2"]["null"]) == 12
+    )
     stored = two_sample.stored_null(
         {f"checkerboard_null_{m}": v for m, v in null.items()} | {"other": 0}, "checkerboard"
     )

@@ -1,4 +1,5 @@
-"""Pictures: every function draws what it was given, the same each time, and says what is wrong with bad input."""
+"""Pictures: every function draws what it was given, the same each time, and says what is wrong
+with bad input."""
 
 import base64
 import io
@@ -51,7 +52,11 @@ def pixels(draw, **kwargs) -> np.ndarray:
 
 def drawings(rng) -> dict:
     """One call of every picture, on data drawn from rng."""
-    x, null, curve = rng.normal(size=(200, 2)), rng.normal(1, 0.1, 20), np.exp(-np.arange(1, 51) / 20)
+    x, null, curve = (
+        rng.normal(size=(200, 2)),
+        rng.normal(1, 0.1, 20),
+        np.exp(-np.arange(1, 51) / 20),
+    )
     return {
         "scatter": lambda ax: plots.scatter(ax, x, kind="ebm", box=BOX, label="model"),
         "chains": lambda ax: plots.chains(ax, np.cumsum(np.tile(x[:9], (20, 1, 1)) * 0.05, axis=0)),
@@ -60,15 +65,24 @@ def drawings(rng) -> dict:
         "energy": lambda ax: plots.energy(ax, lambda p: -gaussian(p), BOX, bins=40),
         "arrows": lambda ax: plots.arrows(ax, x[:20], -x[:20], kind="dsm", box=BOX),
         "histories": lambda ax: plots.histories(
-            ax, 100 * np.arange(1, 51), {"a": (curve, "train"), "b": (curve[:, None] * [1, 2], "gan")}, ylabel="loss"
+            ax,
+            100 * np.arange(1, 51),
+            {"a": (curve, "train"), "b": (curve[:, None] * [1, 2], "gan")},
+            ylabel="loss",
         ),
         "null_strip": lambda ax: plots.null_strip(ax, {"EBM": (1.3, "ebm")}, null, xlabel="W₂"),
-        "bars": lambda ax: plots.bars(ax, {"a": (1.0, 0.1, "dsm"), "b": (2.0, None, "gan")}, ylabel="y", limit=0.5),
-        "distributions": lambda ax: plots.distributions(ax, {"real": (null, "data")}, ylabel="log density"),
+        "bars": lambda ax: plots.bars(
+            ax, {"a": (1.0, 0.1, "dsm"), "b": (2.0, None, "gan")}, ylabel="y", limit=0.5
+        ),
+        "distributions": lambda ax: plots.distributions(
+            ax, {"real": (null, "data")}, ylabel="log density"
+        ),
         "codes": lambda ax: codes.by_class(ax, x, np.arange(200) % 2, ("a", "b")),
         "mosaic": lambda ax: pictures.mosaic(ax, x[:196].reshape(8, 7, 7), 4),
         "filters": lambda ax: pictures.filters(ax, x[:196].reshape(8, 7, 7), 4),
-        "rows": lambda ax: pictures.rows(ax, {"a": x[:49].reshape(2, 7, 7), "b": -x[:49].reshape(2, 7, 7)}),
+        "rows": lambda ax: pictures.rows(
+            ax, {"a": x[:49].reshape(2, 7, 7), "b": -x[:49].reshape(2, 7, 7)}
+        ),
     }
 
 
@@ -79,7 +93,10 @@ def test_every_picture_draws_something_labelled_and_repeats(name):
 
     drawn, empty = once(), pixels(lambda ax: ax.set(xlabel="x₁", ylabel="x₂"))
     assert (drawn != once()).sum() == 0
-    assert drawn.shape != empty.shape or (np.abs(drawn.astype(int) - empty).max(axis=2) > 40).mean() > 0.002
+    assert (
+        drawn.shape != empty.shape
+        or (np.abs(drawn.astype(int) - empty).max(axis=2) > 40).mean() > 0.002
+    )
     _, axes = plots.panels(1)
     assert drawings(np.random.default_rng(0))[name](axes[0]) is axes[0]
     if name not in ("mosaic", "filters", "rows"):  # pictures of images have no axes
@@ -121,7 +138,9 @@ def test_lower_energy_is_darker_and_minus_infinity_is_the_page():
     half = np.where(_grid(BOX, 40)[:, 0] > 0, 0.0, -np.inf)
     image = plots.log_density_grid(axes[1], half, BOX).images[0]
     assert np.isfinite(image.get_array()).all()
-    assert image.get_array()[0, 0] == image.norm.vmin and image.get_array()[0, -1] == image.norm.vmax
+    assert (
+        image.get_array()[0, 0] == image.norm.vmin and image.get_array()[0, -1] == image.norm.vmax
+    )
 
 
 def test_histories_show_mean_and_range_of_seeds():
@@ -157,9 +176,11 @@ def test_a_tile_keeps_every_image_in_its_place():
 
 
 def test_more_ink_is_darker_and_signs_have_their_colours():
-    ink = pixels(lambda ax: pictures.mosaic(ax, np.linspace(0, 1, 4).reshape(4, 1, 1) * np.ones((4, 9, 9)), 4)).astype(
-        int
-    )
+    ink = pixels(
+        lambda ax: pictures.mosaic(
+            ax, np.linspace(0, 1, 4).reshape(4, 1, 1) * np.ones((4, 9, 9)), 4
+        )
+    ).astype(int)
     columns = [ink[:, round(ink.shape[1] * f)].min() for f in (0.15, 0.38, 0.62, 0.85)]
     assert columns == sorted(columns, reverse=True) and columns[0] - columns[-1] > 150
     signed = pixels(lambda ax: pictures.filters(ax, np.array([[[-3.0]], [[5.0]]]), 2)).astype(int)
@@ -179,15 +200,24 @@ def test_panels_are_equal_and_titled_in_sentence_case():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda ax: plots.scatter(ax, np.zeros((3, 2)), kind="flow"), "unknown kind 'flow': use one of data"),
+        (
+            lambda ax: plots.scatter(ax, np.zeros((3, 2)), kind="flow"),
+            "unknown kind 'flow': use one of data",
+        ),
         (lambda ax: plots.scatter(ax, np.zeros((3, 4))), r"\(3, 4\) must have shape \(n, 2\)"),
         (lambda ax: plots.chains(ax, np.zeros((3, 2))), r"must have shape \(t, n, 2\)"),
         (lambda ax: plots.log_density_grid(ax, np.zeros(10), BOX), "10 values make no square"),
         (lambda ax: plots.null_strip(ax, {}, np.zeros(1), xlabel=""), "at least two draws"),
-        (lambda ax: plots.distributions(ax, {"x": (np.array([np.nan]), "ebm")}, ylabel=""), "0 finite draws"),
+        (
+            lambda ax: plots.distributions(ax, {"x": (np.array([np.nan]), "ebm")}, ylabel=""),
+            "0 finite draws",
+        ),
         (lambda ax: plots.panels(0), "n=0 must be at least 1"),
         (lambda ax: pictures.mosaic(ax, np.zeros((4, 784)), 2), r"\(4, 784\) in 2 columns"),
-        (lambda ax: pictures.rows(ax, {"a": np.zeros((2, 4, 4)), "b": np.zeros((3, 4, 4))}), "must be equally long"),
+        (
+            lambda ax: pictures.rows(ax, {"a": np.zeros((2, 4, 4)), "b": np.zeros((3, 4, 4))}),
+            "must be equally long",
+        ),
         (lambda ax: plots.panels(1, titles=["a", "b"]), "2 titles for n=1"),
         (lambda ax: plots.animation(lambda a, i: None, 0, still=0, alt="x"), "0 frames"),
         (lambda ax: plots.animation(lambda a, i: None, 99, still=0, alt="x"), "1 to 60"),
@@ -219,7 +249,10 @@ def test_animation_moves_and_has_a_still_and_words(points):
     assert plt.get_fignums() == before
     assert "prefers-reduced-motion: reduce" in html and 'loading="lazy"' in html
     assert 'alt="points &quot;spread&quot;"' in html
-    movie, still = Image.open(io.BytesIO(embedded(html, "webp"))), Image.open(io.BytesIO(embedded(html, "png")))
+    movie, still = (
+        Image.open(io.BytesIO(embedded(html, "webp"))),
+        Image.open(io.BytesIO(embedded(html, "png"))),
+    )
     assert movie.n_frames == 8 and movie.size == still.size and movie.info["loop"] == 0
     first = np.asarray(movie.convert("RGB")).astype(int)
     movie.seek(7)
@@ -229,7 +262,8 @@ def test_animation_moves_and_has_a_still_and_words(points):
 
 
 def test_animation_gives_up_quality_before_size(rng, monkeypatch):
-    """A limit that the best quality misses is kept, at a lower quality; one that nothing meets is an error."""
+    """A limit that the best quality misses is kept, at a lower quality; one that nothing
+    meets is an error."""
     noise = [Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)) for _ in range(6)]
     best = len(motion._webp(noise, [80] * 6))
     monkeypatch.setattr(motion, "MAX_BYTES", best // 2)
@@ -251,12 +285,27 @@ def test_slider_holds_every_picture_and_its_words():
         ax.set_ylim(0, 5)
 
     html = slider(
-        draw, [f"λ = {i} <b>" for i in range(4)], start=2, label="weight & more", alt='bars "rise"', size=(2, 2)
+        draw,
+        [f"λ = {i} <b>" for i in range(4)],
+        start=2,
+        label="weight & more",
+        alt='bars "rise"',
+        size=(2, 2),
     ).data
-    frames, texts = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
-    pictures_ = [np.asarray(Image.open(io.BytesIO(base64.b64decode(f))).convert("L"), dtype=float) for f in frames]
-    assert texts == [f"λ = {i} <b>" for i in range(4)] and "&lt;b&gt;" in html and "weight &amp; more" in html
-    assert all(a.mean() > b.mean() for a, b in itertools.pairwise(pictures_))  # each bar has more ink
+    frames, texts = json.loads(
+        re.search(r'<script type="application/json">(.*?)</script>', html)[1]
+    )
+    pictures_ = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(f))).convert("L"), dtype=float)
+        for f in frames
+    ]
+    assert (
+        texts == [f"λ = {i} <b>" for i in range(4)]
+        and "&lt;b&gt;" in html
+        and "weight &amp; more" in html
+    )
+    # each bar has more ink
+    assert all(a.mean() > b.mean() for a, b in itertools.pairwise(pictures_))
     still = np.asarray(Image.open(io.BytesIO(embedded(html, "png"))).convert("L"), dtype=float)
     assert np.abs(still - pictures_[2]).mean() < 3 < np.abs(still - pictures_[0]).mean()
     assert 'min="0" max="3" value="2"' in html and 'alt="bars &quot;rise&quot;"' in html
@@ -268,9 +317,15 @@ def test_pictures_of_plans(points):
     _, axes = plots.panels(4)
     lines = plans.arrows_between(axes[0], points[:3], points[3:5], plan).collections[0]
     assert len(lines.get_segments()) == 2  # a line where mass moves, none elsewhere
-    assert plans.coupling(axes[1], plan, np.arange(3.0), np.arange(2.0)).images[0].get_array().shape == (2, 3)
-    squares = plans.table(axes[2], plan, np.array([[2, 0], [0, 0], [0, -2]]), ["a", "b", "c"], ["x", "y"]).collections
+    assert plans.coupling(axes[1], plan, np.arange(3.0), np.arange(2.0)).images[
+        0
+    ].get_array().shape == (2, 3)
+    squares = plans.table(
+        axes[2], plan, np.array([[2, 0], [0, 0], [0, -2]]), ["a", "b", "c"], ["x", "y"]
+    ).collections
     liked, disliked = squares[0].get_facecolor()[0], squares[5].get_facecolor()[0]
     assert liked[0] > liked[2] and disliked[2] > disliked[0]
-    assert plans.colours(axes[3], np.eye(3)).collections[0].get_facecolor()[0] == pytest.approx([1, 0, 0, 1])
+    assert plans.colours(axes[3], np.eye(3)).collections[0].get_facecolor()[0] == pytest.approx(
+        [1, 0, 0, 1]
+    )
     assert not plans.picture(axes[3], np.zeros((4, 4, 3))).axison

@@ -1,4 +1,5 @@
-"""The map of codes: every point and picture is in it, nothing else, and what it cannot show is said."""
+"""The map of codes: every point and picture is in it, nothing else, and what it
+cannot show is said."""
 
 import base64
 import io
@@ -26,7 +27,9 @@ def about(rng):
 def test_a_hover_map_holds_every_point_and_its_picture(about):
     maps, pictures, labels = about
     page = codes.hover_map(maps, pictures, labels, NAMES, alt="seven <codes>").data
-    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL).group(1))
+    data = json.loads(
+        re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL).group(1)
+    )
     assert data["labels"] == labels.tolist() and data["classes"] == list(NAMES)
     for points, (x, y) in zip(maps.values(), (np.array(m).T for m in data["maps"]), strict=True):
         assert np.array_equal(np.argsort(x), np.argsort(points[:, 0])) and np.array_equal(
@@ -53,7 +56,13 @@ def test_what_a_map_cannot_show_is_said(about, rng):
         codes.hover_map(maps, pictures, labels, NAMES, alt=" ")
     n = 4000
     with pytest.raises(ValueError, match="at most 350: show fewer"):
-        codes.hover_map({"a": rng.normal(size=(n, 2))}, rng.random((n, 28, 28)), np.zeros(n, int), NAMES, alt="x")
+        codes.hover_map(
+            {"a": rng.normal(size=(n, 2))},
+            rng.random((n, 28, 28)),
+            np.zeros(n, int),
+            NAMES,
+            alt="x",
+        )
 
 
 def test_classes_are_named_at_their_median(about, rng):

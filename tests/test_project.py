@@ -1,4 +1,5 @@
-"""The house: walls between modules, pinned versions that agree, and documents that tell the truth."""
+"""The house: walls between modules, pinned versions that agree, and documents that
+tell the truth."""
 
 import ast
 import re
@@ -22,7 +23,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FRAMEWORKS = {"jax": "jax", "optax": "jax", "equinox": "jax", "torch": "torch", "ot": "ot"}
 FAMILIES = {"genlab.toys." + name for name in ("energy", "score", "diffusion", "adversarial")}
 WINGS = ("genlab.toys", "genlab.boltzmann", "genlab.images", "genlab.transport")
-MODELS = ("genlab.toys", "genlab.boltzmann", "genlab.images", "genlab.transport", "genlab.metrics", "genlab.plots")
+MODELS = (
+    "genlab.toys",
+    "genlab.boltzmann",
+    "genlab.images",
+    "genlab.transport",
+    "genlab.metrics",
+    "genlab.plots",
+)
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "book" / "how_to_rerun.md"]
 
 
@@ -43,12 +51,19 @@ def broken_walls(module: str, source: str) -> list[str]:
     frameworks = {FRAMEWORKS[n.split(".")[0]] for n in names if n.split(".")[0] in FRAMEWORKS}
     broken = [f"{len(frameworks)} frameworks: {sorted(frameworks)}"] if len(frameworks) > 1 else []
     if module.startswith("genlab.report"):
-        broken += [n for n in names if n.startswith((*MODELS, "genlab.data")) or n.split(".")[0] in FRAMEWORKS]
+        broken += [
+            n
+            for n in names
+            if n.startswith((*MODELS, "genlab.data")) or n.split(".")[0] in FRAMEWORKS
+        ]
     else:
         broken += [n for n in names if n.startswith("genlab.report")]
     if module.startswith(WINGS):
         broken += [
-            n for n in names if n.startswith(WINGS) and not n.startswith(next(w for w in WINGS if module.startswith(w)))
+            n
+            for n in names
+            if n.startswith(WINGS)
+            and not n.startswith(next(w for w in WINGS if module.startswith(w)))
         ]
     if module in FAMILIES:
         broken += [n for n in names if n in FAMILIES - {module}]
@@ -87,20 +102,28 @@ def test_files_read_in_one_sitting():
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
 def test_no_heavy_files_outside_data():
-    heavy = [p for p in tracked() if p.stat().st_size > 3_000_000 and ROOT / "data" not in p.parents]
+    heavy = [
+        p for p in tracked() if p.stat().st_size > 3_000_000 and ROOT / "data" not in p.parents
+    ]
     assert heavy == []
 
 
 def locked() -> dict[str, str]:
     """{package: version} of requirements.lock; every line pins exactly one version."""
-    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and line[0] != "#"]
+    lines = [
+        line
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line and line[0] != "#"
+    ]
     pairs = [line.split("==") for line in lines]
     assert all(len(pair) == 2 for pair in pairs)
     return {canonicalize_name(name): version for name, version in pairs}
@@ -112,14 +135,20 @@ def project() -> dict:
 
 def test_the_lock_satisfies_every_requirement():
     pins = locked()
-    wanted = [Requirement(r) for r in project()["dependencies"] + project()["optional-dependencies"]["dev"]]
-    missing = [str(r) for r in wanted if not r.specifier.contains(pins.get(canonicalize_name(r.name), "0"))]
+    wanted = [
+        Requirement(r)
+        for r in project()["dependencies"] + project()["optional-dependencies"]["dev"]
+    ]
+    missing = [
+        str(r) for r in wanted if not r.specifier.contains(pins.get(canonicalize_name(r.name), "0"))
+    ]
     assert missing == []
     assert pins["torch"] == "2.13.0"
 
 
 def test_every_import_is_declared():
-    """Third-party modules that the package imports are requirements of its own, not of something else."""
+    """Third-party modules that the package imports are requirements of its own, not of
+    something else."""
     homes = {
         "PIL": "pillow",
         "ot": "pot",
@@ -136,7 +165,9 @@ def test_every_import_is_declared():
 
 def test_conda_installs_the_same_versions():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    plain = dict(d.split("=") for d in environment["dependencies"] if isinstance(d, str) and "=" in d)
+    plain = dict(
+        d.split("=") for d in environment["dependencies"] if isinstance(d, str) and "=" in d
+    )
     (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
     assert pip == ["-r requirements.lock"]
     assert Requirement(f"python{project()['requires-python']}").specifier.contains(plain["python"])
@@ -145,15 +176,19 @@ def test_conda_installs_the_same_versions():
 
 
 def shell_lines(text: str) -> list[str]:
-    """The commands in the ```bash blocks of a document, without their comments, and those quoted inline."""
+    """The commands in the ```bash blocks of a document, without their comments,
+    and those quoted inline."""
     blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
     inline = re.findall(r"`((?:\.venv/bin/)?(?:genlab|make) [^`]+)`", text)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()] + inline
+    lines = [
+        line.split("  #")[0].strip() for block in blocks for line in block.splitlines()
+    ] + inline
     return [line.removeprefix(".venv/bin/") for line in lines if line]
 
 
 def complaint(line: str) -> str | None:
-    """What is wrong with a documented command: a command, an option or a make target that does not exist."""
+    """What is wrong with a documented command: a command, an option or a make target that
+    does not exist."""
     words = [w for w in shlex.split(line) if w not in ("…", "...")]
     if words[0] == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
@@ -201,7 +236,9 @@ def test_contributing_is_short_and_sections_are_listed():
 
 
 def test_citations_are_in_the_bibliography_once():
-    keys = re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(), flags=re.MULTILINE)
+    keys = re.findall(
+        r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(), flags=re.MULTILINE
+    )
     assert len(keys) == len(set(keys))
     pages = [*(ROOT / "notebooks").glob("*.md"), *(ROOT / "book").glob("*.md")]
     cited = {

@@ -1,4 +1,5 @@
-"""The miniature book end to end: pages, run lines, prose without a kernel, stale marks, refusals."""
+"""The miniature book end to end: pages, run lines, prose without a kernel, stale
+marks, refusals."""
 
 import json
 import re
@@ -55,11 +56,17 @@ def test_prose_is_mended_without_a_kernel_and_an_unchanged_book_is_not_built_aga
 def test_a_new_name_in_the_list_of_pages_reaches_every_page(project):
     """Sphinx alone would build the pages whose own text changed."""
     assert project.genlab("build").returncode == 0
-    plain, titled = "  - file: notebooks/second\n", "  - file: notebooks/second\n    title: Another name\n"
+    plain, titled = (
+        "  - file: notebooks/second\n",
+        "  - file: notebooks/second\n    title: Another name\n",
+    )
     project.edit("_toc.yml", plain, titled)
     try:
         assert project.genlab("build").returncode == 0
-        assert all("Another name" in page(project, name) for name in ("notebooks/first", "book/ledger", "book/intro"))
+        assert all(
+            "Another name" in page(project, name)
+            for name in ("notebooks/first", "book/ledger", "book/intro")
+        )
     finally:
         project.edit("_toc.yml", titled, plain)
 
@@ -100,7 +107,9 @@ def test_a_warning_stops_the_book(project):
     project.edit("book/intro.md", "Two pages", "{ref}`nowhere` Two pages")
     try:
         result = project.genlab("build")
-        assert result.returncode == 2 and "Jupyter Book refused the pages" in one_line(result.stderr)
+        assert result.returncode == 2 and "Jupyter Book refused the pages" in one_line(
+            result.stderr
+        )
     finally:
         project.edit("book/intro.md", "{ref}`nowhere` Two pages", "Two pages")
 
@@ -112,7 +121,9 @@ def test_publish_refuses_absolute_paths(project):
         result = project.genlab("publish", "second")
         assert result.returncode == 2 and "absolute path" in one_line(result.stderr)
     finally:
-        project.edit("notebooks/second.md", "print(section.ROOT)\nfirst = section", "first = section")
+        project.edit(
+            "notebooks/second.md", "print(section.ROOT)\nfirst = section", "first = section"
+        )
 
 
 def test_a_picture_is_shown_without_the_text_of_the_last_value():
@@ -120,8 +131,14 @@ def test_a_picture_is_shown_without_the_text_of_the_last_value():
         "execute_result", {"text/plain": "<matplotlib.legend.Legend at 0x7f>"}, execution_count=1
     )
     picture = nbformat.v4.new_output("display_data", {"image/png": "iVBOR"})
-    metric = nbformat.v4.new_output("execute_result", {"text/plain": "3", "application/json": {}}, execution_count=1)
+    metric = nbformat.v4.new_output(
+        "execute_result", {"text/plain": "3", "application/json": {}}, execution_count=1
+    )
     cell = nbformat.v4.new_code_cell("ax.legend()")
-    for outputs, kept in (([text, picture], [picture]), ([text], [text]), ([metric, picture], [metric, picture])):
+    for outputs, kept in (
+        ([text, picture], [picture]),
+        ([text], [text]),
+        ([metric, picture], [metric, picture]),
+    ):
         executed = nbformat.v4.new_code_cell("ax.legend()", outputs=outputs, execution_count=1)
         assert _with_outputs(cell, executed).outputs == kept

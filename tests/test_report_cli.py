@@ -1,4 +1,5 @@
-"""The command line on a miniature project: every mistake is one line, a non-zero exit, and leaves the store as it was."""
+"""The command line on a miniature project: every mistake is one line, a non-zero exit, and leaves
+the store as it was."""
 
 import io
 import json
@@ -24,9 +25,17 @@ def project(tmp_path_factory):
 
 def test_the_record_holds_what_the_plan_says(project):
     record = json.loads(next((project.root / "runs/first").glob("*/record.json")).read_text())
-    assert {"section", "profile", "params", "seed", "key", "key_parts", "device", "seconds", "peak_memory_mib", "started", "commit",
-            "dirty", "versions", "metrics"} <= set(record)  # fmt: skip
-    assert record["params"] == {"seed": 0, "size": 3, "scale": 2.0, "mode": "plain", "names": ["a", "b"], "loud": False}
+    assert {"section", "profile", "params", "seed", "key", "key_parts", "device", "seconds",
+            "peak_memory_mib", "started", "commit", "dirty", "versions", "metrics",
+            } <= set(record)  # fmt: skip
+    assert record["params"] == {
+        "seed": 0,
+        "size": 3,
+        "scale": 2.0,
+        "mode": "plain",
+        "names": ["a", "b"],
+        "loud": False,
+    }
     metric = record["metrics"]["double"]
     assert metric == {
         "value": 6.0,
@@ -37,7 +46,9 @@ def test_the_record_holds_what_the_plan_says(project):
     }
     assert record["peak_memory_mib"] > 20 and record["seconds"] > 0
     second = json.loads(next((project.root / "runs/second").glob("*/record.json")).read_text())
-    assert second["metrics"]["total"]["value"] == 6.0 and second["key_parts"]["needs"] == {"first": record["key"]}
+    assert second["metrics"]["total"]["value"] == 6.0 and second["key_parts"]["needs"] == {
+        "first": record["key"]
+    }
 
 
 def test_an_up_to_date_run_is_reused(project):
@@ -48,7 +59,8 @@ def test_an_up_to_date_run_is_reused(project):
 
 
 def test_the_time_left_knows_what_was_read_back():
-    """A run is expected to take what all its trainings cost; those that are remembered are over at once."""
+    """A run is expected to take what all its trainings cost; those that are remembered
+    are over at once."""
     said, job = io.StringIO(), SimpleNamespace(key="k", section="first")
     display = run._Display(Console(file=said, width=100), 1)
     display.update(job, 100.0, 10.0, {"what": "VAE", "done": 1, "total": 4, "remembered": 60.0})
@@ -63,7 +75,10 @@ def test_list_and_describe(project):
     listed = project.genlab("list").stdout
     assert "first" in listed and "reads the first" in listed and "current" in listed
     described = project.genlab("describe", "first").stdout
-    assert all(word in described for word in ("size", "how many numbers", "1 .. 100", "float", "list of str"))
+    assert all(
+        word in described
+        for word in ("size", "how many numbers", "1 .. 100", "float", "list of str")
+    )
 
 
 MISTAKES = {
@@ -99,17 +114,25 @@ def test_a_mistake_is_one_line_and_changes_nothing(project, words):
 
 
 def test_sweep_makes_one_table(project):
-    result = project.genlab("sweep", "first", "-g", "size=2,4", "-g", "scale=1.0,3.0", "--seeds", "2")
+    result = project.genlab(
+        "sweep", "first", "-g", "size=2,4", "-g", "scale=1.0,3.0", "--seeds", "2"
+    )
     assert result.returncode == 0, result.stderr
     lines = (project.root / "runs/sweeps/first-1.csv").read_text().splitlines()
-    assert len(lines) == 1 + 2 * 2 * 2 and lines[0].startswith("size,scale,seed,state,key,seconds,double")
+    assert len(lines) == 1 + 2 * 2 * 2 and lines[0].startswith(
+        "size,scale,seed,state,key,seconds,double"
+    )
     assert sorted({float(line.split(",")[6]) for line in lines[1:]}) == [2.0, 4.0, 6.0, 12.0]
     assert "8 runs" in result.stdout and "2/2" in result.stdout
 
 
 def test_clean_keeps_current_and_published_runs(project):
     project.genlab("run", "first", "-p", "size=9")
-    extra = [p for p in (project.root / "runs/first").iterdir() if '"size": 9' in (p / "record.json").read_text()]
+    extra = [
+        p
+        for p in (project.root / "runs/first").iterdir()
+        if '"size": 9' in (p / "record.json").read_text()
+    ]
     assert len(extra) == 1
     assert str(extra[0].name) in project.genlab("clean", "--dry-run").stdout and extra[0].exists()
     assert project.genlab("clean").returncode == 0

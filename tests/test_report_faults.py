@@ -1,4 +1,5 @@
-"""Faults in the middle of a run: each is one line, leaves no process and no half a result, and keeps what the others made."""
+"""Faults in the middle of a run: each is one line, leaves no process and no half a result,
+and keeps what the others made."""
 
 import json
 import os
@@ -21,20 +22,31 @@ def fails(project, *words):
     assert result.returncode == 1
     line = one_line(result.stderr)
     assert project.processes() == []
-    assert not (project.root / "runs/.partial").exists() or not list((project.root / "runs/.partial").iterdir())
+    assert not (project.root / "runs/.partial").exists() or not list(
+        (project.root / "runs/.partial").iterdir()
+    )
     return line, result
 
 
 def test_an_exception_names_the_cell_and_keeps_the_partial_notebook(project):
     line, _ = fails(project, "run", "first", "-p", "mode=fail")
     assert (
-        "code cell 3" in line and "RuntimeError: asked to fail" in line and "runs/failed/first/notebook.ipynb" in line
+        "code cell 3" in line
+        and "RuntimeError: asked to fail" in line
+        and "runs/failed/first/notebook.ipynb" in line
     )
     kept = json.loads((project.root / "runs/failed/first/notebook.ipynb").read_text())
-    assert any(o["output_type"] == "error" for c in kept["cells"] if c["cell_type"] == "code" for o in c["outputs"])
+    assert any(
+        o["output_type"] == "error"
+        for c in kept["cells"]
+        if c["cell_type"] == "code"
+        for o in c["outputs"]
+    )
 
 
-def test_an_announced_figure_that_is_not_drawn_is_a_failure_and_the_shell_cannot_switch_figures_off(project):
+def test_an_announced_figure_that_is_not_drawn_is_a_failure_and_the_shell_cannot_switch_figures_off(
+    project,
+):
     head = '\n```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "a line"\n---\n'
     cell = head + "import matplotlib.pyplot as plt\n\nfig, ax = plt.subplots()\n```\n"
     path = project.root / "notebooks/first.md"
@@ -136,7 +148,9 @@ def test_broken_and_missing_data(project):
 def test_no_parameters_cell_no_section_file_and_circles(project):
     project.edit("notebooks/second.md", ":tags: [parameters]\n", "")
     result = project.genlab("run", "second")
-    assert result.returncode == 2 and "second.md has 0 cells tagged `parameters`" in one_line(result.stderr)
+    assert result.returncode == 2 and "second.md has 0 cells tagged `parameters`" in one_line(
+        result.stderr
+    )
     (project.root / "notebooks/second.md").unlink()
     assert "notebooks/second.md is missing" in one_line(project.genlab("run", "second").stderr)
     project.edit("notebooks/first.md", "data: [numbers.txt]", "needs: [first]")
@@ -157,7 +171,10 @@ def test_a_notebook_removed_under_a_stored_run_is_made_anew(project):
     assert project.genlab("run", "first").returncode == 0
     notebook = next((project.root / "runs/first").glob("*/notebook.ipynb"))
     notebook.unlink()
-    assert "is stale" in project.genlab("why", "first").stdout or "no run" in project.genlab("why", "first").stdout
+    assert (
+        "is stale" in project.genlab("why", "first").stdout
+        or "no run" in project.genlab("why", "first").stdout
+    )
     result = project.genlab("run", "first")
     assert result.returncode == 0 and "done" in result.stderr and notebook.is_file()
 
@@ -177,19 +194,26 @@ def test_a_clock_set_back_changes_nothing(project):
 
 
 def test_a_read_only_store_is_one_line(project):
-    """EROFS at the first write, in a process of its own (the tests may run as root, whom no mode keeps out)."""
+    """EROFS at the first write, in a process of its own (the tests may run as root, whom no
+    mode keeps out)."""
     code = (
         "import errno, os, pathlib\n"
         "real = pathlib.Path.mkdir\n"
         "def refuse(self, *a, **k):\n"
-        "    if 'runs' in str(self): raise OSError(errno.EROFS, 'Read-only file system', str(self))\n"
+        "    if 'runs' in str(self): "
+        "raise OSError(errno.EROFS, 'Read-only file system', str(self))\n"
         "    return real(self, *a, **k)\n"
         "pathlib.Path.mkdir = refuse\n"
         "from genlab.report.cli import main\n"
         "main(['run', 'first'])\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], env=project.env, capture_output=True, text=True, check=False)
-    assert result.returncode == 1 and "cannot write the lock of a run (Read-only file system" in one_line(result.stderr)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=project.env, capture_output=True, text=True, check=False
+    )
+    assert (
+        result.returncode == 1
+        and "cannot write the lock of a run (Read-only file system" in one_line(result.stderr)
+    )
     assert not (project.root / "runs").exists()
 
 
@@ -205,6 +229,8 @@ def test_full_disk_is_one_line_and_stores_nothing(project):
         "from genlab.report.cli import main\n"
         "main(['run', 'first'])\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], env=project.env, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=project.env, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 1 and "disk full" in one_line(result.stderr)
     assert project.snapshot() == {}

@@ -31,7 +31,11 @@ def test_a_chart_gets_much_lighter_and_looks_the_same():
     before = chart()
     after = lighter(before)
     a, b = (np.asarray(Image.open(io.BytesIO(x)).convert("RGB"), float) for x in (before, after))
-    assert len(after) < 0.7 * len(before) and a.shape == b.shape and np.sqrt(((a - b) ** 2).mean()) <= LOSS
+    assert (
+        len(after) < 0.7 * len(before)
+        and a.shape == b.shape
+        and np.sqrt(((a - b) ** 2).mean()) <= LOSS
+    )
     assert lighter(after) == after  # publishing what was published changes nothing
 
 

@@ -1,4 +1,5 @@
-"""The gate's statistics against closed forms and simulation, its pictures, and the commands baseline, check and compare."""
+"""The gate's statistics against closed forms and simulation, its pictures, and the commands
+baseline, check and compare."""
 
 import io
 import json
@@ -20,7 +21,10 @@ def test_the_interval_is_that_of_the_textbook_for_a_symmetric_baseline():
     low, high = gate.interval(x, 1, "target", 0.05)
     width = stats.t.ppf(0.975, 7 / 2) * x.std(ddof=1) * np.sqrt(1 + 1 / 8)
     assert np.allclose([low, high], [3.0 - width, 3.0 + width])
-    assert gate.interval(x, 1, "lower", 0.05)[0] == -np.inf and gate.interval(x, 1, "higher", 0.05)[1] == np.inf
+    assert (
+        gate.interval(x, 1, "lower", 0.05)[0] == -np.inf
+        and gate.interval(x, 1, "higher", 0.05)[1] == np.inf
+    )
     t = (10.0 - 3.0) / (x.std(ddof=1) * np.sqrt(1 + 1 / 8))
     assert gate.p_value(x, np.array([10.0]), "lower") == pytest.approx(stats.t.sf(t, 7 / 2))
     assert gate.p_value(x, np.array([10.0]), "higher") == pytest.approx(stats.t.cdf(t, 7 / 2))
@@ -30,7 +34,11 @@ def test_positive_quantities_are_compared_by_ratio():
     x = [1.0, 2.5, 4.0, 0.5, 2.2, 1.7, 0.8, 3.1]
     (plain,) = gate.judge({"m": ("target", x, [1.5])}, tests=1)
     (scaled,) = gate.judge({"m": ("target", [7.3 * v for v in x], [7.3 * 1.5])}, tests=1)
-    assert plain.low > 0 and scaled.p == pytest.approx(plain.p) and scaled.high == pytest.approx(7.3 * plain.high)
+    assert (
+        plain.low > 0
+        and scaled.p == pytest.approx(plain.p)
+        and scaled.high == pytest.approx(7.3 * plain.high)
+    )
     (signed,) = gate.judge({"m": ("target", [*x[:-1], -0.1], [1.5])}, tests=1)
     assert signed.low < 0  # a value below zero: no logarithm
 
@@ -52,7 +60,8 @@ def test_inside_the_interval_is_a_p_value_above_the_level(rng, better):
 
 def test_holm_by_hand():
     levels = gate.holm_levels([0.001, 0.04, 0.012, 0.5], 0.05, 4)
-    assert np.allclose(levels, [0.05 / 4, 0.05 / 2, 0.05 / 3, 0.05 / 2])  # two rejected, then it stops
+    # two rejected, then it stops
+    assert np.allclose(levels, [0.05 / 4, 0.05 / 2, 0.05 / 3, 0.05 / 2])
 
 
 def simulated(draw, judge_book, books=1500, metrics=30, seeds=20):
@@ -61,7 +70,10 @@ def simulated(draw, judge_book, books=1500, metrics=30, seeds=20):
     for _ in range(books):
         values = draw((metrics, seeds + 1))
         alarms += judge_book(
-            {str(i): ("lower" if i % 2 else "target", row[:-1], row[-1:]) for i, row in enumerate(values)}
+            {
+                str(i): ("lower" if i % 2 else "target", row[:-1], row[-1:])
+                for i, row in enumerate(values)
+            }
         )
     return alarms / books
 
@@ -73,7 +85,8 @@ def test_the_alarm_rate_of_a_book_is_at_most_the_stated_one(rng):
     def ours(metrics):
         return any(j.alarm for j in gate.judge(metrics, alarm_rate=rate, tests=30))
 
-    def wrong(metrics):  # the twin: a normal quantile and the plain spread, as if the seeds told it exactly
+    # the twin: a normal quantile and the plain spread, as if the seeds told it exactly
+    def wrong(metrics):
         z = [(f[0] - np.mean(b)) / np.std(b, ddof=1) for _, b, f in metrics.values()]
         return max(map(abs, z)) > stats.norm.isf(rate / 30 / 2)
 
@@ -89,7 +102,8 @@ def test_the_alarm_rate_of_a_book_is_at_most_the_stated_one(rng):
 
 
 def test_fresh_seeds_of_unchanged_code(rng):
-    """Sixty-four runs of each experiment, split at random: false alarms as stated, within what 64 runs can tell."""
+    """Sixty-four runs of each experiment, split at random: false alarms as stated, within what
+    64 runs can tell."""
     rate = 0.05
     found = [split_alarms(run(e, 64, 501), splits=300, alarm_rate=rate, rng=rng) for e in UNCHANGED]
     error = np.sqrt(rate * (1 - rate) / (64 * len(UNCHANGED)))
@@ -99,7 +113,8 @@ def test_fresh_seeds_of_unchanged_code(rng):
 def test_the_book_itself_raises_no_alarm_when_its_seeds_judge_each_other():
     book = baseline.read_all("quick", "cpu")
     assert book and all(len(b.seeds) >= baseline.LEAST_SEEDS for b in book)
-    assert len({a.split(":")[0] for a in leave_one_out(book)}) <= 1  # two of so few books at 1 % would be a 1 % event
+    # two of so few books at 1 % would be a 1 % event
+    assert len({a.split(":")[0] for a in leave_one_out(book)}) <= 1
 
 
 def test_verdicts():
@@ -121,8 +136,9 @@ def test_verdicts():
     )
     verdicts = {j.name: j.verdict for j in judged}
     assert verdicts == {
-        "worse": "worse", "better": "better", "changed": "changed", "ok": "ok", "one mode fewer": "ok",
-        "half the modes": "worse", "rounding": "ok", "rounding near one": "ok", "not finite": "worse", "seed ignored": "seed ignored",
+        "worse": "worse", "better": "better", "changed": "changed", "ok": "ok",
+        "one mode fewer": "ok", "half the modes": "worse", "rounding": "ok",
+        "rounding near one": "ok", "not finite": "worse", "seed ignored": "seed ignored",
     }  # fmt: skip
     with pytest.raises(ValueError, match="at least 3"):
         gate.judge({"m": ("lower", [1.0, 2.0], [1.0])}, tests=1)
@@ -160,11 +176,21 @@ def test_pictures_forgive_fonts_and_catch_empty_and_different_ones(rng):
 def checked(tmp_path_factory):
     """A miniature project with baselines of both sections."""
     project = Project(tmp_path_factory.mktemp("gate") / "project")
-    project.edit("notebooks/first.md", "scale * size", "scale * size + 0.01 * np.random.default_rng(seed).normal()")
-    project.edit("notebooks/first.md", "* scale + seed)", "* scale + 0.01 * np.random.default_rng(seed).normal())")
+    project.edit(
+        "notebooks/first.md",
+        "scale * size",
+        "scale * size + 0.01 * np.random.default_rng(seed).normal()",
+    )
+    project.edit(
+        "notebooks/first.md",
+        "* scale + seed)",
+        "* scale + 0.01 * np.random.default_rng(seed).normal())",
+    )
     figure = (
-        '\n```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "points"\n---\nimport matplotlib.pyplot as plt\n\n'
-        'fig, ax = plt.subplots()\nax.scatter(*np.random.default_rng(seed).normal(size=(2, 300)), s=9, color="k")\n'
+        '\n```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "points"\n---\n'
+        "import matplotlib.pyplot as plt\n\n"
+        "fig, ax = plt.subplots()\n"
+        'ax.scatter(*np.random.default_rng(seed).normal(size=(2, 300)), s=9, color="k")\n'
         "ax.set(xlim=(-4, 4), ylim=(-4, 4))\n```\n"
     )
     path = project.root / "notebooks/first.md"
@@ -178,7 +204,9 @@ def checked(tmp_path_factory):
 def test_baselines_read_well_and_hold_eight_seeds(checked):
     text = (checked.root / "tests/baselines/quick-cpu/first.json").read_text()
     (line,) = [ln for ln in text.splitlines() if '"double"' in ln]
-    assert len(json.loads(text)["metrics"]["double"]["values"]) == 8 and '"better": "higher"' in line
+    assert (
+        len(json.loads(text)["metrics"]["double"]["values"]) == 8 and '"better": "higher"' in line
+    )
     assert len(json.loads(text)["figures"]["figure_01/likeness"]["values"]) == 7
     assert (checked.root / "tests/baselines/quick-cpu/first/figure_01.png").stat().st_size < 15_000
 
@@ -191,15 +219,24 @@ def test_unchanged_code_passes_and_a_planted_fault_does_not(checked):
     for right, wrong, said, verdict in (
         ("scale * size + 0.01", "scale * size - 1.0 + 0.01", "double", "worse"),
         ("size=(2, 300)), s=9", "size=(2, 2)), s=9", "figure_01/ink", "changed"),
-        ('color="k")', 'color="k")\nax.set_position([0.3, 0.3, 0.2, 0.2])', "figure_01/likeness", "worse"),
+        (
+            'color="k")',
+            'color="k")\nax.set_position([0.3, 0.3, 0.2, 0.2])',
+            "figure_01/likeness",
+            "worse",
+        ),
     ):
         checked.edit("notebooks/first.md", right, wrong)
         stale = checked.genlab("check", "first")
-        assert stale.returncode == 1 and "no current quick run at seed 0" in " ".join(stale.stdout.split())
+        assert stale.returncode == 1 and "no current quick run at seed 0" in " ".join(
+            stale.stdout.split()
+        )
         assert checked.genlab("run", "first").returncode == 0
         result = checked.genlab("check", "first")
         checked.edit("notebooks/first.md", wrong, right)
-        assert result.returncode == 1 and said in result.stdout and verdict in result.stdout, result.stdout
+        assert result.returncode == 1 and said in result.stdout and verdict in result.stdout, (
+            result.stdout
+        )
         assert "the gate did not pass: first" in one_line(result.stderr)
 
 
@@ -243,12 +280,21 @@ def test_compare_shows_parameters_metrics_and_pictures(checked):
     runs = [f.parent for f in (checked.root / "runs/first").glob("*/record.json")]
     params = {str(f): json.loads((f / "record.json").read_text())["params"] for f in runs}
     seven = next(f for f, p in params.items() if p["size"] == 7)
-    plain = next(f for f, p in params.items() if p["size"] == 3 and p["seed"] == 0 and p["mode"] == "plain")
+    plain = next(
+        f for f, p in params.items() if p["size"] == 3 and p["seed"] == 0 and p["mode"] == "plain"
+    )
     result = checked.genlab("compare", plain.rsplit("/", 1)[1], seven)
     assert result.returncode == 0, result.stderr
-    assert "size" in result.stdout and "double" in result.stdout and "better" in result.stdout and "±" in result.stdout
+    assert (
+        "size" in result.stdout
+        and "double" in result.stdout
+        and "better" in result.stdout
+        and "±" in result.stdout
+    )
     page = next((checked.root / "_build/compare").glob("*.html")).read_text()
-    assert page.count("<img") == 2 and "<code>scale</code>" not in page and "<code>size</code>" in page
+    assert (
+        page.count("<img") == 2 and "<code>scale</code>" not in page and "<code>size</code>" in page
+    )
     for words, said in (
         (("first",), "two runs or more"),
         (("first", "secnd"), "did you mean 'second'"),
@@ -260,7 +306,9 @@ def test_compare_shows_parameters_metrics_and_pictures(checked):
 
 
 def test_a_sweep_draws_a_line_plot_per_numeric_parameter(checked):
-    result = checked.genlab("sweep", "first", "-g", "scale=1,2,4", "-g", "loud=true,false", "--seeds", "2", timeout=300)
+    result = checked.genlab(
+        "sweep", "first", "-g", "scale=1,2,4", "-g", "loud=true,false", "--seeds", "2", timeout=300
+    )
     assert result.returncode == 0, result.stderr
     page = (checked.root / "_build/sweeps/first-1.html").read_text()
     assert "<h2>scale</h2>" in page and "<h2>loud</h2>" not in page and "Student" in page

@@ -1,11 +1,13 @@
-"""One-line faults planted in copies of genlab: the gate, at the level it has for the whole book, catches them."""
+"""One-line faults planted in copies of genlab: the gate, at the level it has for the whole
+book, catches them."""
 
 import json
 
 import pytest
 from gate_faults import FAULTS, SEEDS, TABLE, measure
 
-# Adam's first moment does not change what these trainings reach (shift under one standard error): nothing there to catch.
+# Adam's first moment does not change what these trainings reach (shift under one standard error):
+# nothing there to catch.
 WITHOUT_EFFECT = "momentum dropped from Adam"
 
 

@@ -14,8 +14,10 @@ from genlab.report import closure, sections
 from genlab.report.paths import ROOT, UserError
 
 KEYS = (
-    "import json; from genlab.report.keys import default_key; from genlab.report.sections import section_names; "
-    "print(json.dumps({n: {p: default_key(n, p) for p in ('quick', 'full')} for n in section_names()}))"
+    "import json; from genlab.report.keys import default_key; "
+    "from genlab.report.sections import section_names; "
+    "print(json.dumps({n: {p: default_key(n, p) for p in ('quick', 'full')} "
+    "for n in section_names()}))"
 )
 
 
@@ -25,14 +27,19 @@ def project(tmp_path):
 
 
 def keys(project):
-    result = subprocess.run([sys.executable, "-c", KEYS], env=project.env, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", KEYS], env=project.env, capture_output=True, text=True, check=True
+    )
     return json.loads(result.stdout)
 
 
 CHANGES = {
-    "code of the first": (("notebooks/first.md", "scale * size", "size * scale"), {"first", "second"}),
+    "code of the first":
+        (("notebooks/first.md", "scale * size", "size * scale"), {"first", "second"}),
     "code of the second": (("notebooks/second.md", '"total"', '"sum"'), {"second"}),
-    "an import of the second": (("notebooks/second.md", "import section", "import section\nimport genlab.streams"), {"second"}),
+    "an import of the second":
+        (("notebooks/second.md", "import section", "import section\nimport genlab.streams"),
+         {"second"}),
     "prose": (("notebooks/first.md", "It uses", "It needs"), set()),
     "a comment on a parameter": (("notebooks/first.md", "# a factor", "# some factor"), set()),
     "a default": (("notebooks/first.md", "scale = 2.0", "scale = 3.0"), {"first", "second"}),
@@ -66,9 +73,18 @@ BOOK_CHANGES = {
     "figures": ("src/genlab/plots/plane.py", REAL),
     "the pipeline": ("src/genlab/report/run.py", set()),
     "the colours of one part": ("src/genlab/plots/pictures.py", IMAGES),
-    "a training of one part": ("src/genlab/boltzmann/training.py", BOLTZMANN | {"deep_autoencoder"}),
-    "a model of one section, which another reads": ("src/genlab/boltzmann/helmholtz.py", {"dbn", "dbm"}),
-    "a judge of images": ("src/genlab/images/classifier.py", {"autoencoder_finetuning", "vae"} | ADVERSARIAL),
+    "a training of one part": (
+        "src/genlab/boltzmann/training.py",
+        BOLTZMANN | {"deep_autoencoder"},
+    ),
+    "a model of one section, which another reads": (
+        "src/genlab/boltzmann/helmholtz.py",
+        {"dbn", "dbm"},
+    ),
+    "a judge of images": (
+        "src/genlab/images/classifier.py",
+        {"autoencoder_finetuning", "vae"} | ADVERSARIAL,
+    ),
     "the two players on images": ("src/genlab/images/players.py", ADVERSARIAL),
     "transport": ("src/genlab/transport.py", {"transport", "wgan"}),
     "the images": ("src/genlab/data/images.py", IMAGES),
@@ -78,15 +94,20 @@ BOOK_CHANGES = {
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    """A copy of the real project's sources, and a function that reads its keys (as in a process that starts now)."""
+    """A copy of the real project's sources, and a function that reads its keys
+    (as in a process that starts now)."""
     root = tmp_path_factory.mktemp("book")
     for name in ("src", "notebooks"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(
+            ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
     (root / "data").mkdir()
     (root / "book").mkdir()
     for name in ("_toc.yml", "requirements.lock", "data/SHA256SUMS", "book/intro.md"):
         shutil.copy(ROOT / name, root / name)
-    env = {k: v for k, v in os.environ.items() if not k.startswith("GENLAB")} | {"PYTHONPATH": str(root / "src")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GENLAB")} | {
+        "PYTHONPATH": str(root / "src")
+    }
 
     def read(**more):
         result = subprocess.run(
@@ -187,12 +208,15 @@ def test_a_needed_run_follows_the_seed(project):
 
 
 def test_a_file_given_as_a_parameter_counts_by_what_is_in_it(project):
-    project.edit("notebooks/first.md", "# a switch", '# a switch\npicture = "none"  # a file {none | file}')
+    project.edit(
+        "notebooks/first.md", "# a switch", '# a switch\npicture = "none"  # a file {none | file}'
+    )
     path = project.root / "mine.txt"
     missing = project.genlab("run", "first", "-p", f"picture={path}")
     assert (
         missing.returncode == 2
-        and "mine.txt' is refused: there is no such file (a file; str, none | file)" in missing.stderr
+        and "mine.txt' is refused: there is no such file (a file; str, none | file)"
+        in missing.stderr
     )
     for text, state in (("one", "done"), ("one", "reused"), ("two", "done")):
         path.write_text(text)
@@ -204,7 +228,10 @@ def test_quick_values_move_the_quick_key_only(project):
     before = keys(project)
     project.edit("notebooks/first.md", "quick: {size: 3}", "quick: {size: 4}")
     after = keys(project)
-    assert before["first"]["full"] == after["first"]["full"] and before["first"]["quick"] != after["first"]["quick"]
+    assert (
+        before["first"]["full"] == after["first"]["full"]
+        and before["first"]["quick"] != after["first"]["quick"]
+    )
 
 
 def test_closure_is_transitive_and_no_wider():
@@ -216,15 +243,28 @@ def test_closure_is_transitive_and_no_wider():
         "genlab.streams",
         "genlab.data.toy",
     } <= set(names)
-    assert not {n for n in names if n.startswith(("genlab.report", "genlab.plots", "genlab.metrics"))}
-    assert closure.imported_modules("import numpy\nfrom genlab import plots\nfrom genlab.toys import energy as e") == {
-        "genlab", "genlab.plots", "genlab.toys", "genlab.toys.energy"}  # fmt: skip
+    assert not {
+        n for n in names if n.startswith(("genlab.report", "genlab.plots", "genlab.metrics"))
+    }
+    assert closure.imported_modules(
+        "import numpy\nfrom genlab import plots\nfrom genlab.toys import energy as e"
+    ) == {"genlab", "genlab.plots", "genlab.toys", "genlab.toys.energy"}
 
 
 def test_parameters_parse_with_unit_and_rule():
-    source = "a = 1  # count of things [things] {1 .. 2_000}\nb = 'x'  # choice {x | y}\nc = [0.5, 1.0]  # levels [nats] {> 0}\nd = True"
+    source = (
+        "a = 1  # count of things [things] {1 .. 2_000}\n"
+        "b = 'x'  # choice {x | y}\n"
+        "c = [0.5, 1.0]  # levels [nats] {> 0}\n"
+        "d = True"
+    )
     a, b, c, d = sections.parse_parameters(source, "test")
-    assert (a.meaning, a.unit, a.rule, a.type_name) == ("count of things", "things", "1 .. 2_000", "int")
+    assert (a.meaning, a.unit, a.rule, a.type_name) == (
+        "count of things",
+        "things",
+        "1 .. 2_000",
+        "int",
+    )
     assert (b.rule, c.unit, c.type_name, d.meaning) == ("x | y", "nats", "list of float", "")
 
 
@@ -235,5 +275,8 @@ def test_a_parameter_must_be_a_literal(source):
 
 
 def test_cell_ids_do_not_change_between_readings(project):
-    ids = [[c.id for c in sections.read_section(project.root / "notebooks/first.md").notebook.cells] for _ in range(2)]
+    ids = [
+        [c.id for c in sections.read_section(project.root / "notebooks/first.md").notebook.cells]
+        for _ in range(2)
+    ]
     assert ids[0] == ids[1] and len(set(ids[0])) == len(ids[0])

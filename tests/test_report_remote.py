@@ -1,4 +1,5 @@
-"""Sections on other machines: real schedulers and workers as processes on loopback, each worker with a checkout of its own."""
+"""Sections on other machines: real schedulers and workers as processes on loopback, each worker
+with a checkout of its own."""
 
 import json
 import shutil
@@ -27,7 +28,11 @@ def farm(tmp_path):
 
 
 def records(project):
-    return {name: json.loads(content) for name, content in project.snapshot().items() if name.endswith("record.json")}
+    return {
+        name: json.loads(content)
+        for name, content in project.snapshot().items()
+        if name.endswith("record.json")
+    }
 
 
 def test_two_workers_in_separate_checkouts_make_the_book_and_keep_nothing(project, farm):
@@ -50,7 +55,10 @@ def test_forty_runs_on_two_workers_equal_the_local_ones(project, farm, tmp_path)
     assert len(there) == 40 and there.keys() == here.keys()
     assert all(there[name]["metrics"] == here[name]["metrics"] for name in there)
     for name in there:
-        a, b = (np.load(p.root / "runs" / name.replace("record.json", "arrays.npz")) for p in (project, local))
+        a, b = (
+            np.load(p.root / "runs" / name.replace("record.json", "arrays.npz"))
+            for p in (project, local)
+        )
         assert np.array_equal(a["numbers"], b["numbers"])
 
 
@@ -64,7 +72,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing(project, farm):
     assert process.returncode == 0, err
     (record,) = records(project).values()
     assert record["metrics"]["double"]["value"] == 6.0
-    wait_for(lambda: not any(k.is_running() for k in kernels))  # the dead worker's section died with it
+    # the dead worker's section died with it
+    wait_for(lambda: not any(k.is_running() for k in kernels))
 
 
 def test_a_section_that_kills_its_workers_is_reported_with_its_memory(project, farm):
@@ -72,7 +81,11 @@ def test_a_section_that_kills_its_workers_is_reported_with_its_memory(project, f
     process = project.start("run", "first", "-p", "mode=kill", "--scheduler", farm.address)
     _, err = process.communicate(timeout=200)
     line = one_line(err)
-    assert process.returncode == 1 and f"killed its worker {cluster.ATTEMPTS} times" in line and "MiB" in line
+    assert (
+        process.returncode == 1
+        and f"killed its worker {cluster.ATTEMPTS} times" in line
+        and "MiB" in line
+    )
     assert project.snapshot() == {}
 
 
@@ -89,7 +102,9 @@ def test_two_deaths_near_the_memory_limit_are_enough():
 
     for event in (started, much, started, much):
         hear(event)
-    with pytest.raises(cluster.RunFailed, match=r"killed its worker 2 times.*950 MiB of the 1,000 MiB"):
+    with pytest.raises(
+        cluster.RunFailed, match=r"killed its worker 2 times.*950 MiB of the 1,000 MiB"
+    ):
         hear(started)
 
 
@@ -105,7 +120,8 @@ def test_a_worker_with_another_genlab_is_refused_by_name(project, farm):
     assert project.snapshot() == {}
     farm.worker()
     wait_for(lambda: "Registered to" in (farm.clones[1] / "worker.log").read_text())
-    assert project.genlab("run", "--all", "--scheduler", farm.address).returncode == 0  # the other worker does it all
+    # the other worker does it all
+    assert project.genlab("run", "--all", "--scheduler", farm.address).returncode == 0
 
 
 def test_a_worker_with_broken_data_is_refused(project, farm):
@@ -126,7 +142,11 @@ def test_a_scheduler_lost_half_way_leaves_finished_runs(project, farm):
     farm.scheduler.kill()
     _, err = process.communicate(timeout=120)
     line = one_line(err)
-    assert process.returncode == 1 and "lost the scheduler" in line and "finished runs are stored" in line
+    assert (
+        process.returncode == 1
+        and "lost the scheduler" in line
+        and "finished runs are stored" in line
+    )
     assert project.snapshot() == before
     farm.workers[0].terminate()
     wait_for(lambda: not any(k.is_running() for k in kernels))
@@ -145,16 +165,21 @@ def test_ctrl_c_stops_the_section_on_its_worker(project, farm):
 
 def test_no_scheduler_is_one_line(project):
     result = project.genlab("run", "first", "--scheduler", "tcp://127.0.0.1:9")
-    assert result.returncode == 2 and "no scheduler answers at tcp://127.0.0.1:9" in one_line(result.stderr)
+    assert result.returncode == 2 and "no scheduler answers at tcp://127.0.0.1:9" in one_line(
+        result.stderr
+    )
 
 
 def test_one_section_at_a_time_on_a_gpu(project):
-    """With a GPU (a name in the environment stands for one), sections that want it take turns although two may run at once."""
+    """With a GPU (a name in the environment stands for one), sections that want it take turns
+    although two may run at once."""
     project.env["GENLAB_GPU"] = "Test 1"
     project.edit("notebooks/first.md", "data: [numbers.txt]", "data: [numbers.txt]\n  device: any")
     result = project.genlab("sweep", "first", "-g", "mode=nap", "--seeds", "2", "--jobs", "2")
     assert result.returncode == 0, result.stderr
-    found = [store.at(f.parent) for f in sorted((project.root / "runs/first").glob("*/record.json"))]
+    found = [
+        store.at(f.parent) for f in sorted((project.root / "runs/first").glob("*/record.json"))
+    ]
     assert {r.record["device"] for r in found} == {"cuda:Test 1"}
     times = sorted(f.record_file.stat().st_mtime for f in found)
     assert times[1] - times[0] > 5  # the second began when the first had ended
@@ -214,10 +239,14 @@ def test_a_scheduler_behind_tls_serves_who_has_the_certificate_and_nobody_else(p
 def test_a_local_run_listens_on_loopback_only():
     with cluster.connect(HERE):
         found = psutil.Process().net_connections(kind="inet")
-        assert all(c.laddr.ip in ("127.0.0.1", "::1") for c in found if c.status == psutil.CONN_LISTEN), found
+        assert all(
+            c.laddr.ip in ("127.0.0.1", "::1") for c in found if c.status == psutil.CONN_LISTEN
+        ), found
 
 
 def test_differences_name_the_part():
     here = worker.fingerprint()
     there = {**here, "lock": {**here["lock"], "numpy": "1.0"}}
-    assert worker.differences(here, there) == ["lock: numpy"] and worker.differences(here, here) == []
+    assert (
+        worker.differences(here, there) == ["lock: numpy"] and worker.differences(here, here) == []
+    )

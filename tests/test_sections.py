@@ -1,4 +1,5 @@
-"""Every section of the book at the quick profile: it runs within its time and memory, and nbval agrees with its tagged cells."""
+"""Every section of the book at the quick profile: it runs within its time and memory, and nbval
+agrees with its tagged cells."""
 
 import json
 import os
@@ -19,9 +20,16 @@ MEMORY_MIB = 4096
 
 
 def nbval(notebook, tmp_path, env=None) -> tuple[int, str]:
-    """nbval's exit code and report on an executed notebook, which must hold something to compare."""
-    cells = [c for c in nbformat.read(notebook, as_version=4).cells if CHECK in c.metadata.get("tags", [])]
-    assert any(cell.get("outputs") for cell in cells), "nothing to compare: nbval would pass vacuously"
+    """nbval's exit code and report on an executed notebook, which must hold
+    something to compare."""
+    cells = [
+        c
+        for c in nbformat.read(notebook, as_version=4).cells
+        if CHECK in c.metadata.get("tags", [])
+    ]
+    assert any(cell.get("outputs") for cell in cells), (
+        "nothing to compare: nbval would pass vacuously"
+    )
     command = [
         sys.executable,
         "-m",
@@ -36,13 +44,19 @@ def nbval(notebook, tmp_path, env=None) -> tuple[int, str]:
     ]
     command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", str(notebook)]
     result = subprocess.run(
-        command, env=env or dict(os.environ), capture_output=True, text=True, check=False, cwd=tmp_path
+        command,
+        env=env or dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     return result.returncode, result.stdout + result.stderr
 
 
 def test_canary(tmp_path):
-    """nbval passes a cell that repeats, fails one that does not, and fails one that ends in `;` (why no section may have any)."""
+    """nbval passes a cell that repeats, fails one that does not, and fails one that ends in `;`
+    (why no section may have any)."""
     section = read_section(ROOT / "tests" / "canary" / "canary.md")
     nbformat.write(section.notebook, tmp_path / "in.ipynb")
     subprocess.run(
@@ -54,7 +68,9 @@ def test_canary(tmp_path):
     code, report = nbval(tmp_path / "canary.ipynb", tmp_path)
     assert code == 1, report
     failed = [line for line in report.splitlines() if line.startswith("FAILED")]
-    assert len(failed) == 2 and "never the same" in report and "the same every time" not in report, report
+    assert (
+        len(failed) == 2 and "never the same" in report and "the same every time" not in report
+    ), report
 
 
 @pytest.mark.parametrize("name", section_names())
@@ -62,12 +78,16 @@ def test_quick_run_and_nbval(name, tmp_path):
     jobs = run_jobs(plan([name], {}, "quick"))
     assert all(job.state in ("done", "reused") for job in jobs), [job.message for job in jobs]
     run = jobs[-1].run
-    assert run.record["section"] == name and run.record["metrics"] and run.record["peak_memory_mib"] < MEMORY_MIB
+    assert (
+        run.record["section"] == name
+        and run.record["metrics"]
+        and run.record["peak_memory_mib"] < MEMORY_MIB
+    )
     needs = {n: {"record": str(r.record_file), "arrays": str(r.arrays) if r.arrays else None}
-             for n in get_section(name).needs for r in [store.find(n, keys.default_key(n, "quick"))]}  # fmt: skip
-    env = execute.environment(tmp_path, needs, "cpu") | {
-        "GENLAB_REMEMBER": "0"
-    }  # train again, for the comparison to mean something
+             for n in get_section(name).needs
+             for r in [store.find(n, keys.default_key(n, "quick"))]}  # fmt: skip
+    # Train again, for the comparison to mean something.
+    env = execute.environment(tmp_path, needs, "cpu") | {"GENLAB_REMEMBER": "0"}
     env.pop("GENLAB_PROGRESS")
     copy = tmp_path / f"{name}.ipynb"
     copy.write_bytes(run.notebook.read_bytes())
@@ -105,9 +125,14 @@ def test_published_records_match_their_notebooks():
 
 
 def test_the_gate_passes_on_the_quick_book():
-    """Every metric and figure of the book, run here, is a draw from what its baseline's seeds gave."""
+    """Every metric and figure of the book, run here, is a draw from what its
+    baseline's seeds gave."""
     jobs = run_jobs(plan(section_names(), {}, "quick"))
     assert all(job.state in ("done", "reused") for job in jobs), [job.message for job in jobs]
     results = check.check(section_names(), "quick", seeds=1)
-    alarms = [f"{r.section}: {j.name[1]} {j.verdict}" for r in results for j in r.judgements if j.alarm]
-    assert all(r.passed for r in results), [r.problem or r.missing for r in results if not r.passed] + alarms
+    alarms = [
+        f"{r.section}: {j.name[1]} {j.verdict}" for r in results for j in r.judgements if j.alarm
+    ]
+    assert all(r.passed for r in results), [
+        r.problem or r.missing for r in results if not r.passed
+    ] + alarms

@@ -14,9 +14,12 @@ def test_streams_are_repeatable_and_distinct():
 
 
 def test_neighbouring_seeds_are_uncorrelated():
-    a = np.stack([np.random.default_rng(stream(seed, "data")).standard_normal(4_000) for seed in range(12)])
+    a = np.stack(
+        [np.random.default_rng(stream(seed, "data")).standard_normal(4_000) for seed in range(12)]
+    )
     correlation = np.corrcoef(a)[np.triu_indices(12, 1)]
-    assert np.abs(correlation).max() < 5 / np.sqrt(a.shape[1])  # five standard errors of a null correlation
+    # five standard errors of a null correlation
+    assert np.abs(correlation).max() < 5 / np.sqrt(a.shape[1])
 
 
 def test_unknown_stream_is_refused_by_name():

@@ -1,4 +1,5 @@
-"""The game's known optimum, its gradients, the penalties of a linear critic, packing, and what an update may touch."""
+"""The game's known optimum, its gradients, the penalties of a linear critic, packing, and what an
+update may touch."""
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +18,15 @@ def test_optimal_discriminator_reaches_log4_minus_twice_the_jsd():
     jsd = (np.sum(p * np.log(2 * p / (p + q))) + np.sum(q * np.log(2 * q / (p + q)))) * dx / 2
     rng, n = np.random.default_rng(0), 400_000
     real, fake = rng.standard_normal(n), 1 + rng.standard_normal(n)
-    logit = lambda y: jnp.asarray(adversarial.optimal_logit(norm.logpdf(y), norm.logpdf(y - 1)), jnp.float32)  # noqa: E731
+    logit = lambda y: jnp.asarray(  # noqa: E731
+        adversarial.optimal_logit(norm.logpdf(y), norm.logpdf(y - 1)), jnp.float32
+    )
     for loss in (adversarial.minimax, adversarial.non_saturating):
-        assert abs(float(loss(logit(real), logit(fake))[0]) - (np.log(4) - 2 * jsd)) < 5 * 0.7 / np.sqrt(n)
-        assert float(loss(-logit(real), -logit(fake))[0]) > np.log(
-            4
-        )  # the twin with flipped labels is worse than chance
+        assert abs(
+            float(loss(logit(real), logit(fake))[0]) - (np.log(4) - 2 * jsd)
+        ) < 5 * 0.7 / np.sqrt(n)
+        # the twin with flipped labels is worse than chance
+        assert float(loss(-logit(real), -logit(fake))[0]) > np.log(4)
 
 
 def test_the_original_generator_loss_saturates_and_the_other_does_not():
@@ -44,7 +48,9 @@ def linear_discriminator(w):
 def test_gradient_penalty_of_a_linear_discriminator():
     w = np.array([3.0, -4.0])
     x = np.random.default_rng(0).standard_normal((10, 2)).astype(np.float32)
-    assert float(adversarial.gradient_penalty(linear_discriminator(w), jnp.asarray(x))) == pytest.approx(25.0, rel=1e-5)
+    assert float(
+        adversarial.gradient_penalty(linear_discriminator(w), jnp.asarray(x))
+    ) == pytest.approx(25.0, rel=1e-5)
 
 
 def test_packing_shows_several_points_at_once():
@@ -79,7 +85,9 @@ def test_waves_are_fixed(key):
     _, d = players(key)
     x = jax.random.normal(key, (32, 2))
     grads = jax.grad(
-        lambda d: adversarial.discriminator_objective(d, x, -x, loss="minimax", penalty=1.0, packing=1)[0]
+        lambda d: adversarial.discriminator_objective(
+            d, x, -x, loss="minimax", penalty=1.0, packing=1
+        )[0]
     )(d)
     assert float(jnp.abs(grads[0]).max()) == 0 < float(jnp.abs(grads[1][0][0]).max())
 
@@ -87,7 +95,14 @@ def test_waves_are_fixed(key):
 def test_a_short_training_moves_towards_the_data_and_is_reproducible():
     rng = np.random.default_rng(0)
     data = (rng.standard_normal((1, 5_000, 2)) * 0.5 + np.array([3.0, 0.0])).astype(np.float32)
-    options = {"hidden": (32, 32), "steps": 300, "seed": 0, "batch_size": 128, "lr": 2e-3, "ema_decay": 0.9}
+    options = {
+        "hidden": (32, 32),
+        "steps": 300,
+        "seed": 0,
+        "batch_size": 128,
+        "lr": 2e-3,
+        "ema_decay": 0.9,
+    }
     one, again = (adversarial.train_gan(data, data[:, :500], chunks=5, **options) for _ in range(2))
     x = adversarial.sample_gan(one.generator, n=500, seed=0)
     assert np.array_equal(x, adversarial.sample_gan(again.generator, n=500, seed=0))
@@ -101,4 +116,6 @@ def test_a_short_training_moves_towards_the_data_and_is_reproducible():
 )
 def test_bad_input(options, message):
     with pytest.raises(ValueError, match=message):
-        adversarial.train_gan(np.zeros((1, 9, 2)), np.zeros((1, 9, 2)), hidden=(4,), steps=1, seed=0, **options)
+        adversarial.train_gan(
+            np.zeros((1, 9, 2)), np.zeros((1, 9, 2)), hidden=(4,), steps=1, seed=0, **options
+        )

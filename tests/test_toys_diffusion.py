@@ -1,4 +1,5 @@
-"""Diffusion against the exact Gaussian denoiser: orders of the solvers, DDIM = DDPM, likelihood, schedules."""
+"""Diffusion against the exact Gaussian denoiser: orders of the solvers, DDIM = DDPM,
+likelihood, schedules."""
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,8 @@ def test_ddim_without_noise_is_euler(key):
 
 @pytest.mark.parametrize(("eta", "same"), [(1.0, True), (0.5, False)])
 def test_ddim_with_eta_one_is_the_ddpm_posterior(eta, same, key):
-    """One step from σ to τ: mean x̂₀ + τ²/σ² (x - x̂₀), variance τ²(σ² - τ²)/σ² (Ho et al. 2020, eq. 7, in σ)."""
+    """One step from σ to τ: mean x̂₀ + τ²/σ² (x - x̂₀), variance τ²(σ² - τ²)/σ²
+    (Ho et al. 2020, eq. 7, in σ)."""
     sigma, tau, n = 2.0, 1.2, 200_000
     x = jnp.full((n, 2), 3.0)
     y, _ = diffusion.ddim(exact_score, x, jnp.array([sigma, tau]), eta=eta, key=key)
@@ -65,13 +67,17 @@ def test_schedules():
     alphas = diffusion.linear_alphas(1000)
     sigmas = diffusion.sigmas_of(alphas)
     assert alphas[0] == 1 - 1e-4 and alphas[-1] == 0.98 and len(sigmas) == 1000
-    assert np.isclose(sigmas[0], np.sqrt(1e-4 / (1 - 1e-4)))  # σ_1 uses ᾱ_1 = α_1; off by one it would be 0
+    # σ_1 uses ᾱ_1 = α_1; off by one it would be 0
+    assert np.isclose(sigmas[0], np.sqrt(1e-4 / (1 - 1e-4)))
     assert np.isclose(1 / (1 + sigmas[-1] ** 2), np.prod(alphas))
-    assert not np.isclose(1 / (1 + sigmas[-1] ** 2), np.prod(alphas[:-1]), rtol=1e-3)  # the twin that misses a step
+    # the twin that misses a step
+    assert not np.isclose(1 / (1 + sigmas[-1] ** 2), np.prod(alphas[:-1]), rtol=1e-3)
     cosine = diffusion.cosine_alpha_bars(1000)
     assert (np.diff(cosine) < 0).all() and cosine[0] > 0.999 and cosine[-1] < 1e-4
     levels = diffusion.karras_sigmas(10, 0.01, 20.0)
-    assert len(levels) == 11 and levels[0] == pytest.approx(20.0) and levels[-1] == pytest.approx(0.01)
+    assert (
+        len(levels) == 11 and levels[0] == pytest.approx(20.0) and levels[-1] == pytest.approx(0.01)
+    )
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         diffusion.sigmas_of(np.array([0.9, 1.0]))
 
@@ -83,12 +89,15 @@ def test_likelihood_of_a_gaussian_is_exact(key):
     exact = norm.logpdf(x, scale=sd).sum(axis=1)
     found = diffusion.probability_flow_log_prob(exact_score, x, sigmas, data_sd=S)
     assert float(jnp.abs(found - exact).max()) < 5e-3
-    flipped = diffusion.probability_flow_log_prob(lambda x, s: -exact_score(x, s), x, sigmas, data_sd=S)
+    flipped = diffusion.probability_flow_log_prob(
+        lambda x, s: -exact_score(x, s), x, sigmas, data_sd=S
+    )
     assert float(jnp.abs(flipped - exact).max()) > 1.0
 
 
 def test_likelihood_of_a_mixture_integrates_to_one():
-    """The exact blurred score of two Gaussians; whatever the score, the flow's density has mass one."""
+    """The exact blurred score of two Gaussians; whatever the score, the flow's
+    density has mass one."""
     centres = jnp.array([[1.5, 0.0], [-1.5, 0.0]])
 
     def score(x, sigma):
@@ -104,7 +113,8 @@ def test_likelihood_of_a_mixture_integrates_to_one():
 
 
 def test_small_training_nears_the_exact_posterior_of_a_mixture(key):
-    """The smallest reachable loss is that of the exact ε̂ = -σ score, known for Gaussians; a straight line is not enough."""
+    """The smallest reachable loss is that of the exact ε̂ = -σ score, known for Gaussians;
+    a straight line is not enough."""
     rng = np.random.default_rng(0)
     d = DENSITIES["eight_gaussians"]
     data, held_out = (d.sample(n, rng=rng)[None] for n in (20_000, 500))
@@ -121,9 +131,12 @@ def test_small_training_nears_the_exact_posterior_of_a_mixture(key):
     noise = jax.random.normal(key_noise, (n, 2))
     noisy, variance = x + sigma[:, None] * noise, d.centre_sd**2 + sigma[:, None] ** 2
     centres = jnp.asarray(d.centres, jnp.float32)
-    weights = jax.nn.softmax(-jnp.sum((noisy[:, None] - centres) ** 2, axis=-1) / (2 * variance), axis=-1)
+    weights = jax.nn.softmax(
+        -jnp.sum((noisy[:, None] - centres) ** 2, axis=-1) / (2 * variance), axis=-1
+    )
     exact = sigma[:, None] * (noisy - weights @ centres) / variance
-    line = sigma[:, None] * noisy / (sigma[:, None] ** 2 + x.var())  # right for one Gaussian, the twin
+    # right for one Gaussian, the twin
+    line = sigma[:, None] * noisy / (sigma[:, None] ** 2 + x.var())
     found = diffusion.noise_prediction_loss(params, x, sigma, noise, data_sd=2.0, features=16)
     floor, twin = (jnp.sum((noise - guess) ** 2, axis=-1) for guess in (exact, line))
     excess, excess_twin, se = (

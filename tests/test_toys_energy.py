@@ -1,4 +1,5 @@
-"""The contrastive gradient against the analytic one, the losses' signs, and a small training that must learn."""
+"""The contrastive gradient against the analytic one, the losses' signs, and a small training
+that must learn."""
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,8 @@ def test_contrastive_gradient_is_the_likelihood_gradient(key):
         return jax.grad(lambda a: fn(a * data**2 / 2, a * model**2 / 2))(a)
 
     analytic = float((jnp.mean(data**2) - 1 / a) / 2)
-    se = 0.5 * np.sqrt(2 / n) / a  # of the model's mean square, the only Monte-Carlo part that differs
+    # of the model's mean square, the only Monte-Carlo part that differs
+    se = 0.5 * np.sqrt(2 / n) / a
     assert abs(float(loss(energy.contrastive_loss)) - analytic) < 4 * se
     flipped = lambda data, model: energy.contrastive_loss(model, data)  # noqa: E731
     assert abs(float(loss(flipped)) - analytic) > 100 * se
@@ -58,7 +60,8 @@ def excess(model, base_sd=4.0):
 
 
 def test_training_learns_and_its_wrong_twin_does_not():
-    # A uniform density on the box is 2 ln 10 - H = 1.77 nats away: well below it is learning, near it is not.
+    # A uniform density on the box is 2 ln 10 - H = 1.77 nats away: well below it is
+    # learning, near it is not.
     good = small_training()
     assert good.chains.shape == (1, 128, 2) and good.history["train_loss"].shape[1] == 1
     assert excess(good) < 0.5
@@ -70,7 +73,11 @@ def test_samples_are_reproducible_and_start_at_noise():
     one, path = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
     again, _ = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
     other, _ = energy.sample_energy(params, n=50, steps=20, seed=1, keep_every=10)
-    assert path.shape == (1, 2, 50, 2) and np.array_equal(one, again) and not np.array_equal(one, other)
+    assert (
+        path.shape == (1, 2, 50, 2)
+        and np.array_equal(one, again)
+        and not np.array_equal(one, other)
+    )
 
 
 def test_unknown_sampler_is_refused():

@@ -1,4 +1,5 @@
-"""Chains against closed forms: stationary variances, invariance, and twins with a planted fault that must fail the same check."""
+"""Chains against closed forms: stationary variances, invariance, and twins with a planted fault
+that must fail the same check."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,8 @@ def gaussian(x):
 
 
 def variance_error(kernel, expected, key, steps=60):
-    """(sample variance - expected) in standard errors, after `steps` from the expected law itself."""
+    """(sample variance - expected) in standard errors, after `steps` from the
+    expected law itself."""
     start = np.sqrt(expected) * jax.random.normal(key, (N, 1))
     x, _, _ = langevin.run_chain(kernel, start, steps=steps, key=jax.random.fold_in(key, 1))
     return float((jnp.var(x) - expected) / (expected * np.sqrt(2 / N)))
@@ -35,7 +37,10 @@ def test_unadjusted_langevin_has_its_known_bias(key):
 def test_mala_has_no_bias_where_the_unadjusted_chain_has(key):
     h = 0.4
     assert abs(variance_error(langevin.mala(gaussian, h), 1.0, key)) < 4
-    assert abs(variance_error(langevin.unadjusted_langevin(langevin.score_of(gaussian), h), 1.0, key)) > 10
+    assert (
+        abs(variance_error(langevin.unadjusted_langevin(langevin.score_of(gaussian), h), 1.0, key))
+        > 10
+    )
 
 
 def test_mala_reports_acceptance(key):
@@ -53,7 +58,9 @@ def two_modes(x):
 
 
 def share_left(kernel, key, steps):
-    x, _, _ = langevin.run_chain(kernel, 2 * jax.random.normal(key, (4_000, 2)), steps=steps, key=key)
+    x, _, _ = langevin.run_chain(
+        kernel, 2 * jax.random.normal(key, (4_000, 2)), steps=steps, key=key
+    )
     return float(jnp.mean(x[:, 0] < 0))
 
 
@@ -62,7 +69,8 @@ def test_uniform_jumps_find_the_mode_weights_that_local_steps_cannot(key):
     local = langevin.mala(two_modes, 0.05)
     jumping = langevin.alternate(local, langevin.uniform_jump(two_modes, 5.0))
     assert abs(share_left(jumping, key, 400) - 0.2) < 4 * se
-    assert abs(share_left(local, key, 400) - 0.2) > 20 * se  # half of the chains started on the left, and stay there
+    # half of the chains started on the left, and stay there
+    assert abs(share_left(local, key, 400) - 0.2) > 20 * se
 
 
 def test_a_jump_without_its_test_is_not_invariant(key):
@@ -76,10 +84,13 @@ def test_annealed_langevin_ends_with_the_variance_of_the_last_level(key):
     s, sigmas = 1.5, jnp.geomspace(10.0, 0.5, 25)
     x = jnp.sqrt(s**2 + sigmas[0] ** 2) * jax.random.normal(key, (N, 1))
     score = lambda x, sigma: -x / (s**2 + sigma**2)  # noqa: E731
-    x, path = langevin.annealed_langevin(score, x, sigmas, steps_per_sigma=60, step_size=0.1, key=key)
+    x, path = langevin.annealed_langevin(
+        score, x, sigmas, steps_per_sigma=60, step_size=0.1, key=key
+    )
     expected = s**2 + 0.5**2
     assert path.shape == (25, N, 1)
-    # Not fully equilibrated at every level: within two per cent, far from the variances of the neighbouring levels.
+    # Not fully equilibrated at every level: within two per cent, far from the variances of the
+    # neighbouring levels.
     assert abs(float(jnp.var(x)) - expected) < 0.02 * expected + 4 * expected * np.sqrt(2 / N)
 
 

@@ -13,13 +13,19 @@ S, SIGMA, N = 1.4, 0.6, 200_000
 
 def gaussian_density() -> Density:
     draw = lambda n, rng: S * rng.standard_normal((n, 2))  # noqa: E731
-    log_density = lambda x: -(x**2).sum(axis=1) / (2 * S**2) - np.log(2 * np.pi * S**2)  # noqa: E731
+    log_density = lambda x: (  # noqa: E731
+        -(x**2).sum(axis=1) / (2 * S**2) - np.log(2 * np.pi * S**2)
+    )
     return Density("gaussian", 8.0, draw, log_density)
 
 
 def fitted_slope(loss, key) -> float:
-    """The slope a that minimises `loss` for the linear score s(x) = a x: a quadratic in a, solved from three values."""
-    x, noise = S * jax.random.normal(key, (N, 2)), jax.random.normal(jax.random.fold_in(key, 1), (N, 2))
+    """The slope a that minimises `loss` for the linear score s(x) = a x: a quadratic in a, solved
+    from three values."""
+    x, noise = (
+        S * jax.random.normal(key, (N, 2)),
+        jax.random.normal(jax.random.fold_in(key, 1), (N, 2)),
+    )
     y = x + SIGMA * noise
     low, mid, high = (float(loss(a * y, noise)) for a in (-1.0, 0.0, 1.0))
     return (low - high) / (2 * (low + high - 2 * mid))
@@ -29,16 +35,22 @@ def test_the_minimiser_is_the_score_of_the_blurred_gaussian(key):
     exact = -1 / (S**2 + SIGMA**2)
     se = 3 / (SIGMA * np.sqrt(2 * N))
     assert abs(fitted_slope(lambda s, e: score.dsm_loss(s, e, SIGMA), key) - exact) < 4 * se
-    assert abs(fitted_slope(lambda s, e: score.dsm_loss(s, -e, SIGMA), key) - exact) > 50 * se  # flipped sign
-    assert abs(fitted_slope(lambda s, e: score.dsm_loss(s, e, 1.0), key) - exact) > 10 * se  # forgotten 1/σ
+    # flipped sign
+    assert abs(fitted_slope(lambda s, e: score.dsm_loss(s, -e, SIGMA), key) - exact) > 50 * se
+    # forgotten 1/σ
+    assert abs(fitted_slope(lambda s, e: score.dsm_loss(s, e, 1.0), key) - exact) > 10 * se
 
 
 def test_loss_is_summed_over_dimensions_and_averaged_over_the_batch():
-    assert float(score.dsm_loss(jnp.zeros((5, 2)), jnp.ones((5, 2)), 0.5)) == pytest.approx(2 / 0.25)
+    assert float(score.dsm_loss(jnp.zeros((5, 2)), jnp.ones((5, 2)), 0.5)) == pytest.approx(
+        2 / 0.25
+    )
 
 
 def blurred_gaussian(per_unit: int = 20) -> score.Blurred:
-    return score.blur(score.cell_masses(gaussian_density(), per_unit=per_unit), SIGMA, per_unit=per_unit)
+    return score.blur(
+        score.cell_masses(gaussian_density(), per_unit=per_unit), SIGMA, per_unit=per_unit
+    )
 
 
 def test_blurred_density_and_score_are_exact_for_a_gaussian():
@@ -50,7 +62,8 @@ def test_blurred_density_and_score_are_exact_for_a_gaussian():
     inside = (np.abs(points) < 4).all(axis=-1)  # cells of a box of 8: the tails beyond are missing
     assert np.abs(blurred.density - exact)[inside].max() < 1e-6
     assert np.abs(blurred.score + points / variance)[inside].max() < 1e-4
-    assert np.abs(blurred.score + points / S**2)[inside].max() > 0.1  # the score of the data, not of the blurred data
+    # the score of the data, not of the blurred data
+    assert np.abs(blurred.score + points / S**2)[inside].max() > 0.1
     assert blurred.density.sum() * cell == pytest.approx(1, abs=1e-6)
 
 
@@ -64,7 +77,8 @@ def test_where_the_density_underflows_the_score_points_to_the_nearest_mass():
 
 def test_loss_floor_is_exact_for_a_gaussian_and_is_what_the_exact_score_scores(rng):
     floor = score.loss_floor(blurred_gaussian(), SIGMA)
-    assert floor == pytest.approx(2 * S**2 / (SIGMA**2 * (S**2 + SIGMA**2)), rel=1e-4)  # 2/σ² - 2/(s² + σ²)
+    # 2/σ² - 2/(s² + σ²)
+    assert floor == pytest.approx(2 * S**2 / (SIGMA**2 * (S**2 + SIGMA**2)), rel=1e-4)
     noise = rng.standard_normal((N, 2))
     y = S * rng.standard_normal((N, 2)) + SIGMA * noise
 
@@ -81,7 +95,9 @@ def test_tabulated_score_is_linear_between_cells_and_keeps_its_axes_apart(rng):
     blurred = blurred_gaussian()
     skewed = blurred.score * np.array([1.0, 3.0])  # so that swapped axes show
     x = rng.uniform(-3, 3, (500, 2)).astype(np.float32)
-    looked_up = np.asarray(score.tabulated_score(jnp.asarray(skewed, jnp.float32), blurred.half, jnp.asarray(x)))
+    looked_up = np.asarray(
+        score.tabulated_score(jnp.asarray(skewed, jnp.float32), blurred.half, jnp.asarray(x))
+    )
     exact = -x * np.array([1.0, 3.0]) / (S**2 + SIGMA**2)
     assert np.abs(looked_up - exact).max() < 1e-3
     assert np.abs(looked_up[:, ::-1] - exact).max() > 0.1
@@ -89,7 +105,9 @@ def test_tabulated_score_is_linear_between_cells_and_keeps_its_axes_apart(rng):
 
 def test_chains_on_the_exact_score_have_the_blurred_variance_with_the_step_sizes_bias():
     n, h, variance = 4_000, 0.2, S**2 + SIGMA**2
-    x, path = score.sample_blurred([blurred_gaussian()], n=n, steps=200, step_size=h, seed=0, keep_every=100)
+    x, path = score.sample_blurred(
+        [blurred_gaussian()], n=n, steps=200, step_size=h, seed=0, keep_every=100
+    )
     assert x.shape == (1, n, 2) and path.shape == (1, 2, n, 2)
     biased = variance / (1 - h / (2 * variance))  # unadjusted Langevin on N(0, variance)
     se = biased * np.sqrt(2 / (2 * n))  # of a variance from 2n independent coordinates
@@ -100,12 +118,22 @@ def test_chains_on_the_exact_score_have_the_blurred_variance_with_the_step_sizes
 def test_training_approaches_the_floor_and_is_reproducible(rng):
     density = gaussian_density()
     data, held_out = density.sample(20_000, rng=rng)[None], density.sample(1_000, rng=rng)[None]
-    model = score.train_single_sigma(data, held_out, sigma=SIGMA, hidden=(32, 32), steps=800, seed=0)
-    again = score.train_single_sigma(data, held_out, sigma=SIGMA, hidden=(32, 32), steps=800, seed=0)
+    model = score.train_single_sigma(
+        data, held_out, sigma=SIGMA, hidden=(32, 32), steps=800, seed=0
+    )
+    again = score.train_single_sigma(
+        data, held_out, sigma=SIGMA, hidden=(32, 32), steps=800, seed=0
+    )
     assert np.array_equal(model.history["train_loss"], again.history["train_loss"])
     floor = 2 * S**2 / (SIGMA**2 * (S**2 + SIGMA**2))
-    assert model.history["validation_loss"][-30:].mean() < 1.05 * floor < model.history["train_loss"][0, 0]
-    x, path = score.sample_langevin(model.params, n=4_000, steps=200, step_size=0.05, seed=0, keep_every=100)
+    assert (
+        model.history["validation_loss"][-30:].mean()
+        < 1.05 * floor
+        < model.history["train_loss"][0, 0]
+    )
+    x, path = score.sample_langevin(
+        model.params, n=4_000, steps=200, step_size=0.05, seed=0, keep_every=100
+    )
     assert path.shape == (1, 2, 4_000, 2)
     assert abs(x.var() / (S**2 + SIGMA**2) - 1) < 0.15
 
@@ -113,6 +141,8 @@ def test_training_approaches_the_floor_and_is_reproducible(rng):
 @pytest.mark.parametrize("sigma", [0.0, -0.1])
 def test_sigma_must_be_positive(sigma):
     with pytest.raises(ValueError, match="must be positive"):
-        score.train_single_sigma(np.zeros((1, 4, 2)), np.zeros((1, 4, 2)), sigma=sigma, hidden=(4,), steps=1, seed=0)
+        score.train_single_sigma(
+            np.zeros((1, 4, 2)), np.zeros((1, 4, 2)), sigma=sigma, hidden=(4,), steps=1, seed=0
+        )
     with pytest.raises(ValueError, match="must be positive"):
         score.blur(np.ones((40, 40)), sigma, per_unit=4)

@@ -1,4 +1,5 @@
-"""The compiled loop: the result does not depend on chunks, the history is what the steps logged, the caller's state survives."""
+"""The compiled loop: the result does not depend on chunks, the history is what the steps logged,
+the caller's state survives."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,9 @@ def test_chunks_change_the_history_only(chunks, key):
     assert np.allclose(end, reference) and np.array_equal(start, np.zeros(4))
     assert history["step"][-1] == 20 and len(history["first"]) == min(chunks, 20)
     weights = np.diff(np.concatenate([[0], history["step"]]))
-    assert np.allclose(np.average(history["first"], weights=weights), every["first"].mean(), atol=1e-5)
+    assert np.allclose(
+        np.average(history["first"], weights=weights), every["first"].mean(), atol=1e-5
+    )
 
 
 def test_snapshots_and_streams(key):

@@ -14,7 +14,10 @@ N = 60
 
 @pytest.fixture
 def clouds(rng):
-    return rng.normal(size=(N, 2)), rng.normal(size=(N, 2)) @ np.array([[2.0, 0.5], [0.0, 0.7]]) + [1, -1]
+    return rng.normal(size=(N, 2)), rng.normal(size=(N, 2)) @ np.array([[2.0, 0.5], [0.0, 0.7]]) + [
+        1,
+        -1,
+    ]
 
 
 @pytest.fixture
@@ -45,8 +48,12 @@ def test_a_worse_plan_fails_the_same_certificate(clouds):
 
 def test_one_dimension_is_sorting_and_any_power_agrees(rng):
     x, y = rng.normal(size=(N, 1)), 2 * rng.random(size=(N, 1))
-    assert T.emd(T.squared_distances(x, y)).cost == pytest.approx(np.mean((np.sort(x, 0) - np.sort(y, 0)) ** 2))
-    assert T.emd(np.abs(x - y.T)).cost == pytest.approx(np.abs(np.sort(x, 0) - np.sort(y, 0)).mean())
+    assert T.emd(T.squared_distances(x, y)).cost == pytest.approx(
+        np.mean((np.sort(x, 0) - np.sort(y, 0)) ** 2)
+    )
+    assert T.emd(np.abs(x - y.T)).cost == pytest.approx(
+        np.abs(np.sort(x, 0) - np.sort(y, 0)).mean()
+    )
 
 
 def test_translation_and_permutation(clouds, rng):
@@ -59,26 +66,31 @@ def test_translation_and_permutation(clouds, rng):
 
 
 def test_brenier_map_of_a_gradient_is_optimal(clouds):
-    """T(x) = A x + c with A symmetric positive definite is a gradient, so pairing x with T(x) is optimal; a rotation is not."""
+    """T(x) = A x + c with A symmetric positive definite is a gradient, so pairing x with T(x) is
+    optimal; a rotation is not."""
     x = clouds[0]
     pushed = x @ np.array([[1.5, 0.4], [0.4, 0.8]]) + [2, 1]
-    assert T.emd(T.squared_distances(x, pushed)).cost == pytest.approx(((x - pushed) ** 2).sum(1).mean())
+    assert T.emd(T.squared_distances(x, pushed)).cost == pytest.approx(
+        ((x - pushed) ** 2).sum(1).mean()
+    )
     turned = x @ np.array([[0.0, 1.0], [-1.0, 0.0]])
     assert T.emd(T.squared_distances(x, turned)).cost < 0.7 * ((x - turned) ** 2).sum(1).mean()
 
 
 def test_bures_for_gaussians(rng):
-    """W₂² of N(0, A) and N(m, B) is |m|² + tr(A + B - 2(A½ B A½)½); diagonal here.  The tolerance is the sampling noise."""
+    """W₂² of N(0, A) and N(m, B) is |m|² + tr(A + B - 2(A½ B A½)½); diagonal here.  The tolerance
+    is the sampling noise."""
     sd_x, sd_y, m, n = np.array([1.0, 0.5]), np.array([0.4, 1.2]), np.array([1.0, 0.0]), 2000
     costs = [
-        T.emd(T.squared_distances(rng.normal(size=(n, 2)) * sd_x, rng.normal(size=(n, 2)) * sd_y + m)).cost
+        T.emd(
+            T.squared_distances(rng.normal(size=(n, 2)) * sd_x, rng.normal(size=(n, 2)) * sd_y + m)
+        ).cost
         for _ in range(4)
     ]
     truth = m @ m + ((sd_x - sd_y) ** 2).sum()
     standard_error = np.std(costs, ddof=1) / 2
-    bias = (
-        4 * 1.2**2 * np.log(n) / n
-    )  # of the empirical measures in the plane (Fournier & Guillin 2015), an upper bound
+    # of the empirical measures in the plane (Fournier & Guillin 2015), an upper bound
+    bias = 4 * 1.2**2 * np.log(n) / n
     assert -5 * standard_error < np.mean(costs) - truth < 5 * standard_error + bias
 
 
@@ -87,7 +99,11 @@ def test_sinkhorn_solves_its_problem(clouds, weights, epsilon):
     cost, (a, b) = T.squared_distances(*clouds), weights
     found = T.sinkhorn(cost, a, b, epsilon=epsilon, tolerance=1e-9, max_iterations=100_000)
     assert found.converged and found.marginal_error < 1e-7 and abs(found.gap) < 1e-6
-    assert np.allclose(found.plan, np.outer(a, b) * np.exp((found.f[:, None] + found.g - cost) / epsilon), atol=1e-9)
+    assert np.allclose(
+        found.plan,
+        np.outer(a, b) * np.exp((found.f[:, None] + found.g - cost) / epsilon),
+        atol=1e-9,
+    )
     best = T.emd(cost, a, b).cost
     feasible = T.rounded(found.plan, a, b)
     assert T.marginal_error(feasible, a, b) < 1e-14
@@ -97,7 +113,10 @@ def test_sinkhorn_solves_its_problem(clouds, weights, epsilon):
 def test_sinkhorn_reaches_both_limits(clouds, weights):
     cost, (a, b) = T.squared_distances(*clouds), weights
     best = T.emd(cost, a, b).cost
-    excess = [T.sinkhorn(cost, a, b, epsilon=e, max_iterations=50_000).cost - best for e in (1.0, 0.1, 0.01)]
+    excess = [
+        T.sinkhorn(cost, a, b, epsilon=e, max_iterations=50_000).cost - best
+        for e in (1.0, 0.1, 0.01)
+    ]
     assert excess[0] > excess[1] > excess[2] > -1e-6 and excess[2] < 0.01 * best
     assert np.abs(T.sinkhorn(cost, a, b, epsilon=1e9).plan - np.outer(a, b)).max() < 1e-8
 
@@ -129,24 +148,29 @@ def test_points_without_mass_take_no_part(clouds, weights):
 def test_divergence_is_zero_for_equal_measures_and_has_its_limits(clouds, rng):
     x, y = clouds
     assert T.sinkhorn_divergence(x, rng.permutation(x), epsilon=0.3) == pytest.approx(0, abs=1e-5)
-    assert (
-        T.sinkhorn(T.squared_distances(x, x), epsilon=0.3).value > 0.1
-    )  # the wrong twin: without what it costs with itself
+    # the wrong twin: without what it costs with itself
+    assert T.sinkhorn(T.squared_distances(x, x), epsilon=0.3).value > 0.1
     exact = T.emd(T.squared_distances(x, y)).cost
-    assert T.sinkhorn_divergence(x, y, epsilon=0.05, tolerance=1e-5) == pytest.approx(exact, rel=0.02)
+    assert T.sinkhorn_divergence(x, y, epsilon=0.05, tolerance=1e-5) == pytest.approx(
+        exact, rel=0.02
+    )
     means = ((x.mean(0) - y.mean(0)) ** 2).sum()
     assert T.sinkhorn_divergence(x, y, epsilon=1e4) == pytest.approx(means, rel=1e-3)
 
 
 def test_the_symmetric_iteration_solves_the_same_problem(clouds, weights):
     x, a = clouds[0], weights[0]
-    ordinary = T.sinkhorn(T.squared_distances(x, x), a, a, epsilon=0.5, tolerance=1e-10, max_iterations=100_000)
+    ordinary = T.sinkhorn(
+        T.squared_distances(x, x), a, a, epsilon=0.5, tolerance=1e-10, max_iterations=100_000
+    )
     assert T.self_cost(x, a, epsilon=0.5) == pytest.approx(ordinary.value, abs=1e-6)
 
 
 def test_relative_entropy():
     p, q = np.array([0.2, 0.0, 0.8]), np.array([0.5, 0.0, 0.5])
-    assert T.relative_entropy(p, q) == pytest.approx((xlogy(p, p) - p * np.log([0.5, 1, 0.5])).sum())
+    assert T.relative_entropy(p, q) == pytest.approx(
+        (xlogy(p, p) - p * np.log([0.5, 1, 0.5])).sum()
+    )
     assert T.relative_entropy(p, p) == pytest.approx(0)
 
 
@@ -155,10 +179,15 @@ def test_interpolation_begins_and_ends_where_it_should(clouds, weights):
     plan = T.emd(T.squared_distances(x, y), *weights).plan
     for t, cloud, w in ((0, x, weights[0]), (1, y, weights[1])):
         between, mass = T.interpolate(x, y, plan, t)
-        assert np.average(between, axis=0, weights=mass) == pytest.approx(np.average(cloud, axis=0, weights=w))
+        assert np.average(between, axis=0, weights=mass) == pytest.approx(
+            np.average(cloud, axis=0, weights=w)
+        )
     assert len(between) <= 2 * N - 1  # a vertex of the transport polytope
-    speed = T.emd(T.squared_distances(x, T.interpolate(x, y, T.emd(T.squared_distances(x, y)).plan, 0.25)[0])).cost
-    assert speed == pytest.approx(T.emd(T.squared_distances(x, y)).cost / 16)  # a geodesic: W₂ grows with t
+    speed = T.emd(
+        T.squared_distances(x, T.interpolate(x, y, T.emd(T.squared_distances(x, y)).plan, 0.25)[0])
+    ).cost
+    # a geodesic: W₂ grows with t
+    assert speed == pytest.approx(T.emd(T.squared_distances(x, y)).cost / 16)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +212,10 @@ def test_other_bad_input_is_refused_in_words(clouds):
         (lambda: T.emd(np.ones(3)), r"shape \(3,\) must be a matrix"),
         (lambda: T.squared_distances(clouds[0], np.ones((4, 3))), r"\(4, 3\) must be"),
         (lambda: T.squared_distances(clouds[0], np.full((4, 2), np.nan)), "points must be finite"),
-        (lambda: T.sinkhorn(cost, epsilon=0.0), "epsilon=0.0 must be positive; for epsilon = 0 use emd"),
+        (
+            lambda: T.sinkhorn(cost, epsilon=0.0),
+            "epsilon=0.0 must be positive; for epsilon = 0 use emd",
+        ),
         (lambda: T.self_cost(clouds[0], epsilon=-1), "epsilon=-1 must be positive"),
         (lambda: T.interpolate(*clouds, cost, 2.0), r"t=2.0 must be in \[0, 1\]"),
     ):

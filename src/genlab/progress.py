@@ -1,8 +1,8 @@
 """Progress of a long loop, for whoever is watching.
 
-Under the runner (`GENLAB_PROGRESS` names a file) each step overwrites that file with one JSON line, which the terminal
-turns into a bar with the time left.  In a terminal it is an ordinary tqdm bar; anywhere else it is silent, so that no
-progress bar ever becomes a notebook's output.
+Under the runner (`GENLAB_PROGRESS` names a file) each step overwrites that file with one JSON line,
+which the terminal turns into a bar with the time left.  In a terminal it is an ordinary tqdm bar;
+anywhere else it is silent, so that no progress bar ever becomes a notebook's output.
 """
 
 import json

@@ -13,8 +13,9 @@ STREAMS = ("init", "data", "train", "sample", "evaluate")
 def stream(seed: int, name: str) -> int:
     """A 31-bit seed for the stream `name` of `seed`.
 
-    Use it as ``jax.random.key(stream(seed, "train"))``, ``np.random.default_rng(stream(seed, "data"))`` or
-    ``torch.Generator().manual_seed(stream(seed, "init"))``.  Raises ValueError for a name that is no stream.
+    Use it as ``jax.random.key(stream(seed, "train"))``, ``np.random.default_rng(stream(seed,
+    "data"))`` or ``torch.Generator().manual_seed(stream(seed, "init"))``.  Raises ValueError for a
+    name that is no stream.
     """
     if name not in STREAMS:
         raise ValueError(f"unknown random stream {name!r}: use one of {', '.join(STREAMS)}")

@@ -1,7 +1,9 @@
-"""Optimal transport with its certificates: what POT (Flamary et al. 2021) solves, with weights checked and optimality measured.
+"""Optimal transport with its certificates: what POT (Flamary et al. 2021) solves, with weights
+checked and optimality measured.
 
-Cost matrices are C (n, m), weights a (n,) and b (m,) that sum to one, plans P (n, m) >= 0 with row sums a and column sums b.
-Every solver says how far its answer is from the truth: the error of the marginals and the gap between primal and dual.
+Cost matrices are C (n, m), weights a (n,) and b (m,) that sum to one, plans P (n, m) >= 0 with row
+sums a and column sums b.  Every solver says how far its answer is from the truth: the error of the
+marginals and the gap between primal and dual.
 """
 
 from pathlib import Path
@@ -17,8 +19,9 @@ SAMPLES = ("china.jpg", "flower.jpg")  # the two pictures that scikit-learn brin
 
 
 class Plan(NamedTuple):
-    """plan (n, m).  cost: <P, C>.  f (n,), g (m,): dual potentials.  value: of the problem that was solved, a·f + b·g.
-    marginal_error: Σ|P1 - a| + Σ|Pᵀ1 - b|.  gap: primal minus dual objective, 0 at the optimum.  converged; iterations."""
+    """plan (n, m).  cost: <P, C>.  f (n,), g (m,): dual potentials.  value: of the problem that was
+    solved, a·f + b·g.  marginal_error: Σ|P1 - a| + Σ|Pᵀ1 - b|.  gap: primal minus dual objective,
+    0 at the optimum.  converged; iterations."""
 
     plan: np.ndarray
     cost: float
@@ -32,7 +35,8 @@ class Plan(NamedTuple):
 
 
 def check_weights(w, n: int, name: str) -> np.ndarray:
-    """Weights (n,) as float64, uniform for None.  ValueError if they are not n finite numbers >= 0 that sum to one."""
+    """Weights (n,) as float64, uniform for None.  ValueError if they are not n finite numbers >= 0
+    that sum to one."""
     if w is None:
         return np.full(n, 1 / n)
     w = np.asarray(w, dtype=np.float64)
@@ -63,7 +67,8 @@ def check_epsilon(epsilon: float) -> None:
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """C_ij = |x_i - y_j|², shape (n, m), for x (n, d) and y (m, d), in squared units of x.  ValueError if not finite."""
+    """C_ij = |x_i - y_j|², shape (n, m), for x (n, d) and y (m, d), in squared units of x.
+    ValueError if not finite."""
     x, y = (np.asarray(p, dtype=np.float64) for p in (x, y))
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"points of shapes {x.shape} and {y.shape} must be (n, d) and (m, d)")
@@ -78,32 +83,52 @@ def marginal_error(plan: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
 
 
 def emd(cost, a=None, b=None) -> Plan:
-    """The exact optimum min <P, C> (Kantorovich 1942) by POT's network simplex, with its dual: f_i + g_j <= C_ij, and f_i + g_j = C_ij
-    where mass moves.  `converged` is False if the simplex stopped early.  ValueError for bad weights or costs."""
+    """The exact optimum min <P, C> (Kantorovich 1942) by POT's network simplex, with its dual:
+    f_i + g_j <= C_ij, and f_i + g_j = C_ij where mass moves.  `converged` is False if the simplex
+    stopped early.  ValueError for bad weights or costs."""
     cost, a, b = check_cost(cost, a, b)
     plan, log = ot.emd(a, b / b.sum() * a.sum(), cost, numItermax=10_000_000, log=True)
     f, g = log["u"], log["v"]
-    slack = max(0.0, float((f[:, None] + g - cost).max()))  # what the dual must give up to be feasible
+    # What the dual must give up to be feasible.
+    slack = max(0.0, float((f[:, None] + g - cost).max()))
     primal, dual = float((plan * cost).sum()), float(a @ f + b @ g)
-    return Plan(plan, primal, f, g, dual, marginal_error(plan, a, b), primal - dual + slack, log["warning"] is None, 0)
+    return Plan(
+        plan,
+        primal,
+        f,
+        g,
+        dual,
+        marginal_error(plan, a, b),
+        primal - dual + slack,
+        log["warning"] is None,
+        0,
+    )
 
 
-def sinkhorn(cost, a=None, b=None, *, epsilon: float, tolerance: float = 1e-7, max_iterations: int = 10_000) -> Plan:
-    """The entropic optimum min <P, C> + ε KL(P | a bᵀ) (Cuturi 2013), by Sinkhorn's iteration, stabilised: scalings that grow
-    too large are absorbed into potentials (Schmitzer 2019, §3.1).
+def sinkhorn(
+    cost, a=None, b=None, *, epsilon: float, tolerance: float = 1e-7, max_iterations: int = 10_000
+) -> Plan:
+    """The entropic optimum min <P, C> + ε KL(P | a bᵀ) (Cuturi 2013), by Sinkhorn's iteration,
+    stabilised: scalings that grow too large are absorbed into potentials (Schmitzer 2019, §3.1).
 
-    P = a bᵀ exp((f + g - C)/ε).  Stops when one marginal is within `tolerance` of its target (2-norm, looked at every tenth iteration).
-    Starts from the potentials of larger ε, each half of the one before (§3.2).  epsilon in units of cost; `value` is the
-    regularised objective, `cost` the bare <P, C>, `gap` what is left between primal and dual.  Not converged after
-    `max_iterations`: `converged` is False and `marginal_error` says by how much.  ValueError for epsilon <= 0.
+    P = a bᵀ exp((f + g - C)/ε).  Stops when one marginal is within `tolerance` of its target
+    (2-norm, looked at every tenth iteration).  Starts from the potentials of larger ε, each half of
+    the one before (§3.2).  epsilon in units of cost; `value` is the regularised objective, `cost`
+    the bare <P, C>, `gap` what is left between primal and dual.  Not converged after
+    `max_iterations`: `converged` is False and `marginal_error` says by how much.
+    ValueError for epsilon <= 0.
     """
     check_epsilon(epsilon)
     cost, a, b = check_cost(cost, a, b)
-    rows, columns = a > 0, b > 0  # a point without mass takes no part; its logarithm would spoil the others
+    # A point without mass takes no part; its logarithm would spoil the others.
+    rows, columns = a > 0, b > 0
     inner = cost[np.ix_(rows, columns)]
-    levels = epsilon * 2.0 ** np.arange(max(0, np.ceil(np.log2(max(np.ptp(inner), epsilon) / epsilon))), -1, -1)
+    levels = epsilon * 2.0 ** np.arange(
+        max(0, np.ceil(np.log2(max(np.ptp(inner), epsilon) / epsilon))), -1, -1
+    )
     start, iterations = None, 0
     for level in levels:
+        # Larger ε are only a warm start, for which 20 iterations do; the last has to converge.
         budget = max(max_iterations - iterations, 1) if level == levels[-1] else 20
         found, log = ot.bregman.sinkhorn_stabilized(
             a[rows], b[columns], inner, level, tau=1e50, warmstart=start,
@@ -113,24 +138,38 @@ def sinkhorn(cost, a=None, b=None, *, epsilon: float, tolerance: float = 1e-7, m
     plan = np.zeros_like(cost)
     plan[np.ix_(rows, columns)] = found
     g = np.zeros(len(b))
+    # POT's potentials hold the weights, P = exp((α + β - C)/ε); ours stand beside them.
     g[columns] = log["beta"] - epsilon * np.log(b[columns])
-    f = -epsilon * logsumexp((g - cost)[:, columns] / epsilon, axis=1, b=b[columns])  # extends to points without mass
+    # The formula extends the potentials to points without mass.
+    f = -epsilon * logsumexp((g - cost)[:, columns] / epsilon, axis=1, b=b[columns])
     g = -epsilon * logsumexp((f[:, None] - cost)[rows] / epsilon, axis=0, b=a[rows, None])
     transport = float((plan * cost).sum())
     primal = transport + epsilon * relative_entropy(plan, np.outer(a, b))
     value = float(a @ f + b @ g)
     converged = bool(log["err"][-1] <= tolerance)
-    return Plan(plan, transport, f, g, value, marginal_error(plan, a, b), primal - value, converged, iterations)
+    return Plan(
+        plan,
+        transport,
+        f,
+        g,
+        value,
+        marginal_error(plan, a, b),
+        primal - value,
+        converged,
+        iterations,
+    )
 
 
 def relative_entropy(p: np.ndarray, q: np.ndarray) -> float:
-    """KL(p | q) = Σ p log(p/q) - p + q [nats] for arrays p, q >= 0 of one shape, p = 0 where q = 0."""
+    """KL(p | q) = Σ p log(p/q) - p + q [nats] for arrays p, q >= 0 of one shape,
+    p = 0 where q = 0."""
     return float((xlogy(p, p) - xlogy(p, np.where(q > 0, q, 1.0)) - p + q).sum())
 
 
 def rounded(plan: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The nearest feasible plan of Altschuler, Weed & Rigollet (2017, algorithm 2): rows and columns that hold too much are
-    scaled down, what is missing is added as a product.  Moves at most twice the marginal error."""
+    """The nearest feasible plan of Altschuler, Weed & Rigollet (2017, algorithm 2): rows and
+    columns that hold too much are scaled down, what is missing is added as a product.
+    Moves at most twice the marginal error."""
     plan = plan * np.minimum(1, a / np.maximum(plan.sum(1), np.finfo(float).tiny))[:, None]
     plan = plan * np.minimum(1, b / np.maximum(plan.sum(0), np.finfo(float).tiny))
     missing_a, missing_b = a - plan.sum(1), b - plan.sum(0)
@@ -139,14 +178,18 @@ def rounded(plan: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def entropic_gap_bound(epsilon: float, n: int, m: int) -> float:
-    """ε log(nm), above which <P, C> - OT of a feasible entropic plan cannot lie (Altschuler et al. 2017, lemma 7 with min(n, m) <= nm)."""
+    """ε log(nm), above which <P, C> - OT of a feasible entropic plan cannot lie
+    (Altschuler et al. 2017, lemma 7 with min(n, m) <= nm)."""
     check_epsilon(epsilon)
     return float(epsilon * np.log(n * m))
 
 
-def self_cost(x, a=None, *, epsilon: float, tolerance: float = 1e-7, max_iterations: int = 10_000) -> float:
-    """OT_ε(x, x) with squared distances: one potential, f ← (f + T(f))/2, which converges in a few steps where the alternating
-    iteration takes thousands (Feydy et al. 2019, §3.1).  RuntimeError if max |f - T(f)| stays above tolerance · ε."""
+def self_cost(
+    x, a=None, *, epsilon: float, tolerance: float = 1e-7, max_iterations: int = 10_000
+) -> float:
+    """OT_ε(x, x) with squared distances: one potential, f ← (f + T(f))/2, which converges in a few
+    steps where the alternating iteration takes thousands (Feydy et al. 2019, §3.1).  RuntimeError
+    if max |f - T(f)| stays above tolerance · ε."""
     check_epsilon(epsilon)
     cost, a, _ = check_cost(squared_distances(x, x), a, a)
     f = np.zeros(len(a))
@@ -155,25 +198,38 @@ def self_cost(x, a=None, *, epsilon: float, tolerance: float = 1e-7, max_iterati
         moved, f = np.abs(new - f).max(), (f + new) / 2
         if moved <= tolerance * epsilon:
             return 2 * float(a @ f)
-    raise RuntimeError(f"{max_iterations} iterations left a change of {moved:.1e} at epsilon={epsilon}: raise epsilon")
+    raise RuntimeError(
+        f"{max_iterations} iterations left a change of {moved:.1e} at epsilon={epsilon}: "
+        "raise epsilon"
+    )
 
 
 def sinkhorn_divergence(x, y, a=None, b=None, *, epsilon: float, **rules) -> float:
-    """S_ε = OT_ε(x, y) - OT_ε(x, x)/2 - OT_ε(y, y)/2 with squared distances (Feydy et al. 2019, eq. 3), in squared units.
+    """S_ε = OT_ε(x, y) - OT_ε(x, x)/2 - OT_ε(y, y)/2 with squared distances
+    (Feydy et al. 2019, eq. 3), in squared units.
 
-    Zero if and only if the two measures are equal; between W₂² (ε → 0) and the squared distance of the means (ε → ∞).
-    `rules`: tolerance and max_iterations.  RuntimeError if an iteration does not converge.
+    Zero if and only if the two measures are equal; between W₂² (ε → 0) and the squared distance of
+    the means (ε → ∞).  `rules`: tolerance and max_iterations.  RuntimeError if an iteration
+    does not converge.
     """
     found = sinkhorn(squared_distances(x, y), a, b, epsilon=epsilon, **rules)
     if not found.converged:
         raise RuntimeError(
-            f"Sinkhorn stopped after {found.iterations} iterations with marginal error {found.marginal_error:.1e}: raise epsilon={epsilon}"
+            f"Sinkhorn stopped after {found.iterations} iterations with marginal error "
+            f"{found.marginal_error:.1e}: raise epsilon={epsilon}"
         )
-    return found.value - (self_cost(x, a, epsilon=epsilon, **rules) + self_cost(y, b, epsilon=epsilon, **rules)) / 2
+    return (
+        found.value
+        - (self_cost(x, a, epsilon=epsilon, **rules) + self_cost(y, b, epsilon=epsilon, **rules))
+        / 2
+    )
 
 
-def interpolate(x: np.ndarray, y: np.ndarray, plan: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """Displacement interpolation (McCann 1997): points (1-t)x_i + t y_j (k, d) and weights P_ij (k,) wherever mass moves."""
+def interpolate(
+    x: np.ndarray, y: np.ndarray, plan: np.ndarray, t: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement interpolation (McCann 1997): points (1-t)x_i + t y_j (k, d) and weights P_ij
+    (k,) wherever mass moves."""
     if not 0 <= t <= 1:
         raise ValueError(f"t={t} must be in [0, 1]")
     i, j = np.nonzero(plan)
@@ -183,7 +239,8 @@ def interpolate(x: np.ndarray, y: np.ndarray, plan: np.ndarray, t: float) -> tup
 def picture(name: str | Path) -> np.ndarray:
     """An RGB picture as floats in [0, 1], (height, width, 3): one of SAMPLES, or a file.
 
-    ValueError if the file is missing, is no picture, or has no three colours; one line that names it and says what would do.
+    ValueError if the file is missing, is no picture, or has no three colours; one line that names
+    it and says what would do.
     """
     if str(name) in SAMPLES:
         return np.asarray(load_sample_image(str(name)), dtype=np.float64) / 255
@@ -202,6 +259,7 @@ def picture(name: str | Path) -> np.ndarray:
 
 
 def roughness(pixels: np.ndarray) -> float:
-    """Total variation of a picture (height, width, 3) per pixel: mean |difference| of neighbours, down and across."""
+    """Total variation of a picture (height, width, 3) per pixel: mean |difference| of neighbours,
+    down and across."""
     down, across = np.diff(pixels, axis=0), np.diff(pixels, axis=1)
     return float(np.linalg.norm(down, axis=-1).mean() + np.linalg.norm(across, axis=-1).mean())

@@ -1,4 +1,5 @@
-"""A sigmoid network as a classifier: trained from scratch, or from the weights of a DBN or DBM (discriminative fine-tuning)."""
+"""A sigmoid network as a classifier: trained from scratch, or from the weights of a DBN or DBM
+(discriminative fine-tuning)."""
 
 from functools import partial
 from typing import NamedTuple
@@ -17,9 +18,11 @@ ADAM = optax.scale_by_adam()
 
 
 class Layer(NamedTuple):
-    """W (n_below, n_above), bias c (n_above,); the activity above is σ(xW + c), in the last layer the log-odds xW + c.
+    """W (n_below, n_above), bias c (n_above,); the activity above is σ(xW + c), in the last layer
+    the log-odds xW + c.
 
-    With `side` (n_side, n_above) the layer also hears the inputs' side channel: for a DBM, what mean field says about h₂.
+    With `side` (n_side, n_above) the layer also hears the inputs' side channel: for a DBM,
+    what mean field says about h₂.
     """
 
     W: jax.Array
@@ -28,7 +31,8 @@ class Layer(NamedTuple):
 
 
 def init_layers(sizes: list[int], *, key: jax.Array) -> list[Layer]:
-    """Layers of these sizes with weights from N(0, 1/n_below) (Glorot & Bengio 2010, for sigmoids times 4 in variance)."""
+    """Layers of these sizes with weights from N(0, 1/n_below) (Glorot & Bengio 2010, for sigmoids
+    times 4 in variance)."""
     keys = jax.random.split(key, len(sizes) - 1)
     return [
         Layer(2 * jax.random.normal(k, (a, b)) / np.sqrt(a), jnp.zeros(b))
@@ -42,15 +46,22 @@ def with_output(hidden: list[Layer], n_classes: int = 10) -> list[Layer]:
 
 
 def logits(
-    layers: list[Layer], x: jax.Array, side: jax.Array | None = None, *, dropout: float = 0.0, key=None
+    layers: list[Layer],
+    x: jax.Array,
+    side: jax.Array | None = None,
+    *,
+    dropout: float = 0.0,
+    key=None,
 ) -> jax.Array:
-    """Log-odds of the classes (n, n_classes) for x (n, n_visible); with a `key` each hidden activity is kept with 1 - dropout."""
+    """Log-odds of the classes (n, n_classes) for x (n, n_visible); with a `key` each hidden
+    activity is kept with 1 - dropout."""
     for i, layer in enumerate(layers):
         x = x @ layer.W + layer.c + (0 if layer.side is None else side @ layer.side)
         if i + 1 < len(layers):
             x = sigmoid(x)
             if key is not None:
                 kept = sample_bits(jnp.full(x.shape, 1 - dropout), key=jax.random.fold_in(key, i))
+                # Divided, so that the layer above hears as much on average as without dropout.
                 x = x * kept / (1 - dropout)
     return x
 
@@ -69,15 +80,18 @@ def train_classifier(
     weight_decay: float = 0.0,
     what: str = "classifier",
 ) -> tuple[list[Layer], dict[str, np.ndarray]]:
-    """Minimise the cross-entropy by Adam, with lr falling linearly to 0.  data (n, n_visible), labels (n,) from 0.
+    """Minimise the cross-entropy by Adam, with lr falling linearly to 0.  data (n, n_visible),
+    labels (n,) from 0.
 
-    Returns the layers and the history: "step" and the mean "loss" of every epoch.  Raises ValueError for labels out of range.
+    Returns the layers and the history: "step" and the mean "loss" of every epoch.
+    Raises ValueError for labels out of range.
     """
     labels = np.asarray(labels).astype(int)
     n, n_classes = len(data), len(layers[-1].c)
     if len(labels) != n or labels.min() < 0 or labels.max() >= n_classes:
         raise ValueError(
-            f"{len(labels)} labels from {labels.min()} to {labels.max()} for {n} rows: give one from 0 to {n_classes - 1} for each row"
+            f"{len(labels)} labels from {labels.min()} to {labels.max()} for {n} rows: "
+            f"give one from 0 to {n_classes - 1} for each row"
         )
     check_epochs(epochs, batch_size, n)
     if not 0 <= dropout < 1:
@@ -97,7 +111,8 @@ def train_classifier(
 
 
 def update(state, batch, done: jax.Array, settings, key: jax.Array):
-    """One step of Adam on the cross-entropy with decoupled weight decay, when the share `done` of the training is over."""
+    """One step of Adam on the cross-entropy with decoupled weight decay, when the share `done` of
+    the training is over."""
     (layers, moments), (lr, dropout, weight_decay) = state, settings
 
     def loss(layers):
@@ -116,8 +131,12 @@ _epoch = compiled_epoch(update)
 
 
 @partial(jax.jit, static_argnames="batch_size")
-def predict(layers: list[Layer], x: jax.Array, side: jax.Array | None = None, *, batch_size: int = 1000) -> jax.Array:
+def predict(
+    layers: list[Layer], x: jax.Array, side: jax.Array | None = None, *, batch_size: int = 1000
+) -> jax.Array:
     """The likeliest class of every row of x (n, n_visible), shape (n,)."""
     if side is None:
         return jax.lax.map(lambda row: logits(layers, row).argmax(), x, batch_size=batch_size)
-    return jax.lax.map(lambda pair: logits(layers, *pair).argmax(), (x, side), batch_size=batch_size)
+    return jax.lax.map(
+        lambda pair: logits(layers, *pair).argmax(), (x, side), batch_size=batch_size
+    )

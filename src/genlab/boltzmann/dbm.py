@@ -1,7 +1,8 @@
 """The deep Boltzmann machine of two hidden layers (Salakhutdinov & Hinton 2009).
 
-E(v, h₁, h₂) = -vᵀW₁h₁ - h₁ᵀW₂h₂ - b·v - c₁·h₁ - c₂·h₂, undirected between neighbouring layers, so that each hidden layer
-hears from below and from above.  Training: mean field for the data's average, persistent chains for the model's.
+E(v, h₁, h₂) = -vᵀW₁h₁ - h₁ᵀW₂h₂ - b·v - c₁·h₁ - c₂·h₂, undirected between neighbouring layers,
+so that each hidden layer hears from below and from above.  Training: mean field for the data's
+average, persistent chains for the model's.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class DBM(NamedTuple):
 
 
 class MeanField(NamedTuple):
-    """q1 (n, n_1) and q2 (n, n_2), the factorial posterior; residual (n,), the largest last change of a unit."""
+    """q1 (n, n_1) and q2 (n, n_2), the factorial posterior; residual (n,), the largest last change
+    of a unit."""
 
     q1: jax.Array
     q2: jax.Array
@@ -41,19 +43,23 @@ class MeanField(NamedTuple):
 
 
 def from_rbms(lower: RBM, upper: RBM) -> DBM:
-    """The DBM of two RBMs trained with doubled input, the lower one ``doubled="up"``, the upper one ``doubled="down"``.
+    """The DBM of two RBMs trained with doubled input, the lower one ``doubled="up"``, the upper one
+    ``doubled="down"``.
 
-    Each layer's weights were learnt with the help of a second copy, which the other layer now replaces; the two biases of h₁ are averaged.
+    Each layer's weights were learnt with the help of a second copy, which the other layer now
+    replaces; the two biases of h₁ are averaged.
     """
     if lower.W.shape[1] != upper.W.shape[0]:
         raise ValueError(
-            f"the lower RBM has {lower.W.shape[1]} hidden units, the upper one {upper.W.shape[0]} visible ones"
+            f"the lower RBM has {lower.W.shape[1]} hidden units, "
+            f"the upper one {upper.W.shape[0]} visible ones"
         )
     return DBM(lower.W, upper.W, lower.b, (lower.c + upper.b) / 2, upper.c)
 
 
 def above(rbm: RBM, n_2: int, *, key: jax.Array, scale: float = 0.01) -> DBM:
-    """The DBM of `rbm` and `n_2` units above it with weights from N(0, scale²): as scale → 0 it is the RBM, and mean field is exact."""
+    """The DBM of `rbm` and `n_2` units above it with weights from N(0, scale²): as scale → 0 it is
+    the RBM, and mean field is exact."""
     n_1 = rbm.W.shape[1]
     return DBM(rbm.W, scale * jax.random.normal(key, (n_1, n_2)), rbm.b, rbm.c, jnp.zeros(n_2))
 
@@ -65,12 +71,15 @@ def energy(dbm: DBM, v: jax.Array, h1: jax.Array, h2: jax.Array) -> jax.Array:
 
 
 def mean_field(dbm: DBM, v: jax.Array, *, steps: int, damping: float = 0.0) -> MeanField:
-    """Coordinate ascent q₁ ← σ(vW₁ + q₂W₂ᵀ + c₁), q₂ ← σ(q₁W₂ + c₂), `steps` times from a bottom-up guess.
+    """Coordinate ascent q₁ ← σ(vW₁ + q₂W₂ᵀ + c₁), q₂ ← σ(q₁W₂ + c₂), `steps` times from
+    a bottom-up guess.
 
-    Each coordinate update raises the bound; `damping` in [0, 1) keeps that share of the old q₁, against oscillation
-    where layers are updated together.  Converged where `residual` is small: the caller decides how small.
+    Each coordinate update raises the bound; `damping` in [0, 1) keeps that share of the old q₁,
+    against oscillation where layers are updated together.  Converged where `residual` is small:
+    the caller decides how small.
     """
     below = v @ dbm.W1 + dbm.c1
+    # h₁ hears nothing from above yet: counting the input from below twice makes up for it.
     q1 = sigmoid(v @ dbm.W1 * 2 + dbm.c1)
     q2 = sigmoid(q1 @ dbm.W2 + dbm.c2)
 
@@ -85,13 +94,23 @@ def mean_field(dbm: DBM, v: jax.Array, *, steps: int, damping: float = 0.0) -> M
 
 def entropy(q: jax.Array) -> jax.Array:
     """Entropy of independent bits with means q, summed over the last axis [nats]."""
+    # 0 log 0 would be NaN.
     q = jnp.clip(q, 1e-7, 1 - 1e-7)
     return -(q * jnp.log(q) + (1 - q) * jnp.log1p(-q)).sum(-1)
 
 
 @partial(jax.jit, static_argnames=("steps", "batch_size"))
-def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, damping: float = 0.0, batch_size: int = 500):
-    """E_q[-E] + H(q) - log Z ≤ log p(v) of v (n, n_visible), and the mean-field residual, both of shape (n,) [nats]."""
+def elbo(
+    dbm: DBM,
+    v: jax.Array,
+    log_z: float,
+    *,
+    steps: int = 50,
+    damping: float = 0.0,
+    batch_size: int = 500,
+):
+    """E_q[-E] + H(q) - log Z ≤ log p(v) of v (n, n_visible), and the mean-field residual, both of
+    shape (n,) [nats]."""
 
     def one(v):
         q1, q2, residual = mean_field(dbm, v[None], steps=steps, damping=damping)
@@ -102,7 +121,8 @@ def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, damping: floa
 
 
 def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array):
-    """One sweep h₁ → (v, h₂) → h₁'; v and h₂ are independent given h₁.  Returns (v, h₁', h₂, E[v|h₁])."""
+    """One sweep h₁ → (v, h₂) → h₁'; v and h₂ are independent given h₁.  Returns
+    (v, h₁', h₂, E[v|h₁])."""
     key_v, key_2, key_1 = jax.random.split(key, 3)
     mean = sigmoid(h1 @ dbm.W1.T + dbm.b)
     v = sample_bits(mean, key=key_v)
@@ -111,7 +131,9 @@ def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array):
 
 
 @jax.jit
-def gibbs_chain(dbm: DBM, h1: jax.Array, *, steps: int, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def gibbs_chain(
+    dbm: DBM, h1: jax.Array, *, steps: int, key: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`steps` sweeps from h₁ (n, n_1); the last v, h₁ and E[v|h₁]."""
 
     def sweep(i, carry):
@@ -123,14 +145,16 @@ def gibbs_chain(dbm: DBM, h1: jax.Array, *, steps: int, key: jax.Array) -> tuple
 
 
 def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: jax.Array) -> AIS:
-    """log Z by walks of h₁ from independent pixels with `mean` (n_visible,) to the DBM, v and h₂ summed out
-    (Salakhutdinov & Hinton 2009, §3.3, with a base model that knows the pixels' means):
+    """log Z by walks of h₁ from independent pixels with `mean` (n_visible,) to the DBM, v and h₂
+    summed out (Salakhutdinov & Hinton 2009, §3.3, with a base model that knows the pixels' means):
 
         log f_β(h₁) = β c₁·h₁ + Σ softplus((1-β)a + β(b + W₁h₁)) + Σ softplus(β(c₂ + h₁W₂)).
     """
+    # A pixel that never changes would have infinite log-odds.
     mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
     a = jnp.log(mean / (1 - mean))
     n1, n2 = dbm.W2.shape
+    # At β = 0 every hidden unit is a fair coin: log 2 each.
     log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + (n1 + n2) * np.log(2)
     pairs = np.stack([inv_temps[:-1], inv_temps[1:]], 1).astype(np.float32)
     key_start, key_walk = jax.random.split(key)
@@ -158,7 +182,9 @@ def _stretch(dbm: DBM, a: jax.Array, h1: jax.Array, pairs: jax.Array, key: jax.A
         h1 = sample_bits(sigmoid(new * (v @ dbm.W1 + h2 @ dbm.W2.T + dbm.c1)), key=key_1)
         return (h1, log_w), None
 
-    return jax.lax.scan(body, (h1, jnp.zeros(len(h1))), (pairs, jax.random.split(key, len(pairs))))[0]
+    return jax.lax.scan(
+        body, (h1, jnp.zeros(len(h1))), (pairs, jax.random.split(key, len(pairs)))
+    )[0]  # fmt: skip
 
 
 @partial(
@@ -168,8 +194,9 @@ def _stretch(dbm: DBM, a: jax.Array, h1: jax.Array, pairs: jax.Array, key: jax.A
 )
 @dataclass(frozen=True)
 class Rules:
-    """How an update is made: `field_steps` of mean field, `k` sweeps of the persistent chains, gradient ascent with `lr`
-    falling linearly to `lr_last` and `momentum`; `centred` as for the RBM (Montavon & Müller 2012); `weight_decay`."""
+    """How an update is made: `field_steps` of mean field, `k` sweeps of the persistent chains,
+    gradient ascent with `lr` falling linearly to `lr_last` and `momentum`; `centred` as for the RBM
+    (Montavon & Müller 2012); `weight_decay`."""
 
     field_steps: int = 8
     k: int = 1
@@ -187,8 +214,8 @@ class Rules:
 
 
 class Training(NamedTuple):
-    """dbm; chains (n_chains, n_1), hidden states h₁ of the persistent chains; history: "step" and "residual", that of
-    mean field, each (epochs,)."""
+    """dbm; chains (n_chains, n_1), hidden states h₁ of the persistent chains; history: "step" and
+    "residual", that of mean field, each (epochs,)."""
 
     dbm: DBM
     chains: np.ndarray
@@ -204,18 +231,24 @@ def train_dbm(
     batch_size: int = 100,
     **rules,
 ) -> Training:
-    """Train all layers together from `start` on `data` (n, n_visible), probabilities from which bits are drawn.
+    """Train all layers together from `start` on `data` (n, n_visible), probabilities from which
+    bits are drawn.
 
-    `rules`: fields of `Rules`.  Raises ValueError for bad data or rules, Diverged when a parameter is no longer finite.
+    `rules`: fields of `Rules`.  Raises ValueError for bad data or rules, Diverged when a parameter
+    is no longer finite.
     """
     rules = Rules(**rules)
     rules.check()
     check_binary(data, len(start.b))
     check_epochs(epochs, batch_size, len(data))
     dbm = DBM(*(jnp.array(x, jnp.float32) for x in start))
-    mean, first = jnp.asarray(data.mean(0), jnp.float32), jnp.asarray(data[:batch_size], jnp.float32)
+    mean, first = (
+        jnp.asarray(data.mean(0), jnp.float32),
+        jnp.asarray(data[:batch_size], jnp.float32),
+    )
     chains = sample_bits(
-        jax.jit(mean_field, static_argnames="steps")(dbm, first, steps=1).q1, key=jax.random.key(stream(seed, "init"))
+        jax.jit(mean_field, static_argnames="steps")(dbm, first, steps=1).q1,
+        key=jax.random.key(stream(seed, "init")),
     )
     means = mean, jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
     state, history = run_epochs(
@@ -228,11 +261,24 @@ def train_dbm(
         seed=seed,
         what="DBM",
     )
-    return Training(state[0], np.asarray(state[2]), {"step": history["step"], "residual": history["value"]})
+    return Training(
+        state[0], np.asarray(state[2]), {"step": history["step"], "residual": history["value"]}
+    )
 
 
-def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, done, rules: Rules, *, key: jax.Array):
-    """One step of ascent from `batch` (n, n_visible); the new (dbm, velocity, chains, means) and the mean-field residual."""
+def update(
+    dbm: DBM,
+    velocity: DBM,
+    chains: jax.Array,
+    means,
+    batch: jax.Array,
+    done,
+    rules: Rules,
+    *,
+    key: jax.Array,
+):
+    """One step of ascent from `batch` (n, n_visible); the new (dbm, velocity, chains, means) and
+    the mean-field residual."""
     key_v, key_chain = jax.random.split(key)
     v = sample_bits(batch, key=key_v)
     field = mean_field(dbm, v, steps=rules.field_steps)
@@ -240,7 +286,8 @@ def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, 
     def sweep(i, carry):
         return gibbs_step(dbm, carry[1], key=jax.random.fold_in(key_chain, i))[:3]
 
-    # The statistics pair every layer with the one sampled from it: v and h₂ with the h₁ that came out of them.
+    # The statistics pair every layer with the one sampled from it: v and h₂ with the h₁ that came
+    # out of them.
     dream = jax.lax.fori_loop(1, rules.k, sweep, sweep(0, (None, chains, None)))
     gradient, means = centred_gradient((v, field.q1, field.q2), dream, means, centred=rules.centred)
     gradient = gradient._replace(
@@ -252,13 +299,18 @@ def update(dbm: DBM, velocity: DBM, chains: jax.Array, means, batch: jax.Array, 
     return (dbm, velocity, dream[1], means), where_finite(field.residual.mean(), dbm)
 
 
-_epoch = compiled_epoch(lambda state, batch, done, rules, key: update(*state, batch, done, rules, key=key))
+_epoch = compiled_epoch(
+    lambda state, batch, done, rules, key: update(*state, batch, done, rules, key=key)
+)
 
 
 def centred_gradient(data, model, means, *, centred: bool) -> tuple[DBM, tuple]:
-    """Gradient from the layers (v, h₁, h₂) under data and under the model, and the offsets moved towards the data's means.
+    """Gradient from the layers (v, h₁, h₂) under data and under the model, and the offsets moved
+    towards the data's means.
 
-    With offsets μ, λ₁, λ₂: dW₁ pairs v-μ with h₁-λ₁, dW₂ h₁-λ₁ with h₂-λ₂; db = Δv - dW₁λ₁, dc₁ = Δh₁ - dW₁ᵀμ - dW₂λ₂, dc₂ = Δh₂ - dW₂ᵀλ₁.
+    With offsets μ, λ₁, λ₂ and Δ for an average over data minus the same over the model:
+    dW₁ = Δ(v-μ)(h₁-λ₁)ᵀ, dW₂ = Δ(h₁-λ₁)(h₂-λ₂)ᵀ, db = Δv - dW₁λ₁, dc₁ = Δh₁ - dW₁ᵀμ - dW₂λ₂,
+    dc₂ = Δh₂ - dW₂ᵀλ₁.
     """
     x = [jnp.concatenate([p / len(p), -q / len(q)]) for p, q in zip(data, model, strict=True)]
     dv, d1, d2 = (a.sum(0) for a in x)
@@ -266,7 +318,9 @@ def centred_gradient(data, model, means, *, centred: bool) -> tuple[DBM, tuple]:
     dW1, dW2 = x[0].T @ plain[1], x[1].T @ plain[2]
     if not centred:
         return DBM(dW1, dW2, dv, d1, d2), means
-    mu, l1, l2 = means = tuple(m + OFFSET_RATE * (p.mean(0) - m) for m, p in zip(means, data, strict=True))
+    mu, l1, l2 = means = tuple(
+        m + OFFSET_RATE * (p.mean(0) - m) for m, p in zip(means, data, strict=True)
+    )
     dW1 = dW1 - jnp.outer(mu, d1) - jnp.outer(dv, l1)
     dW2 = dW2 - jnp.outer(l1, d2) - jnp.outer(d1, l2)
     return DBM(dW1, dW2, dv - dW1 @ l1, d1 - mu @ dW1 - dW2 @ l2, d2 - l1 @ dW2), means

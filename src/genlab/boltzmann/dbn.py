@@ -1,7 +1,8 @@
 """The deep belief network: directed sigmoid layers below an RBM (Hinton, Osindero & Teh 2006).
 
-p(v, h₁, …, h_L) = p(v|h₁) … p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), the last factor an RBM.  Each directed layer has recognition
-weights for q(h|v) and generative weights for p(v|h); they are equal after greedy training and part ways in up-down training.
+p(v, h₁, …, h_L) = p(v|h₁) … p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), the last factor an RBM.  Each
+directed layer has recognition weights for q(h|v) and generative weights for p(v|h); they are equal
+after greedy training and part ways in up-down training.
 """
 
 from functools import partial
@@ -13,14 +14,21 @@ import numpy as np
 from jax.nn import sigmoid, softplus
 
 from genlab.boltzmann.epochs import check_ascent, compiled_epoch, run_epochs, where_finite
-from genlab.boltzmann.rbm import RBM, check_binary, free_energy, gibbs_step, hidden_given_visible, sample_bits
+from genlab.boltzmann.rbm import (
+    RBM,
+    check_binary,
+    free_energy,
+    gibbs_step,
+    hidden_given_visible,
+    sample_bits,
+)
 from genlab.diverged import check_epochs
 from genlab.streams import stream
 
 
 class Layer(NamedTuple):
-    """Recognition W_up (n_below, n_above), c (n_above,): q(h|v) = σ(v W_up + c); generative W_down (n_below, n_above),
-    b (n_below,): p(v|h) = σ(h W_downᵀ + b)."""
+    """Recognition W_up (n_below, n_above), c (n_above,): q(h|v) = σ(v W_up + c); generative W_down
+    (n_below, n_above), b (n_below,): p(v|h) = σ(h W_downᵀ + b)."""
 
     W_up: jax.Array
     c: jax.Array
@@ -41,24 +49,32 @@ def from_rbms(rbms: list[RBM]) -> DBN:
 
 
 def complementary(rbm: RBM, n_hidden: int, *, key: jax.Array, scale: float = 0.01) -> RBM:
-    """An RBM of `n_hidden` units over the hidden units of `rbm` whose marginal of these is p(h) of `rbm`: the transposed weights,
-    and further units with weights from N(0, scale²), which change nothing as scale → 0.
+    """An RBM of `n_hidden` units over the hidden units of `rbm` whose marginal of these is p(h) of
+    `rbm`: the transposed weights, and further units with weights from N(0, scale²), which change
+    nothing as scale → 0.
 
-    With it the bound equals log p(v), so training it further can only raise the bound (Hinton, Osindero & Teh 2006, §2.1 and §4).
-    Raises ValueError for fewer hidden units than `rbm` has visible ones.
+    With it the bound equals log p(v), so training it further can only raise the bound
+    (Hinton, Osindero & Teh 2006, §2.1 and §4).  Raises ValueError for fewer hidden units than
+    `rbm` has visible ones.
     """
     n_visible, n_below = rbm.W.shape
     if n_hidden < n_visible:
         raise ValueError(
-            f"n_hidden={n_hidden}: the complementary prior needs at least {n_visible}, one for each visible unit"
+            f"n_hidden={n_hidden}: the complementary prior needs at least {n_visible}, "
+            "one for each visible unit"
         )
     further = scale * jax.random.normal(key, (n_below, n_hidden - n_visible))
     W = jnp.concatenate([jnp.asarray(rbm.W).T, further], 1)
-    return RBM(W, jnp.asarray(rbm.c), jnp.concatenate([jnp.asarray(rbm.b), jnp.zeros(n_hidden - n_visible)]))
+    return RBM(
+        W,
+        jnp.asarray(rbm.c),
+        jnp.concatenate([jnp.asarray(rbm.b), jnp.zeros(n_hidden - n_visible)]),
+    )
 
 
 def up(dbn: DBN, v: jax.Array) -> jax.Array:
-    """Recognition means of the layer below the top RBM's hidden units, by mean activities, (n, n_top_visible)."""
+    """Recognition means of the layer below the top RBM's hidden units, by mean activities,
+    (n, n_top_visible)."""
     for layer in dbn.layers:
         v = sigmoid(v @ layer.W_up + layer.c)
     return v
@@ -68,9 +84,11 @@ def up(dbn: DBN, v: jax.Array) -> jax.Array:
 def bound(dbn: DBN, v: jax.Array, log_z_top: float, *, samples: int, key: jax.Array) -> jax.Array:
     """A lower bound on log p(v), shape (n,) for v (n, n_visible) [nats]:
 
-        E_q[Σ log p(v|h) - log q(h|v) - F_top(h)] - log Z_top      (Hinton, Osindero & Teh 2006, eq. 2.8-2.9)
+        E_q[Σ log p(v|h) - log q(h|v) - F_top(h)] - log Z_top
+        (Hinton, Osindero & Teh 2006, eq. 2.8-2.9)
 
-    averaged over `samples` draws of h ~ q; Jensen's inequality makes each draw's expectation a bound, so noise averages out.
+    averaged over `samples` draws of h ~ q; Jensen's inequality makes each draw's expectation a
+    bound, so noise averages out.
     """
 
     def one(key):
@@ -91,10 +109,14 @@ def log_bernoulli(x: jax.Array, logits: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames="clamped")
-def sample(dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int = 0) -> tuple[jax.Array, jax.Array]:
-    """Ancestral samples: `steps` Gibbs steps of the top RBM from x (n, n_top_visible), then down through the directed layers.
+def sample(
+    dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int = 0
+) -> tuple[jax.Array, jax.Array]:
+    """Ancestral samples: `steps` Gibbs steps of the top RBM from x (n, n_top_visible), then down
+    through the directed layers.
 
-    The last `clamped` units of x, labels, stay as they are.  Returns the pixels' means (n, n_visible) and the last x.
+    The last `clamped` units of x, labels, stay as they are.  Returns the pixels' means
+    (n, n_visible) and the last x.
     """
     labels = x[:, x.shape[1] - clamped :]
 
@@ -124,11 +146,13 @@ def train_up_down(
     batch_size: int = 100,
     labels: np.ndarray | None = None,
 ) -> DBN:
-    """Fine-tune all layers together by contrastive wake-sleep (Hinton, Osindero & Teh 2006, App. B); lr falls linearly to 0.
+    """Fine-tune all layers together by contrastive wake-sleep
+    (Hinton, Osindero & Teh 2006, App. B); lr falls linearly to 0.
 
-    Up: bits h ~ q(h|v) teach the generative weights to predict what they came from.  Top: persistent chains of k Gibbs
-    steps, as for any RBM.  Down: what the chains dream teaches the recognition weights to recover its causes.
-    `labels` (n, n_labels), one-hot, join the top RBM's visible units.  Raises Diverged when a parameter is no longer finite.
+    Up: bits h ~ q(h|v) teach the generative weights to predict what they came from.  Top:
+    persistent chains of k Gibbs steps, as for any RBM.  Down: what the chains dream teaches the
+    recognition weights to recover its causes.  `labels` (n, n_labels), one-hot, join the top RBM's
+    visible units.  Raises Diverged when a parameter is no longer finite.
     """
     check_binary(data)
     check_epochs(epochs, batch_size, len(data))
@@ -136,7 +160,9 @@ def train_up_down(
     if k < 1:
         raise ValueError(f"k={k} must be at least 1")
     labels = np.zeros((len(data), 0), np.float32) if labels is None else labels
-    first = jnp.concatenate([up(dbn, jnp.asarray(data[:batch_size], jnp.float32)), labels[:batch_size]], 1)
+    first = jnp.concatenate(
+        [up(dbn, jnp.asarray(data[:batch_size], jnp.float32)), labels[:batch_size]], 1
+    )
     chains = sample_bits(first, key=jax.random.key(stream(seed, "init")))
     state, _ = run_epochs(
         _epoch,
@@ -152,18 +178,26 @@ def train_up_down(
 
 
 def up_down_step(dbn: DBN, chains, v, labels, lr, k: int, *, key: jax.Array):
-    """One update from v (n, n_visible); the new (network, chains) and the mean activity at the top."""
+    """One update from v (n, n_visible); the new (network, chains) and the mean activity at the
+    top."""
     keys = jax.random.split(key, 2 * len(dbn.layers) + 2)
     x, layers = sample_bits(v, key=keys[0]), []
-    for layer, layer_key in zip(dbn.layers, keys[1:], strict=False):  # wake: learn to generate what was seen
+    # Wake: learn to generate what was seen.
+    for layer, layer_key in zip(dbn.layers, keys[1:], strict=False):
         h = sample_bits(sigmoid(x @ layer.W_up + layer.c), key=layer_key)
         error = x - sigmoid(h @ layer.W_down.T + layer.b)
-        layers.append(layer._replace(W_down=layer.W_down + lr * error.T @ h / len(x), b=layer.b + lr * error.mean(0)))
+        layers.append(
+            layer._replace(
+                W_down=layer.W_down + lr * error.T @ h / len(x), b=layer.b + lr * error.mean(0)
+            )
+        )
         x = h
     top = dbn.top
     x = jnp.concatenate([x, labels], 1)
     h_pos = hidden_given_visible(top, x)
-    chains = jax.lax.fori_loop(0, k, lambda i, c: gibbs_step(top, c, key=jax.random.fold_in(keys[-1], i))[0], chains)
+    chains = jax.lax.fori_loop(
+        0, k, lambda i, c: gibbs_step(top, c, key=jax.random.fold_in(keys[-1], i))[0], chains
+    )
     h_neg = hidden_given_visible(top, chains)
     n, m = len(x), len(chains)
     top = top._replace(
@@ -176,7 +210,9 @@ def up_down_step(dbn: DBN, chains, v, labels, lr, k: int, *, key: jax.Array):
         layer = dbn.layers[i]
         below = sample_bits(sigmoid(h @ layer.W_down.T + layer.b), key=keys[len(layers) + 1 + i])
         error = h - sigmoid(below @ layer.W_up + layer.c)
-        layers[i] = layers[i]._replace(W_up=layer.W_up + lr * below.T @ error / m, c=layer.c + lr * error.mean(0))
+        layers[i] = layers[i]._replace(
+            W_up=layer.W_up + lr * below.T @ error / m, c=layer.c + lr * error.mean(0)
+        )
         h = below
     dbn = DBN(tuple(layers), top)
     return (dbn, chains), where_finite(h_pos.mean(), dbn)

@@ -1,4 +1,5 @@
-"""What all trainings of this family share: an epoch as one compiled program, and the stop at the first number that is not finite."""
+"""What all trainings of this family share: an epoch as one compiled program, and the stop at the
+first number that is not finite."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,12 +29,14 @@ def where_finite(value: jax.Array, params) -> jax.Array:
 
 
 def compiled_epoch(step: Callable) -> Callable:
-    """One epoch of ``step(state, batch, done, settings, key) -> (state, value)``, compiled; the state is overwritten in place.
+    """One epoch of ``step(state, batch, done, settings, key) -> (state, value)``, compiled;
+    the state is overwritten in place.
 
-    Takes (state, data, rows (steps, batch), settings, first step, total steps, key), data being one array or several of as many
-    rows.  Step i of the epoch sees `data` at rows[i], the share of the whole training that is done, and fold_in(key, i).
-    `settings` are numbers to the compiler, not constants, so that trainings which differ in a rate share one program.
-    Returns the state and values (steps,).
+    Takes (state, data, rows (steps, batch), settings, first step, total steps, key), data being one
+    array or several of as many rows.  Step i of the epoch sees `data` at rows[i], the share of the
+    whole training that is done, and fold_in(key, i).  `settings` are numbers to the compiler,
+    not constants, so that trainings which differ in a rate share one program.  Returns the state
+    and values (steps,).
     """
 
     @partial(jax.jit, donate_argnums=0)
@@ -60,20 +63,40 @@ def run_epochs(
     what: str,
     after: Callable = lambda params: None,
 ) -> tuple[tuple, dict[str, np.ndarray]]:
-    """`epochs` times ``run``, a `compiled_epoch`, each over all rows of `data` in a new order; state[0] are the parameters.
+    """`epochs` times ``run``, a `compiled_epoch`, each over all rows of `data` in a new order;
+    state[0] are the parameters.
 
-    Returns the last state and the history: "step" and the mean "value" of every epoch, each (epochs,).  `after` is called with
-    the parameters after every epoch.  Raises Diverged when `value`, which `where_finite` makes NaN in time, is not finite.
+    Returns the last state and the history: "step" and the mean "value" of every epoch, each
+    (epochs,).  `after` is called with the parameters after every epoch.  Raises Diverged when
+    `value`, which `where_finite` makes NaN in time, is not finite.
     """
-    data = jax.tree.map(lambda x: jnp.asarray(x, None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.float32), data)
-    state = jax.tree.map(jnp.array, state)  # a copy: `run` consumes its argument, the caller's arrays stay valid
+    # Labels stay integers; all else is single precision.
+    data = jax.tree.map(
+        lambda x: jnp.asarray(x, None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.float32),
+        data,
+    )
+    # A copy: `run` consumes its argument, the caller's arrays stay valid.
+    state = jax.tree.map(jnp.array, state)
     n = len(jax.tree.leaves(data)[0])
     steps = n // batch_size
-    key, order, means = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data")), []
+    key, order, means = (
+        jax.random.key(stream(seed, "train")),
+        np.random.default_rng(stream(seed, "data")),
+        [],
+    )
     for epoch in progress(epochs, what):
         rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
+        # A copy for `Diverged`: `run` overwrites the state.
         good = jax.tree.map(np.array, state[0])
-        state, values = run(state, data, rows, settings, epoch * steps, epochs * steps, jax.random.fold_in(key, epoch))
+        state, values = run(
+            state,
+            data,
+            rows,
+            settings,
+            epoch * steps,
+            epochs * steps,
+            jax.random.fold_in(key, epoch),
+        )
         values = np.asarray(values)
         if not np.isfinite(values).all():
             raise Diverged(what, epoch * steps + int(np.isfinite(values).argmin()), good)

@@ -1,7 +1,8 @@
-"""The Helmholtz machine: a sigmoid belief net with recognition weights, trained by wake-sleep (Hinton et al. 1995).
+"""The Helmholtz machine: a sigmoid belief net with recognition weights, trained by wake-sleep
+(Hinton et al. 1995).
 
-One hidden layer h ~ σ(a) generates v ~ σ(hWᵀ + b); q(h|v) = σ(vR + r) guesses the causes.  With up to 20 hidden units the
-likelihood is exact, so what wake-sleep does to it can be seen.
+One hidden layer h ~ σ(a) generates v ~ σ(hWᵀ + b); q(h|v) = σ(vR + r) guesses the causes.  With up
+to 20 hidden units the likelihood is exact, so what wake-sleep does to it can be seen.
 """
 
 from functools import partial
@@ -20,7 +21,8 @@ from genlab.streams import stream
 
 
 class Helmholtz(NamedTuple):
-    """Generative a (n_hidden,), W (n_visible, n_hidden), b (n_visible,); recognition R (n_visible, n_hidden), r (n_hidden,)."""
+    """Generative a (n_hidden,), W (n_visible, n_hidden), b (n_visible,); recognition R
+    (n_visible, n_hidden), r (n_hidden,)."""
 
     a: jax.Array
     W: jax.Array
@@ -31,10 +33,13 @@ class Helmholtz(NamedTuple):
 
 @jax.jit
 def log_likelihood(machine: Helmholtz, v: jax.Array) -> jax.Array:
-    """log p(v) = log Σ_h p(h) p(v|h) exactly, shape (n,) for v (n, n_visible) [nats].  ValueError above 20 hidden units."""
+    """log p(v) = log Σ_h p(h) p(v|h) exactly, shape (n,) for v (n, n_visible) [nats].
+    ValueError above 20 hidden units."""
     h = jnp.asarray(states(len(machine.a)), jnp.float32)
     log_prior, logits = log_bernoulli(h, machine.a), h @ machine.W.T + machine.b
-    return jax.lax.map(lambda row: logsumexp(log_prior + log_bernoulli(row, logits)), v, batch_size=16)
+    return jax.lax.map(
+        lambda row: logsumexp(log_prior + log_bernoulli(row, logits)), v, batch_size=16
+    )
 
 
 @jax.jit
@@ -51,16 +56,27 @@ def bound(machine: Helmholtz, v: jax.Array) -> jax.Array:
 
 
 def train_helmholtz(
-    data: np.ndarray, *, n_hidden: int, steps: int, seed: int, lr: float = 0.1, batch_size: int = 100, chunks: int = 20
+    data: np.ndarray,
+    *,
+    n_hidden: int,
+    steps: int,
+    seed: int,
+    lr: float = 0.1,
+    batch_size: int = 100,
+    chunks: int = 20,
 ) -> tuple[Helmholtz, dict[str, np.ndarray]]:
-    """Wake-sleep on binary `data` (n, n_visible).  Returns the machine and its history: "step", "log_likelihood" and "bound",
-    mean over the first 500 rows, each (chunks,).
+    """Wake-sleep on binary `data` (n, n_visible).  Returns the machine and its history: "step",
+    "log_likelihood" and "bound", mean over the first 500 rows, each (chunks,).
 
-    Wake: h ~ q(h|v) of data teaches a, W, b to generate v.  Sleep: dreams v ~ p teach R, r to recover their h.
+    Wake: h ~ q(h|v) of data teaches a, W, b to generate v.  Sleep: dreams v ~ p teach R,
+    r to recover their h.
     """
     check_binary(data)
     if n_hidden < 1 or steps < chunks or lr <= 0:
-        raise ValueError(f"n_hidden={n_hidden}, steps={steps}, lr={lr}: at least 1 unit and {chunks} steps, lr > 0")
+        raise ValueError(
+            f"n_hidden={n_hidden}, steps={steps}, lr={lr}: "
+            f"at least 1 unit and {chunks} steps, lr > 0"
+        )
     key = jax.random.key(stream(seed, "init"))
     d = data.shape[1]
     W, R = 0.1 * jax.random.normal(key, (2, d, n_hidden))
@@ -79,7 +95,9 @@ def train_helmholtz(
     key, history = jax.random.key(stream(seed, "train")), []
     for i in range(chunks):
         machine = run(machine, jax.random.fold_in(key, i), steps // chunks)
-        history.append([float(log_likelihood(machine, judged).mean()), float(bound(machine, judged).mean())])
+        history.append(
+            [float(log_likelihood(machine, judged).mean()), float(bound(machine, judged).mean())]
+        )
     curves = np.array(history).T
     return machine, {
         "step": steps // chunks * np.arange(1, chunks + 1),
@@ -89,7 +107,8 @@ def train_helmholtz(
 
 
 def wake_sleep_step(machine: Helmholtz, v: jax.Array, lr: float, *, key: jax.Array) -> Helmholtz:
-    """One wake and one sleep update from v (n, n_visible), each a delta rule: what happened minus what was expected."""
+    """One wake and one sleep update from v (n, n_visible), each a delta rule: what happened minus
+    what was expected."""
     key_wake, key_h, key_v = jax.random.split(key, 3)
     a, W, b, R, r = machine
     n = len(v)

@@ -1,12 +1,16 @@
-"""The partition function of an RBM: exact for few hidden units, by annealed importance sampling (AIS) otherwise.
+"""The partition function of an RBM: exact for few hidden units, by annealed importance sampling
+(AIS) otherwise.
 
-AIS walks from the model of independent pixels at β = 0 to the RBM at β = 1 (Neal 2001; Salakhutdinov & Murray 2008, §4):
+AIS walks from the model of independent pixels at β = 0 to the RBM at β = 1
+(Neal 2001; Salakhutdinov & Murray 2008, §4):
 
-    log f_β(v) = ((1-β) a + β b)·v + Σ_j softplus(β (vW + c)_j),      log Z_0 = Σ softplus(a) + n_hidden log 2,
+    log f_β(v) = ((1-β) a + β b)·v + Σ_j softplus(β (vW + c)_j),
+    log Z_0 = Σ softplus(a) + n_hidden log 2,
 
-with a the log-odds of the mean pixels.  Forwards, E[w] = Z_1/Z_0, so log Z is under-estimated on average and a likelihood
-flattered; backwards from samples of the model E[w] = Z_0/Z_1, and a likelihood is under-estimated.  The truth lies between
-(Burda, Grosse & Salakhutdinov 2015) as far as the starting samples are the model's own.
+with a the log-odds of the mean pixels.  Forwards, E[w] = Z_1/Z_0, so log Z is under-estimated on
+average and a likelihood flattered; backwards from samples of the model E[w] = Z_0/Z_1, and a
+likelihood is under-estimated.  The truth lies between (Burda, Grosse & Salakhutdinov 2015) as far
+as the starting samples are the model's own.
 """
 
 from functools import partial
@@ -25,8 +29,9 @@ MAX_EXACT_HIDDEN = 20
 
 
 class AIS(NamedTuple):
-    """log_z [nats] and its standard error; ess, the effective sample size of the chains' weights (Kong 1992), between 1 and
-    the number of chains; log_weights (chains,).  `se` is the delta method on the weights: believe it only if ess is large."""
+    """log_z [nats] and its standard error; ess, the effective sample size of the chains' weights
+    (Kong 1992), between 1 and the number of chains; log_weights (chains,).  `se` is the delta
+    method on the weights: believe it only if ess is large."""
 
     log_z: float
     se: float
@@ -37,20 +42,26 @@ class AIS(NamedTuple):
 def log_z_exact(rbm: RBM) -> float:
     """log Z by summing over all 2^n_hidden hidden states, the visible units in closed form [nats].
 
-    Z = Σ_h exp(c·h + Σ_i softplus((Wh + b)_i)).  Raises ValueError for more than 20 hidden units or Gaussian visible units.
+    Z = Σ_h exp(c·h + Σ_i softplus((Wh + b)_i)).  Raises ValueError for more than 20 hidden units or
+    Gaussian visible units.
     """
     n_hidden = len(rbm.c)
     if n_hidden > MAX_EXACT_HIDDEN or rbm.s is not None:
         raise ValueError(
-            f"n_hidden={n_hidden}: an exact log Z needs at most {MAX_EXACT_HIDDEN} hidden and binary visible units; use ais"
+            f"n_hidden={n_hidden}: an exact log Z needs at most {MAX_EXACT_HIDDEN} hidden and "
+            "binary visible units; use ais"
         )
     low = min(n_hidden, 8)
-    inner = _bits(jnp.arange(2**low), low)  # the last units, all at once; the others one state at a time
+    # The first units are enumerated one state at a time, these last ones all at once.
+    inner = _bits(jnp.arange(2**low), low)
 
     @jax.jit
     def run(rbm):
         def block(i):
-            h = jnp.concatenate([jnp.broadcast_to(_bits(i[None], n_hidden - low), (2**low, n_hidden - low)), inner], 1)
+            h = jnp.concatenate(
+                [jnp.broadcast_to(_bits(i[None], n_hidden - low), (2**low, n_hidden - low)), inner],
+                1,
+            )
             return logsumexp(h @ rbm.c + softplus(h @ rbm.W.T + rbm.b).sum(1))
 
         return jax.lax.map(block, jnp.arange(2 ** (n_hidden - low)))
@@ -74,16 +85,25 @@ def ais(
     samples: np.ndarray | None = None,
     samples_burn_in: int = 0,
 ) -> AIS:
-    """Estimate log Z by `chains` walks along `inv_temps` (rising from 0 to 1), from the base model with pixel `mean` (n_visible,).
+    """Estimate log Z by `chains` walks along `inv_temps` (rising from 0 to 1), from the base model
+    with pixel `mean` (n_visible,).
 
-    With `samples` (n, n_visible) of the model itself the walks start from `chains` of them, after `samples_burn_in` more
-    Gibbs steps, and go backwards.  Raises ValueError for temperatures that do not rise from 0 to 1 or too few samples.
+    With `samples` (n, n_visible) of the model itself the walks start from `chains` of them, after
+    `samples_burn_in` more Gibbs steps, and go backwards.  Raises ValueError for temperatures that
+    do not rise from 0 to 1 or too few samples.
     """
     beta = np.asarray(inv_temps, np.float32)
-    if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0 or beta[-1] != 1 or (np.diff(beta) < 0).any():
+    if (
+        beta.ndim != 1
+        or len(beta) < 2
+        or beta[0] != 0
+        or beta[-1] != 1
+        or (np.diff(beta) < 0).any()
+    ):
         raise ValueError("inv_temps must rise from 0 to 1")
     if samples is not None and len(samples) < chains:
         raise ValueError(f"chains={chains} but only {len(samples)} samples to start from")
+    # A pixel that never changes would have infinite log-odds.
     mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
     a = jnp.log(mean / (1 - mean))
     key_start, key_walk, key_burn = jax.random.split(key, 3)
@@ -92,7 +112,12 @@ def ais(
         v = sample_bits(jnp.broadcast_to(sigmoid(a), (chains, len(a))), key=key_start)
     else:
         v = _walk(
-            rbm, a, jnp.asarray(samples[:chains], jnp.float32), np.ones(samples_burn_in + 1), key_burn, "burn-in"
+            rbm,
+            a,
+            jnp.asarray(samples[:chains], jnp.float32),
+            np.ones(samples_burn_in + 1),  # at inverse temperature 1: Gibbs steps of the model
+            key_burn,
+            "burn-in",
         )[0]
         beta = beta[::-1]
     _, log_w = _walk(rbm, a, v, beta, key_walk, "AIS" if samples is None else "reverse AIS")
@@ -100,17 +125,22 @@ def ais(
 
 
 def summary(log_w: np.ndarray, log_z0: float, *, backwards: bool = False) -> AIS:
-    """log Z from the log weights of walks from the base model, whose log Z is `log_z0`, or backwards from the model."""
+    """log Z from the log weights of walks from the base model, whose log Z is `log_z0`,
+    or backwards from the model."""
     w = np.exp(log_w - log_w.max())
     log_ratio = log_w.max() + np.log(w.mean())
     se = w.std(ddof=1) / w.mean() / np.sqrt(len(w)) if len(w) > 1 else np.inf
     return AIS(
-        log_z0 - log_ratio if backwards else log_z0 + log_ratio, float(se), float(w.sum() ** 2 / (w**2).sum()), log_w
+        log_z0 - log_ratio if backwards else log_z0 + log_ratio,
+        float(se),
+        float(w.sum() ** 2 / (w**2).sum()),
+        log_w,
     )
 
 
 def _walk(rbm: RBM, a: jax.Array, v: jax.Array, beta: np.ndarray, key: jax.Array, what: str):
-    """Walk v (chains, n_visible) along `beta`; the last v and the log weights (chains,), summed in double precision."""
+    """Walk v (chains, n_visible) along `beta`; the last v and the log weights (chains,), summed in
+    double precision."""
     log_w, size = np.zeros(len(v)), 500
     pairs = np.stack([beta[:-1], beta[1:]], 1).astype(np.float32)
     chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
@@ -122,7 +152,8 @@ def _walk(rbm: RBM, a: jax.Array, v: jax.Array, beta: np.ndarray, key: jax.Array
 
 @jax.jit
 def _stretch(rbm: RBM, a: jax.Array, v: jax.Array, pairs: jax.Array, key: jax.Array):
-    """Steps of AIS along pairs (n, 2) of inverse temperatures: weigh v by f_new/f_old, then one Gibbs step at the new one."""
+    """Steps of AIS along pairs (n, 2) of inverse temperatures: weigh v by f_new/f_old, then one
+    Gibbs step at the new one."""
 
     def body(carry, inputs):
         v, log_w = carry
@@ -138,12 +169,15 @@ def _stretch(rbm: RBM, a: jax.Array, v: jax.Array, pairs: jax.Array, key: jax.Ar
 
 
 def schedule(steps: int) -> np.ndarray:
-    """Inverse temperatures from 0 to 1, dense where AIS of an RBM needs it: `steps` in all, shares 1 : 4 : 10 over
-    [0, 0.5), [0.5, 0.9), [0.9, 1] (Salakhutdinov & Murray 2008, §6.1)."""
+    """Inverse temperatures from 0 to 1, dense where AIS of an RBM needs it: `steps` in all, shares
+    1 : 4 : 10 over [0, 0.5), [0.5, 0.9), [0.9, 1] (Salakhutdinov & Murray 2008, §6.1)."""
     if steps < 15:
         raise ValueError(f"steps={steps} must be at least 15")
     first, second = steps // 15, 4 * steps // 15
-    parts = np.linspace(0, 0.5, first, endpoint=False), np.linspace(0.5, 0.9, second, endpoint=False)
+    parts = (
+        np.linspace(0, 0.5, first, endpoint=False),
+        np.linspace(0.5, 0.9, second, endpoint=False),
+    )
     return np.concatenate([*parts, np.linspace(0.9, 1, steps - first - second)])
 
 

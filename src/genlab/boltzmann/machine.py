@@ -1,7 +1,9 @@
-"""The general Boltzmann machine, small enough to write down every state: what the rest of the family is checked against.
+"""The general Boltzmann machine, small enough to write down every state: what the rest of the
+family is checked against.
 
 A machine of d binary units x has the energy E(x) = -xᵀWx/2 - b·x with W symmetric and no diagonal
-(Ackley, Hinton & Sejnowski 1985).  NumPy in double precision; nothing here is shared with the models it judges.
+(Ackley, Hinton & Sejnowski 1985).  NumPy in double precision; nothing here is shared with
+the models it judges.
 """
 
 from typing import NamedTuple
@@ -20,23 +22,28 @@ class Machine(NamedTuple):
 
 
 def from_layers(weights: list[np.ndarray], biases: list[np.ndarray]) -> Machine:
-    """The machine whose units are stacked layers, ``weights[i]`` (n_i, n_{i+1}) between neighbours: an RBM or a DBM."""
+    """The machine whose units are stacked layers, ``weights[i]`` (n_i, n_{i+1}) between neighbours:
+    an RBM or a DBM."""
     sizes = [len(b) for b in biases]
     starts = np.cumsum([0, *sizes])
     W = np.zeros((starts[-1], starts[-1]))
     for i, w in enumerate(weights):
         if np.shape(w) != (sizes[i], sizes[i + 1]):
             raise ValueError(
-                f"weights[{i}] of shape {np.shape(w)} must be {(sizes[i], sizes[i + 1])}, as the biases say"
+                f"weights[{i}] of shape {np.shape(w)} must be {(sizes[i], sizes[i + 1])}, "
+                "as the biases say"
             )
         W[starts[i] : starts[i + 1], starts[i + 1] : starts[i + 2]] = w
     return Machine(W + W.T, np.concatenate([np.asarray(b, float) for b in biases]))
 
 
 def states(d: int) -> np.ndarray:
-    """All binary vectors of length d, shape (2^d, d), counting up with the first unit slowest.  ValueError above 20 units."""
+    """All binary vectors of length d, shape (2^d, d), counting up with the first unit slowest.
+    ValueError above 20 units."""
     if not 0 <= d <= MAX_UNITS:
-        raise ValueError(f"d={d} units have 2^{d} states: at most {MAX_UNITS} units can be enumerated")
+        raise ValueError(
+            f"d={d} units have 2^{d} states: at most {MAX_UNITS} units can be enumerated"
+        )
     return (np.arange(2**d)[:, None] >> np.arange(d)[::-1] & 1).astype(float)
 
 
@@ -57,7 +64,8 @@ def probabilities(machine: Machine) -> np.ndarray:
 
 
 def marginal(machine: Machine, n_visible: int) -> np.ndarray:
-    """p(v) of the first `n_visible` units, in the order of ``states(n_visible)``, shape (2^n_visible,)."""
+    """p(v) of the first `n_visible` units, in the order of ``states(n_visible)``, shape
+    (2^n_visible,)."""
     return probabilities(machine).reshape(2**n_visible, -1).sum(1)
 
 
@@ -67,16 +75,19 @@ def conditional(machine: Machine, x: np.ndarray, unit: int) -> np.ndarray:
 
 
 def log_likelihood(machine: Machine, v: np.ndarray) -> np.ndarray:
-    """log p(v) of the first v.shape[-1] units, the others summed out, shape (n,) for v (n, n_visible) [nats]."""
+    """log p(v) of the first v.shape[-1] units, the others summed out, shape (n,) for v
+    (n, n_visible) [nats]."""
     n_visible = v.shape[-1]
     index = v.astype(int) @ (1 << np.arange(n_visible)[::-1])
     return np.log(marginal(machine, n_visible))[index]
 
 
 def log_likelihood_gradient(machine: Machine, v: np.ndarray) -> Machine:
-    """Gradient of the mean log p(v) over v (n, n_visible): <x xᵀ> with v clamped minus <x xᵀ> free, likewise for b.
+    """Gradient of the mean log p(v) over v (n, n_visible): <x xᵀ> with v clamped minus <x xᵀ>
+    free, likewise for b.
 
-    The gradient of W counts each pair once, as ∂/∂W_ij of the energy -Σ_{i<j} W_ij x_i x_j; its diagonal is zero.
+    The gradient of W counts each pair once, as ∂/∂W_ij of the energy -Σ_{i<j} W_ij x_i x_j;
+    its diagonal is zero.
     """
     n_visible, d = v.shape[-1], len(machine.b)
     x, p = states(d), probabilities(machine)

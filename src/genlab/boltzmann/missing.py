@@ -1,4 +1,5 @@
-"""Missing pixels: block Gibbs with the known pixels clamped, whose stationary distribution is p(v_missing | v_known)."""
+"""Missing pixels: block Gibbs with the known pixels clamped, whose stationary distribution is
+p(v_missing | v_known)."""
 
 from functools import partial
 
@@ -10,13 +11,22 @@ from genlab.boltzmann.rbm import RBM, gibbs_step, sample_bits
 
 @partial(jax.jit, static_argnames=("steps", "burn_in", "clamped"))
 def complete(
-    rbm: RBM, v: jax.Array, known: jax.Array, *, steps: int, key: jax.Array, burn_in: int = 0, clamped: bool = True
+    rbm: RBM,
+    v: jax.Array,
+    known: jax.Array,
+    *,
+    steps: int,
+    key: jax.Array,
+    burn_in: int = 0,
+    clamped: bool = True,
 ) -> tuple[jax.Array, jax.Array]:
-    """`steps` Gibbs steps on v (n, n_visible) of which the pixels `known` (n_visible,) are given and the others start at random.
+    """`steps` Gibbs steps on v (n, n_visible) of which the pixels `known` (n_visible,) are given
+    and the others start at random.
 
-    Returns the last v and the average of E[v | h] over the steps after `burn_in`, known pixels as given: with enough steps
-    the posterior mean, the best guess in squared error.  Not `clamped`: the known pixels only start the chain and are then
-    free, as in source C.  Raises ValueError unless 0 <= burn_in < steps.
+    Returns the last v and the average of E[v | h] over the steps after `burn_in`, known pixels as
+    given: with enough steps the posterior mean, the best guess in squared error.  Not `clamped`:
+    the known pixels only start the chain and are then free, as in source C.  Raises ValueError
+    unless 0 <= burn_in < steps.
     """
     if not 0 <= burn_in < steps:
         raise ValueError(f"steps={steps}, burn_in={burn_in}: at least one step after the burn-in")
@@ -37,7 +47,8 @@ def complete(
 
 
 def top_rows_known(rows: int, side: int = 28) -> jnp.ndarray:
-    """Which of side² pixels are known when the `rows` uppermost rows are removed, shape (side²,)."""
+    """Which of side² pixels are known when the `rows` uppermost rows are removed,
+    shape (side²,)."""
     if not 0 <= rows <= side:
         raise ValueError(f"rows={rows} must be from 0 to {side}")
     return jnp.arange(side * side) >= rows * side

@@ -1,8 +1,10 @@
-"""The restricted Boltzmann machine: energy, free energy, conditionals, block Gibbs, pseudo-likelihood.
+"""The restricted Boltzmann machine: energy, free energy, conditionals, block Gibbs,
+pseudo-likelihood.
 
-Binary units have the energy E(v, h) = -vᵀWh - b·v - c·h (Smolensky 1986).  Gaussian visible units with standard
-deviations s have E(v, h) = Σ(v - b)²/2s² - (v/s²)ᵀWh - c·h (Cho, Ilin & Raiko 2011, eq. 2).  Both kinds share the
-functions below; an RBM is a tuple of arrays, so it passes through `jax.jit`, `vmap` and `scan` as it is.
+Binary units have the energy E(v, h) = -vᵀWh - b·v - c·h (Smolensky 1986).  Gaussian visible units
+with standard deviations s have E(v, h) = Σ(v - b)²/2s² - (v/s²)ᵀWh - c·h (Cho, Ilin & Raiko 2011,
+eq. 2).  Both kinds share the functions below; an RBM is a tuple of arrays, so it passes through
+`jax.jit`, `vmap` and `scan` as it is.
 """
 
 from typing import NamedTuple
@@ -15,7 +17,8 @@ from jax.nn import log_sigmoid, sigmoid, softplus
 
 
 class RBM(NamedTuple):
-    """W (n_visible, n_hidden), visible bias b (n_visible,), hidden bias c (n_hidden,); s (n_visible,) if v is Gaussian."""
+    """W (n_visible, n_hidden), visible bias b (n_visible,), hidden bias c (n_hidden,);
+    s (n_visible,) if v is Gaussian."""
 
     W: jax.Array
     b: jax.Array
@@ -23,10 +26,14 @@ class RBM(NamedTuple):
     s: jax.Array | None = None
 
 
-def init_rbm(n_visible: int, n_hidden: int, *, key: jax.Array, mean: np.ndarray | None = None, s=None) -> RBM:
-    """Weights from N(0, 0.01²), hidden biases zero, visible biases such that the empty model has the `mean` of the data.
+def init_rbm(
+    n_visible: int, n_hidden: int, *, key: jax.Array, mean: np.ndarray | None = None, s=None
+) -> RBM:
+    """Weights from N(0, 0.01²), hidden biases zero, visible biases such that the empty model has
+    the `mean` of the data.
 
-    A binary mean is kept within [0.001, 0.999], so pixels that are never on start at a log-odds of -6.9 (Hinton 2010, §8).
+    A binary mean is kept within [0.001, 0.999], so pixels that are never on start at a log-odds of
+    -6.9 (Hinton 2010, §8).
     """
     if n_visible < 1 or n_hidden < 1:
         raise ValueError(f"n_visible={n_visible} and n_hidden={n_hidden} must be at least 1")
@@ -35,7 +42,12 @@ def init_rbm(n_visible: int, n_hidden: int, *, key: jax.Array, mean: np.ndarray 
         mean = np.clip(mean, 1e-3, 1 - 1e-3)
         mean = np.log(mean / (1 - mean))
     W = 0.01 * jax.random.normal(key, (n_visible, n_hidden))
-    return RBM(W, jnp.asarray(mean, W.dtype), jnp.zeros(n_hidden), None if s is None else jnp.asarray(s, W.dtype))
+    return RBM(
+        W,
+        jnp.asarray(mean, W.dtype),
+        jnp.zeros(n_hidden),
+        None if s is None else jnp.asarray(s, W.dtype),
+    )
 
 
 def hidden_input(rbm: RBM, v: jax.Array) -> jax.Array:
@@ -64,7 +76,8 @@ def hidden_given_visible(rbm: RBM, v: jax.Array) -> jax.Array:
 
 
 def visible_given_hidden(rbm: RBM, h: jax.Array) -> jax.Array:
-    """E[v | h], shape (..., n_visible): σ(Wh + b) for binary v, where it is p(v_i = 1 | h); Wh + b for Gaussian v."""
+    """E[v | h], shape (..., n_visible): σ(Wh + b) for binary v, where it is p(v_i = 1 | h);
+    Wh + b for Gaussian v."""
     mean = h @ rbm.W.T + rbm.b
     return sigmoid(mean) if rbm.s is None else mean
 
@@ -72,8 +85,8 @@ def visible_given_hidden(rbm: RBM, h: jax.Array) -> jax.Array:
 def sample_bits(p: jax.Array, *, key: jax.Array) -> jax.Array:
     """Independent bits that are one with probabilities `p`, as floats.
 
-    A probability counts to the nearest multiple of 2⁻¹⁶: two draws from each 32-bit word take a third of the time that
-    `jax.random.bernoulli` does, which was a quarter of a training.
+    A probability counts to the nearest multiple of 2⁻¹⁶: two draws from each 32-bit word take a
+    third of the time that `jax.random.bernoulli` does, which was a quarter of a training.
     """
     words = threefry_2x32(jax.random.key_data(key), jnp.arange((p.size + 1) // 2, dtype=jnp.uint32))
     draws = jnp.concatenate([words & 0xFFFF, words >> 16])[: p.size].reshape(p.shape)
@@ -82,11 +95,16 @@ def sample_bits(p: jax.Array, *, key: jax.Array) -> jax.Array:
 
 def sample_visible(rbm: RBM, mean: jax.Array, *, key: jax.Array) -> jax.Array:
     """v given its conditional mean: bits, or N(mean, s²)."""
-    return sample_bits(mean, key=key) if rbm.s is None else mean + rbm.s * jax.random.normal(key, mean.shape)
+    return (
+        sample_bits(mean, key=key)
+        if rbm.s is None
+        else mean + rbm.s * jax.random.normal(key, mean.shape)
+    )
 
 
 def gibbs_step(rbm: RBM, v: jax.Array, *, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """One block Gibbs step v → h → v'; returns v' and its conditional mean, the picture people show."""
+    """One block Gibbs step v → h → v'; returns v' and its conditional mean, the picture people
+    show."""
     key_h, key_v = jax.random.split(key)
     h = sample_bits(hidden_given_visible(rbm, v), key=key_h)
     mean = visible_given_hidden(rbm, h)
@@ -94,7 +112,9 @@ def gibbs_step(rbm: RBM, v: jax.Array, *, key: jax.Array) -> tuple[jax.Array, ja
 
 
 @jax.jit
-def gibbs_chain(rbm: RBM, v: jax.Array, *, steps: int, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+def gibbs_chain(
+    rbm: RBM, v: jax.Array, *, steps: int, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """`steps` Gibbs steps from v (n, n_visible); the last v and its conditional mean."""
     return jax.lax.fori_loop(
         0, steps, lambda i, carry: gibbs_step(rbm, carry[0], key=jax.random.fold_in(key, i)), (v, v)
@@ -103,11 +123,14 @@ def gibbs_chain(rbm: RBM, v: jax.Array, *, steps: int, key: jax.Array) -> tuple[
 
 @jax.jit
 def gibbs_film(rbm: RBM, v: jax.Array, after: jax.Array, *, key: jax.Array) -> jax.Array:
-    """The conditional means of `gibbs_chain` after the numbers of steps `after` (m,), which rise; shape (m, n, n_visible)."""
+    """The conditional means of `gibbs_chain` after the numbers of steps `after` (m,), which rise;
+    shape (m, n, n_visible)."""
 
     def body(carry, until):
         v, _, done = carry
-        step = lambda i, pair: gibbs_step(rbm, pair[0], key=jax.random.fold_in(key, i))  # noqa: E731
+        step = lambda i, pair: gibbs_step(  # noqa: E731
+            rbm, pair[0], key=jax.random.fold_in(key, i)
+        )
         v, mean = jax.lax.fori_loop(done, until, step, (v, v))
         return (v, mean, until), mean
 
@@ -117,7 +140,8 @@ def gibbs_film(rbm: RBM, v: jax.Array, after: jax.Array, *, key: jax.Array) -> j
 
 @jax.jit
 def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
-    """Σ_i log p(v_i | all other pixels) of binary v (n, n_visible), over all pixels exactly, shape (n,) [nats].
+    """Σ_i log p(v_i | all other pixels) of binary v (n, n_visible), over all pixels exactly,
+    shape (n,) [nats].
 
     Flipping pixel i changes the free energy to F_i, and log p(v_i | v_-i) = log σ(F_i - F).
     """
@@ -125,7 +149,8 @@ def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
 
     def one(v, flip):
         x = hidden_input(rbm, v)
-        flipped = softplus(x + flip[:, None] * rbm.W).sum(-1) + flip * rbm.b  # -F_i, without the common -b·v
+        # -F_i, without the b·v that F_i and F have in common
+        flipped = softplus(x + flip[:, None] * rbm.W).sum(-1) + flip * rbm.b
         return log_sigmoid(softplus(x).sum() - flipped).sum()
 
     return jax.lax.map(lambda pair: one(*pair), (v, flips), batch_size=20)
@@ -133,7 +158,8 @@ def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
 
 @jax.jit
 def one_bit_pseudo_log_likelihood(rbm: RBM, v: jax.Array, *, key: jax.Array) -> jax.Array:
-    """scikit-learn's estimate: one pixel of each image is flipped, and its log p times n_visible, shape (n,) [nats].
+    """scikit-learn's estimate: one pixel of each image is flipped, and its log p times n_visible,
+    shape (n,) [nats].
 
     Unbiased for `pseudo_log_likelihood` with a large variance.
     """
@@ -151,4 +177,6 @@ def check_binary(v: np.ndarray, n_visible: int | None = None) -> None:
         raise ValueError(f"data of shape {v.shape} must be {wanted}: flatten the images")
     if v.size == 0 or not np.isfinite(v).all() or v.min() < 0 or v.max() > 1:
         found = "no values" if v.size == 0 else f"values from {v.min():g} to {v.max():g}"
-        raise ValueError(f"binary units need probabilities within [0, 1], not {found}: divide the pixels by 255")
+        raise ValueError(
+            f"binary units need probabilities within [0, 1], not {found}: divide the pixels by 255"
+        )

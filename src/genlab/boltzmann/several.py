@@ -1,4 +1,5 @@
-"""Many small RBMs at once, which differ in their seed and rate: one program for all, where one alone would leave the processor waiting."""
+"""Many small RBMs at once, which differ in their seed and rate: one program for all, where one
+alone would leave the processor waiting."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,19 +26,27 @@ def train_several(
     batch_size: int = 100,
     **rules,
 ) -> RBM:
-    """`train_rbm` of data (n, n_visible) for each pair of seeds (m,) and constant rates (m,), the same numbers up to rounding.
+    """`train_rbm` of data (n, n_visible) for each pair of seeds (m,) and constant rates (m,),
+    the same numbers up to rounding.
 
-    Returns the parameters after every epoch: W (epochs, m, n_visible, n_hidden), b (epochs, m, n_visible), c (epochs, m, n_hidden).
-    `rules`: "cd" or "pcd" and other fields of `Rules`, alike for all.  A machine whose parameters stop being finite does not
-    disturb the others.  Raises ValueError for data that are not binary, a rule out of range, or unequally many seeds and rates.
+    Returns the parameters after every epoch: W (epochs, m, n_visible, n_hidden),
+    b (epochs, m, n_visible), c (epochs, m, n_hidden).  `rules`: "cd" or "pcd" and other fields of
+    `Rules`, alike for all.  A machine whose parameters stop being finite does not disturb the
+    others.  Raises ValueError for data that are not binary, a rule out of range, or unequally
+    many seeds and rates.
     """
     if not len(seeds) or len(seeds) != len(rates):
-        raise ValueError(f"{len(seeds)} seeds and {len(rates)} rates: one of each for every machine, and at least one")
+        raise ValueError(
+            f"{len(seeds)} seeds and {len(rates)} rates: one of each for every machine, "
+            "and at least one"
+        )
     common = Rules(**rules)
     for rate in rates:
         replace(common, lr=rate).check()
     if common.method == "pt" or common.k_last is not None:
-        raise ValueError(f"method={common.method!r}, k_last={common.k_last}: cd or pcd with a constant k")
+        raise ValueError(
+            f"method={common.method!r}, k_last={common.k_last}: cd or pcd with a constant k"
+        )
     common = replace(common, k_last=common.k)
     data = np.asarray(data, np.float32)
     check_binary(data, None)
@@ -47,16 +56,28 @@ def train_several(
     def start(key):
         chains = sample_bits(jnp.full((batch_size, n_hidden), 0.5), key=jax.random.fold_in(key, 1))
         rbm = init_rbm(len(mean), n_hidden, key=key, mean=mean)
-        return State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, (jnp.asarray(mean), jnp.full(n_hidden, 0.5)))
+        return State(
+            rbm,
+            jax.tree.map(jnp.zeros_like, rbm),
+            chains,
+            (jnp.asarray(mean), jnp.full(n_hidden, 0.5)),
+        )
 
     def keys(name):
         return jnp.stack([jax.random.key(stream(seed, name)) for seed in seeds])
 
-    states, rates, x = jax.vmap(start)(keys("init")), jnp.asarray(rates, jnp.float32), jnp.asarray(data)
+    states, rates, x = (
+        jax.vmap(start)(keys("init")),
+        jnp.asarray(rates, jnp.float32),
+        jnp.asarray(data),
+    )
     orders = [np.random.default_rng(stream(seed, "data")) for seed in seeds]
     path = []
     for epoch in progress(epochs, f"{len(seeds)} RBMs of {n_hidden} ({common.method})"):
-        rows = [order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size) for order in orders]
+        rows = [
+            order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
+            for order in orders
+        ]
         epoch_keys = jax.vmap(jax.random.fold_in, (0, None))(keys("train"), epoch)
         states = _epoch(states, x, np.stack(rows, 1), common, rates, epoch_keys)
         path.append(jax.tree.map(np.array, states.rbm))
@@ -72,6 +93,8 @@ def _epoch(states, data, rows, rules, rates, keys):
 
     def body(states, inputs):
         i, rows = inputs
-        return jax.vmap(one)(states, rows, rates, jax.vmap(jax.random.fold_in, (0, None))(keys, i)), None
+        return jax.vmap(one)(
+            states, rows, rates, jax.vmap(jax.random.fold_in, (0, None))(keys, i)
+        ), None
 
     return jax.lax.scan(body, states, (jnp.arange(len(rows)), rows))[0]

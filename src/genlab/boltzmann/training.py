@@ -1,11 +1,13 @@
-"""Training of RBMs by contrastive divergence, persistent chains and parallel tempering, one compiled program per epoch.
+"""Training of RBMs by contrastive divergence, persistent chains and parallel tempering, one
+compiled program per epoch.
 
-The gradient of the log-likelihood is <v hᵀ> over data minus <v hᵀ> over the model (Hinton 2002, eq. 5).  The methods differ
-only in where the model's average comes from:
+The gradient of the log-likelihood is <v hᵀ> over data minus <v hᵀ> over the model
+(Hinton 2002, eq. 5).  The methods differ only in where the model's average comes from:
 
 - "cd": k Gibbs steps from the data (Hinton 2002); with `k_last` k rises linearly over the training;
 - "pcd": k Gibbs steps from where the chains of the last update stopped (Tieleman 2008);
-- "pt": as "pcd", with replicas at `temperatures` inverse temperatures that exchange states (Desjardins et al. 2010).
+- "pt": as "pcd", with replicas at `temperatures` inverse temperatures that exchange states
+  (Desjardins et al. 2010).
 """
 
 from dataclasses import dataclass, replace
@@ -37,8 +39,9 @@ OFFSET_RATE = 0.01  # of the centred gradient's offsets (Melchior, Fischer & Wis
 
 
 class Training(NamedTuple):
-    """rbm: the trained parameters.  chains (n_chains, n_visible): the model's own states at the end of training.
-    history: "step" (epochs,), "activity" (epochs,), the mean of p(h|v) over data, and with `monitor` "pseudo_log_likelihood"."""
+    """rbm: the trained parameters.  chains (n_chains, n_visible): the model's own states at the end
+    of training.  history: "step" (epochs,), "activity" (epochs,), the mean of p(h|v) over data,
+    and with `monitor` "pseudo_log_likelihood"."""
 
     rbm: RBM
     chains: np.ndarray
@@ -47,17 +50,27 @@ class Training(NamedTuple):
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["k", "k_last", "lr", "lr_last", "momentum", "weight_decay", "sparsity_target", "sparsity_cost"],
+    data_fields=[
+        "k",
+        "k_last",
+        "lr",
+        "lr_last",
+        "momentum",
+        "weight_decay",
+        "sparsity_target",
+        "sparsity_cost",
+    ],
     meta_fields=["method", "centred", "temperatures", "doubled"],
 )
 @dataclass(frozen=True)
 class Rules:
     """How an update is made.
 
-    lr and momentum of gradient ascent; `lr` falls linearly to `lr_last`.  `centred`: the gradient of the machine whose
-    units are measured from their means, in the parameters of the ordinary one (Melchior, Fischer & Wiskott 2016, eq. 16-18).
-    `weight_decay`: λ of -λ‖W‖²/2.  `sparsity_cost` times (sparsity_target - mean activity) moves the hidden biases
-    (Hinton 2010, §11).  `doubled`: "up" if the hidden units see the visible layer twice, "down" the other way round:
+    lr and momentum of gradient ascent; `lr` falls linearly to `lr_last`.  `centred`: the gradient
+    of the machine whose units are measured from their means, in the parameters of the ordinary one
+    (Melchior, Fischer & Wiskott 2016, eq. 16-18).  `weight_decay`: λ of -λ‖W‖²/2.  `sparsity_cost`
+    times (sparsity_target - mean activity) moves the hidden biases (Hinton 2010, §11).  `doubled`:
+    "up" if the hidden units see the visible layer twice, "down" the other way round:
     greedy pre-training of a DBM (Salakhutdinov & Hinton 2009, §3.2).
     """
 
@@ -79,17 +92,23 @@ class Rules:
         if self.method not in METHODS:
             raise ValueError(f"method={self.method!r} must be one of {', '.join(METHODS)}")
         if self.k < 1 or (self.k_last is not None and self.k_last < self.k):
-            raise ValueError(f"k={self.k}, k_last={self.k_last}: at least one Gibbs step, and k_last no smaller than k")
+            raise ValueError(
+                f"k={self.k}, k_last={self.k_last}: at least one Gibbs step, "
+                "and k_last no smaller than k"
+            )
         if self.method == "pt" and self.temperatures < 2:
-            raise ValueError(f"temperatures={self.temperatures}: parallel tempering needs at least 2")
+            raise ValueError(
+                f"temperatures={self.temperatures}: parallel tempering needs at least 2"
+            )
         if self.doubled not in ("no", "up", "down"):
             raise ValueError(f"doubled={self.doubled!r} must be no, up or down")
         check_ascent(self.lr, self.lr_last, self.momentum, self.weight_decay)
 
 
 class State(NamedTuple):
-    """rbm; velocity of the ascent; chains, hidden states (n, n_hidden) or with tempering (temperatures, n, n_hidden);
-    means: offsets of the centred gradient, of v (n_visible,) and h (n_hidden,)."""
+    """rbm; velocity of the ascent; chains, hidden states (n, n_hidden) or with tempering
+    (temperatures, n, n_hidden); means: offsets of the centred gradient, of v (n_visible,)
+    and h (n_hidden,)."""
 
     rbm: RBM
     velocity: RBM
@@ -109,12 +128,15 @@ def train_rbm(
     monitor: np.ndarray | None = None,
     **rules,
 ) -> Training:
-    """Train an RBM on `data` (n, n_visible): probabilities in [0, 1], from which new bits are drawn in every epoch.
+    """Train an RBM on `data` (n, n_visible): probabilities in [0, 1], from which new bits are drawn
+    in every epoch.
 
-    With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.  `start`: an earlier training to go
-    on from, with its parameters and its chains.  `monitor` (m, n_visible): bits whose mean pseudo-log-likelihood is recorded
-    after every epoch.  `rules`: fields of `Rules`.
-    Raises ValueError for data that are not binary or a rule out of range, Diverged when a parameter is no longer finite.
+    With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.
+    `start`: an earlier training to go on from, with its parameters and its chains.  `monitor`
+    (m, n_visible): bits whose mean pseudo-log-likelihood is recorded after every epoch.  `rules`:
+    fields of `Rules`.
+    Raises ValueError for data that are not binary or a rule out of range, Diverged when a parameter
+    is no longer finite.
     """
     rules = Rules(**rules)
     rules.check()
@@ -126,8 +148,14 @@ def train_rbm(
     rbm = start.rbm if start else init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)
     rbm = RBM(*(None if x is None else jnp.array(x, jnp.float32) for x in rbm))
     replicas = (rules.temperatures, batch_size) if rules.method == "pt" else (batch_size,)
-    p = hidden_given_visible(rbm, np.resize(start.chains, (batch_size, len(rbm.b)))) if start else 0.5
-    chains = sample_bits(jnp.broadcast_to(p, (*replicas, len(rbm.c))), key=jax.random.fold_in(key, 1))
+    p = (
+        hidden_given_visible(rbm, np.resize(start.chains, (batch_size, len(rbm.b))))
+        if start
+        else 0.5
+    )
+    chains = sample_bits(
+        jnp.broadcast_to(p, (*replicas, len(rbm.c))), key=jax.random.fold_in(key, 1)
+    )
     means = jnp.asarray(data.mean(0), jnp.float32), jnp.full(len(rbm.c), 0.5)
     state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
 
@@ -136,12 +164,15 @@ def train_rbm(
         _epoch,
         state,
         data,
-        rules if rules.k_last else replace(rules, k_last=rules.k),  # None would be another program to the compiler
+        # k_last=None would be another program to the compiler than a number.
+        rules if rules.k_last else replace(rules, k_last=rules.k),
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
         what=f"RBM {len(rbm.c)} ({rules.method})",
-        after=lambda rbm: monitor is None or monitored.append(float(pseudo_log_likelihood(rbm, monitor).mean())),
+        after=lambda rbm: (
+            monitor is None or monitored.append(float(pseudo_log_likelihood(rbm, monitor).mean()))
+        ),
     )
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
@@ -152,27 +183,39 @@ def train_rbm(
     return Training(state.rbm, np.asarray(chains), history)
 
 
-def update(state: State, batch: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array) -> tuple[State, jax.Array]:
-    """One step of ascent from `batch` (n, n_visible) when the share `done` of the training is over; the new state and
-    the mean activity of the hidden units, NaN as soon as a parameter is not finite."""
+def update(
+    state: State, batch: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array
+) -> tuple[State, jax.Array]:
+    """One step of ascent from `batch` (n, n_visible) when the share `done` of the training is over;
+    the new state and the mean activity of the hidden units, NaN as soon as a parameter is not
+    finite."""
     rbm, velocity, chains, means = state
     key_v, key_h, key_chain = jax.random.split(key, 3)
     v_pos = sample_bits(batch, key=key_v) if rbm.s is None else batch
     h_pos = sigmoid(hidden_input(_scaled(rbm, rules.doubled == "up"), v_pos))
     start = sample_bits(h_pos, key=key_h) if rules.method == "cd" else chains
     v_neg, h_neg, chains = negative_phase(rbm, start, done, rules, key=key_chain)
-    gradient, means = centred_gradient(rbm, v_pos, h_pos, v_neg, h_neg, means if rules.centred else None)
+    gradient, means = centred_gradient(
+        rbm, v_pos, h_pos, v_neg, h_neg, means if rules.centred else None
+    )
     gradient = gradient._replace(
         W=gradient.W - rules.weight_decay * rbm.W,
         c=gradient.c + rules.sparsity_cost * (rules.sparsity_target - h_pos.mean(0)),
     )
     lr = rules.lr + (rules.lr_last - rules.lr) * done
-    moved = {x: rules.momentum * getattr(velocity, x) + lr * getattr(gradient, x) for x in ("W", "b", "c")}
+    moved = {
+        x: rules.momentum * getattr(velocity, x) + lr * getattr(gradient, x)
+        for x in ("W", "b", "c")
+    }
     rbm = rbm._replace(**{x: getattr(rbm, x) + step for x, step in moved.items()})
-    return State(rbm, velocity._replace(**moved), chains, means or state.means), where_finite(h_pos.mean(), rbm)
+    return State(rbm, velocity._replace(**moved), chains, means or state.means), where_finite(
+        h_pos.mean(), rbm
+    )
 
 
-_epoch = compiled_epoch(lambda state, batch, done, rules, key: update(state, batch, done, rules, key=key))
+_epoch = compiled_epoch(
+    lambda state, batch, done, rules, key: update(state, batch, done, rules, key=key)
+)
 
 
 def _scaled(rbm: RBM, twice: bool) -> RBM:
@@ -181,7 +224,8 @@ def _scaled(rbm: RBM, twice: bool) -> RBM:
 
 
 def negative_phase(rbm: RBM, h: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array):
-    """Samples of the model from the hidden states `h`: v (n, n_visible), p(h|v) (n, n_hidden), and the next hidden states."""
+    """Samples of the model from the hidden states `h`: v (n, n_visible), p(h|v) (n, n_hidden),
+    and the next hidden states."""
     k_last = rules.k if rules.k_last is None else rules.k_last
     k = jnp.round(rules.k + (k_last - rules.k) * done).astype(int)
     upward, downward = _scaled(rbm, rules.doubled == "up"), _scaled(rbm, rules.doubled == "down")
@@ -198,11 +242,12 @@ def negative_phase(rbm: RBM, h: jax.Array, done: jax.Array, rules: Rules, *, key
 
 
 def tempered_phase(rbm: RBM, h: jax.Array, k, inv_temps: jax.Array, *, key: jax.Array):
-    """k steps of parallel tempering of h (temperatures, n, n_hidden): a Gibbs step at every inverse temperature, then
-    exchanges between neighbours.
+    """k steps of parallel tempering of h (temperatures, n, n_hidden): a Gibbs step at every inverse
+    temperature, then exchanges between neighbours.
 
-    At inverse temperature β the weights and the hidden biases count β times and the visible biases in full, so that
-    β = 0 is the model of independent pixels with bias b.  Returns as `negative_phase`, at the last inverse temperature.
+    At inverse temperature β the weights and the hidden biases count β times and the visible biases
+    in full, so that β = 0 is the model of independent pixels with bias b.
+    Returns as `negative_phase`, at the last inverse temperature.
     """
     beta = inv_temps[:, None, None]
 
@@ -220,22 +265,28 @@ def tempered_phase(rbm: RBM, h: jax.Array, k, inv_temps: jax.Array, *, key: jax.
 
 def exchange(energy: jax.Array, inv_temps: jax.Array, parity, *, key: jax.Array) -> jax.Array:
     """Which replica each temperature holds after neighbours tried to exchange, with probability
-    min(1, exp((β - β')(E - E'))) (Desjardins et al. 2010, eq. 3); indices of shape (temperatures, n).
+    min(1, exp((β - β')(E - E'))) (Desjardins et al. 2010, eq. 3); indices of shape
+    (temperatures, n).
 
-    energy (temperatures, n): what β scales.  parity: pairs (0, 1), (2, 3), … for 0, and (1, 2), (3, 4), … for 1.
+    energy (temperatures, n): what β scales.  parity: pairs (0, 1), (2, 3), … for 0, and
+    (1, 2), (3, 4), … for 1.
     """
     rows = jnp.arange(len(inv_temps))
     partner = jnp.clip(jnp.where(rows % 2 == parity, rows + 1, rows - 1), 0, len(rows) - 1)
     log_ratio = (inv_temps - inv_temps[partner])[:, None] * (energy - energy[partner])
-    coin = jax.random.uniform(key, energy.shape)[jnp.minimum(rows, partner)]  # a pair tosses one coin
+    # A pair tosses one coin, so that both partners accept or both refuse.
+    coin = jax.random.uniform(key, energy.shape)[jnp.minimum(rows, partner)]
     return jnp.where(jnp.log(coin) < log_ratio, partner[:, None], rows[:, None])
 
 
 def centred_gradient(rbm: RBM, v_pos, h_pos, v_neg, h_neg, means) -> tuple[RBM, tuple | None]:
-    """Gradient of the mean log-likelihood in the parameters of the ordinary RBM, and the offsets moved along.
+    """Gradient of the mean log-likelihood in the parameters of the ordinary RBM, and the
+    offsets moved along.
 
-    With offsets μ, λ: dW = <(v-μ)(h-λ)ᵀ> over data minus the same over the model, db = <v> - <v> - dW λ, dc = <h> - <h> - dWᵀμ.
-    `means` None: μ = λ = 0.  v (n, n_visible), h (n, n_hidden); the offsets follow the data's means at a rate of 0.01.
+    With offsets μ, λ and Δ for an average over data minus the same over the model:
+    dW = Δ(v-μ)(h-λ)ᵀ, db = Δv - dW λ, dc = Δh - dWᵀμ.
+    `means` None: μ = λ = 0.  v (n, n_visible), h (n, n_hidden); the offsets follow the data's means
+    at a rate of 0.01.
     """
     precision = 1.0 if rbm.s is None else rbm.s**-2
     v = jnp.concatenate([v_pos / len(v_pos), -v_neg / len(v_neg)]) * precision
@@ -243,6 +294,9 @@ def centred_gradient(rbm: RBM, v_pos, h_pos, v_neg, h_neg, means) -> tuple[RBM, 
     db, dc = v.sum(0), h_pos.mean(0) - h_neg.mean(0)
     if means is None:
         return RBM(dW, db, dc), None
-    mu, lam = (mean + OFFSET_RATE * (x.mean(0) - mean) for mean, x in zip(means, (v_pos, h_pos), strict=True))
+    mu, lam = (
+        mean + OFFSET_RATE * (x.mean(0) - mean)
+        for mean, x in zip(means, (v_pos, h_pos), strict=True)
+    )
     dW = dW - jnp.outer(mu * precision, dc) - jnp.outer(db, lam)
     return RBM(dW, db - dW @ lam, dc - (mu * precision) @ dW), (mu, lam)

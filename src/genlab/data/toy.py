@@ -1,7 +1,9 @@
-"""Two-dimensional densities with exact samples, log-densities and entropies: what no model can beat.
+"""Two-dimensional densities with exact samples, log-densities and entropies: what no model can
+beat.
 
-The definitions and scales are those of the FFJORD toy set (Grathwohl et al. 2019) and, for `grid_25`, of PacGAN
-(Lin et al. 2018).  Everything is NumPy; points are (n, 2), log-densities (n,) in nats.
+The definitions and scales are those of the FFJORD toy set (Grathwohl et al. 2019) and,
+for `grid_25`, of PacGAN (Lin et al. 2018).  Everything is NumPy; points are (n, 2),
+log-densities (n,) in nats.
 """
 
 from collections.abc import Callable
@@ -21,8 +23,8 @@ CHUNK = 2_000  # points per block of a numerical density: bounds the memory, not
 class Density:
     """A density on the plane.
 
-    `box`: half width of a square around the origin that holds all but a negligible part of the mass.
-    `centres` (k, 2) and `centre_sd`: for mixtures of k equal isotropic Gaussians, else None.
+    `box`: half width of a square around the origin that holds all but a negligible part of the
+    mass.  `centres` (k, 2) and `centre_sd`: for mixtures of k equal isotropic Gaussians, else None.
     """
 
     name: str
@@ -39,15 +41,19 @@ class Density:
         return self.draw(n, rng).astype(np.float32)
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """log p(x) in nats, (n, 2) -> (n,); -inf outside the support.  Raises ValueError for another shape."""
+        """log p(x) in nats, (n, 2) -> (n,); -inf outside the support.  Raises ValueError for
+        another shape."""
         x = np.asarray(x, dtype=np.float64)
         if x.ndim != 2 or x.shape[1] != 2:
             raise ValueError(f"points of shape {x.shape} must have shape (n, 2)")
-        return np.concatenate([self.log_density(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)] or [np.zeros(0)])
+        return np.concatenate(
+            [self.log_density(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)] or [np.zeros(0)]
+        )
 
     @cached_property
     def entropy(self) -> float:
-        """-E log p in nats, by the midpoint rule on a grid of 240 x 240 over the box (closed form: checkerboard)."""
+        """-E log p in nats, by the midpoint rule on a grid of 240 x 240 over the box
+        (closed form: checkerboard)."""
         if self.name == "checkerboard":
             return float(np.log(CHECKERBOARD_AREA))
         points, cell = grid(self.box, 240)
@@ -57,7 +63,8 @@ class Density:
 
 
 def grid(box: float, bins: int) -> tuple[np.ndarray, float]:
-    """Midpoints of `bins` x `bins` equal cells on [-box, box]^2, (bins², 2) with x₁ fastest, and a cell's area."""
+    """Midpoints of `bins` x `bins` equal cells on [-box, box]^2, (bins², 2) with x₁ fastest,
+    and a cell's area."""
     edges = np.linspace(-box, box, bins + 1)
     mid = (edges[1:] + edges[:-1]) / 2
     return np.stack(np.meshgrid(mid, mid), axis=-1).reshape(-1, 2), float((2 * box / bins) ** 2)
@@ -96,15 +103,22 @@ def _mixture(name: str, box: float, centres: np.ndarray, sd: float) -> Density:
 
 def _eight_gaussians() -> Density:
     angles = np.arange(8) * np.pi / 4
-    return _mixture("eight_gaussians", 5.0, 4 / 1.414 * np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.5 / 1.414)
+    return _mixture(
+        "eight_gaussians",
+        5.0,
+        4 / 1.414 * np.stack([np.cos(angles), np.sin(angles)], axis=1),
+        0.5 / 1.414,
+    )
 
 
 def _grid_25() -> Density:
     ticks = np.arange(-4.0, 5.0, 2.0)
-    return _mixture("grid_25", 5.0, np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), 0.05)
+    return _mixture(
+        "grid_25", 5.0, np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), 0.05
+    )
 
 
-# --- pinwheel: a Gaussian (r, t) around (1, 0), turned by an angle that grows with r, in five copies ---
+# --- pinwheel: five Gaussians (r, t) around (1, 0), turned by an angle that grows with r ---
 
 ARMS, RADIAL_SD, TANGENTIAL_SD, RATE = 5, 0.3, 0.1, 0.25
 
@@ -117,12 +131,15 @@ def _draw_pinwheel(n: int, rng: np.random.Generator) -> np.ndarray:
     r = 1 + RADIAL_SD * rng.standard_normal(n)
     t = TANGENTIAL_SD * rng.standard_normal(n)
     angle = _pinwheel_angle(r, rng.integers(0, ARMS, n))
-    return 2 * np.stack([r * np.cos(angle) - t * np.sin(angle), r * np.sin(angle) + t * np.cos(angle)], axis=1)
+    return 2 * np.stack(
+        [r * np.cos(angle) - t * np.sin(angle), r * np.sin(angle) + t * np.cos(angle)], axis=1
+    )
 
 
 def _log_pinwheel(x: np.ndarray) -> np.ndarray:
-    """Change of variables.  Given x, the pairs (r, t) with 2 R(angle(r)) (r, t) = x are the roots r of
-    g(r) = r - [R(-angle(r)) x/2]₁ in [-ρ, ρ], ρ = |x|/2; there |det ∂x/∂(r, t)| = 4 |1 - RATE e^r t|."""
+    """Change of variables.  Given x, the pairs (r, t) with 2 R(angle(r)) (r, t) = x are the roots
+    r of g(r) = r - [R(-angle(r)) x/2]₁ in [-ρ, ρ], ρ = |x|/2; there
+    |det ∂x/∂(r, t)| = 4 |1 - RATE e^r t|."""
     rho = np.hypot(*x.T)[:, None] / 2
     phase = np.arctan2(x[:, 1], x[:, 0])[:, None]
     log_p = np.full(len(x), -np.inf)
@@ -154,7 +171,7 @@ def _log_pinwheel(x: np.ndarray) -> np.ndarray:
     return log_p
 
 
-# --- two spirals: an Archimedean spiral of three half turns, its width uniform plus a little Gaussian noise ---
+# --- two spirals, Archimedean, of three half turns; width uniform plus a little Gaussian noise ---
 
 SPIRAL_END, SPIRAL_WIDTH, SPIRAL_SD = 540 * 2 * np.pi / 360, 0.5 / 3, 0.1
 
@@ -163,11 +180,14 @@ def _draw_spirals(n: int, rng: np.random.Generator) -> np.ndarray:
     angle = SPIRAL_END * np.sqrt(rng.uniform(size=n))
     width = rng.uniform(0, SPIRAL_WIDTH, (n, 2))
     arm = np.stack([-np.cos(angle) * angle, np.sin(angle) * angle], axis=1) / 3 + width
-    return np.where(rng.uniform(size=(n, 1)) < 0.5, 1.0, -1.0) * arm + SPIRAL_SD * rng.standard_normal((n, 2))
+    return np.where(
+        rng.uniform(size=(n, 1)) < 0.5, 1.0, -1.0
+    ) * arm + SPIRAL_SD * rng.standard_normal((n, 2))
 
 
 def _log_spirals(x: np.ndarray) -> np.ndarray:
-    """Integral over the angle (density 2 angle / SPIRAL_END²) of two uniform-plus-Gaussian densities, midpoint rule."""
+    """Integral over the angle (density 2 angle / SPIRAL_END²) of two uniform-plus-Gaussian
+    densities, midpoint rule."""
     nodes = 400  # 0.04 apart along the arm, well below SPIRAL_SD
     angle = SPIRAL_END * np.sqrt((np.arange(nodes) + 0.5) / nodes)  # equal probability per node
     start = np.stack([-np.cos(angle) * angle, np.sin(angle) * angle], axis=1) / 3
@@ -176,7 +196,9 @@ def _log_spirals(x: np.ndarray) -> np.ndarray:
         total = np.ones((len(points), nodes))
         for axis in (0, 1):
             offset = points[:, axis, None] - start[:, axis]
-            total *= (ndtr(offset / SPIRAL_SD) - ndtr((offset - SPIRAL_WIDTH) / SPIRAL_SD)) / SPIRAL_WIDTH
+            total *= (
+                ndtr(offset / SPIRAL_SD) - ndtr((offset - SPIRAL_WIDTH) / SPIRAL_SD)
+            ) / SPIRAL_WIDTH
         return total.mean(axis=1)
 
     with np.errstate(divide="ignore"):
@@ -193,4 +215,5 @@ DENSITIES: dict[str, Density] = {
         _grid_25(),
     )
 }
-SETS = ("checkerboard", "eight_gaussians", "pinwheel", "two_spirals")  # the four sets of sources A and B
+# The four sets of sources A and B.
+SETS = ("checkerboard", "eight_gaussians", "pinwheel", "two_spirals")

@@ -1,1 +1,2 @@
-"""Models of images, in torch: autoencoders and variational autoencoders (NumPy arrays in and out)."""
+"""Models of images, in torch (NumPy arrays in and out): autoencoders, variational autoencoders,
+GANs and critics, VAE-GANs, and the classifier that judges their images."""

@@ -1,7 +1,8 @@
-"""Adversarial games on images: losses as functions of logits, one update of each player, and the training that alternates them.
+"""Adversarial games on images: losses as functions of logits, one update of each player, and the
+training that alternates them.
 
-The players are those of `genlab.images.players`; a critic is a discriminator whose log-odds are any numbers.  Losses are means over
-the batch.
+The players are those of `genlab.images.players`; a critic is a discriminator whose log-odds are any
+numbers.  Losses are means over the batch.
 """
 
 import copy
@@ -15,7 +16,12 @@ from torch.nn.functional import cross_entropy, softplus
 
 from genlab.diverged import Diverged, check_epochs
 from genlab.images.critic import clip_weights, critic_generator_loss, critic_loss, gradient_penalty
-from genlab.images.improved import MinibatchDiscrimination, feature_matching, move_towards, squared_distance
+from genlab.images.improved import (
+    MinibatchDiscrimination,
+    feature_matching,
+    move_towards,
+    squared_distance,
+)
 from genlab.images.players import Discriminator, Generator, generated, latents, still
 from genlab.images.training import as_images, batches, check_labels
 from genlab.progress import progress
@@ -24,17 +30,22 @@ from genlab.streams import stream
 # --- losses, of logits; D = sigmoid(logit) is the probability of being real ---
 
 
-def discriminator_loss(real: torch.Tensor, fake: torch.Tensor, real_target: float = 1.0) -> torch.Tensor:
-    """-mean log D(x) - mean log(1 - D(G(z))) (Goodfellow et al. 2014, eq. 1); at the optimal D it is log 4 - 2 JSD [nats].
+def discriminator_loss(
+    real: torch.Tensor, fake: torch.Tensor, real_target: float = 1.0
+) -> torch.Tensor:
+    """-mean log D(x) - mean log(1 - D(G(z))) (Goodfellow et al. 2014, eq. 1); at the optimal D it
+    is log 4 - 2 JSD [nats].
 
-    real_target s < 1 puts -s log D(x) - (1 - s) log(1 - D(x)) for real images alone (one-sided label smoothing, Salimans et al. 2016).
+    real_target s < 1 puts -s log D(x) - (1 - s) log(1 - D(x)) for real images alone
+    (one-sided label smoothing, Salimans et al. 2016).
     """
     on_real = real_target * softplus(-real) + (1 - real_target) * softplus(real)
     return on_real.mean() + softplus(fake).mean()
 
 
 def minimax_generator_loss(fake: torch.Tensor) -> torch.Tensor:
-    """mean log(1 - D(G(z))), what the discriminator maximises: flat where it is sure that an image is generated."""
+    """mean log(1 - D(G(z))), what the discriminator maximises: flat where it is sure that an image
+    is generated."""
     return -softplus(fake).mean()
 
 
@@ -44,7 +55,8 @@ def non_saturating_generator_loss(fake: torch.Tensor) -> torch.Tensor:
 
 
 def class_loss(class_logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """-mean log p(label | image) (L_C of Odena et al. 2017, eq. 3), which both players lower; softmax is taken here, and only here."""
+    """-mean log p(label | image) (L_C of Odena et al. 2017, eq. 3), which both players lower;
+    softmax is taken here, and only here."""
     return cross_entropy(class_logits, labels)
 
 
@@ -58,32 +70,30 @@ LOSSES = {
 
 
 def update(net: nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    """One step down the gradient of `loss` in the weights of `net`; no other network gets a gradient."""
+    """One step down the gradient of `loss` in the weights of `net`; no other network gets a
+    gradient."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward(inputs=list(net.parameters()))
     optimizer.step()
 
 
 def discriminator_step(
-    generator: Generator,
-    discriminator: Discriminator,
-    optimizer: torch.optim.Optimizer,
-    real: torch.Tensor,
-    labels: torch.Tensor | None = None,
-    *,
-    loss: Callable = discriminator_loss,
-    class_weight: float = 1.0,
-    class_fakes: bool = True,
+    generator: Generator, discriminator: Discriminator, optimizer: torch.optim.Optimizer,
+    real: torch.Tensor, labels: torch.Tensor | None = None, *,
+    loss: Callable = discriminator_loss, class_weight: float = 1.0, class_fakes: bool = True,
     penalty: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
     clip_value: float = 0.0,
-) -> dict[str, torch.Tensor]:
-    """Update the discriminator on real images (n, channels, 28, 28) and as many generated ones, of the same classes.
+) -> dict[str, torch.Tensor]:  # fmt: skip
+    """Update the discriminator on real images (n, channels, 28, 28) and as many generated ones,
+    of the same classes.
 
-    loss(real logits, fake logits); penalty(real, fake) is added if given; clip_value > 0 bounds all weights afterwards.  With
-    class_fakes=False only real images teach the class head, in contrast to Odena et al. (2017, eq. 3).
-    Logged apart: the loss, the class losses, the penalty as weighted; "logit_gap", mean logit of real minus of generated images, is
-    what a critic says of W₁.
+    loss(real logits, fake logits); penalty(real, fake) is added if given; clip_value > 0 bounds all
+    weights afterwards.  With class_fakes=False only real images teach the class head, in contrast
+    to Odena et al. (2017, eq. 3).
+    Logged apart: the loss, the class losses, the penalty as weighted; "logit_gap", mean logit of
+    real minus of generated images, is what a critic says of W₁.
     """
+    # The generator's running statistics shall follow its own updates alone.
     with torch.no_grad(), still(generator):
         fake = generator(latents(generator, len(real)), labels)
     f_real, f_fake = discriminator.features(real), discriminator.features(fake)
@@ -98,7 +108,9 @@ def discriminator_step(
     if labels is not None:
         logs["class_loss_real"] = class_loss(discriminator.class_head(f_real), labels)
         logs["class_loss_fake"] = class_loss(discriminator.class_head(f_fake), labels)
-        total = total + class_weight * (logs["class_loss_real"] + class_fakes * logs["class_loss_fake"])
+        total = total + class_weight * (
+            logs["class_loss_real"] + class_fakes * logs["class_loss_fake"]
+        )
     if penalty is not None:
         logs["penalty"] = penalty(real, fake)
         total = total + logs["penalty"]
@@ -109,19 +121,15 @@ def discriminator_step(
 
 
 def generator_step(
-    generator: Generator,
-    discriminator: Discriminator,
-    optimizer: torch.optim.Optimizer,
-    n: int,
-    *,
-    loss: Callable = non_saturating_generator_loss,
-    class_weight: float = 1.0,
-    match: torch.Tensor | None = None,
-    penalty: Callable[[], torch.Tensor] | None = None,
-) -> dict[str, torch.Tensor]:
+    generator: Generator, discriminator: Discriminator, optimizer: torch.optim.Optimizer,
+    n: int, *,
+    loss: Callable = non_saturating_generator_loss, class_weight: float = 1.0,
+    match: torch.Tensor | None = None, penalty: Callable[[], torch.Tensor] | None = None,
+) -> dict[str, torch.Tensor]:  # fmt: skip
     """Update the generator on n latent draws, of random classes if it knows classes.
 
-    loss(fake logits), or with real images `match` the distance of mean features from theirs; penalty() is added if given.
+    loss(fake logits), or with real images `match` the distance of mean features from theirs;
+    penalty() is added if given.
     """
     labels = torch.randint(generator.n_classes, (n,)) if generator.n_classes else None
     with still(discriminator):
@@ -145,55 +153,51 @@ def generator_step(
 
 
 def train_gan(
-    images: np.ndarray,
-    generator: Generator,
-    discriminator: Discriminator,
-    *,
-    steps: int,
-    seed: int,
-    labels: np.ndarray | None = None,
-    loss: str = "non_saturating",
-    n_critic: int | Sequence[int] = 1,
-    real_target: float = 1.0,
-    match_features: bool = False,
-    history_weight: float = 0.0,
-    gp_weight: float = 0.0,
-    clip_value: float = 0.0,
-    class_weight: float = 1.0,
-    class_fakes: bool = True,
-    batch_size: int = 64,
-    lr: float = 2e-4,
-    discriminator_lr: float | None = None,
-    lr_last: float | None = None,
-    betas: tuple[float, float] | None = (0.5, 0.999),
-    ema_decay: float | Sequence[float] = 0.999,
-    grid: int = 64,
-    records: int = 40,
-    what: str = "GAN",
-) -> tuple[Generator | list[Generator], Discriminator, dict[str, np.ndarray]]:
-    """Play `steps` rounds: n_critic updates of the discriminator, one of the generator.  The arguments are not changed.
+    images: np.ndarray, generator: Generator, discriminator: Discriminator, *,
+    steps: int, seed: int, labels: np.ndarray | None = None,
+    loss: str = "non_saturating", n_critic: int | Sequence[int] = 1,
+    real_target: float = 1.0, match_features: bool = False, history_weight: float = 0.0,
+    gp_weight: float = 0.0, clip_value: float = 0.0,
+    class_weight: float = 1.0, class_fakes: bool = True,
+    batch_size: int = 64, lr: float = 2e-4,
+    discriminator_lr: float | None = None, lr_last: float | None = None,
+    betas: tuple[float, float] | None = (0.5, 0.999), ema_decay: float | Sequence[float] = 0.999,
+    grid: int = 64, records: int = 40, what: str = "GAN",
+) -> tuple[Generator | list[Generator], Discriminator, dict[str, np.ndarray]]:  # fmt: skip
+    """Play `steps` rounds: n_critic updates of the discriminator, one of the generator.
+    The arguments are not changed.
 
-    images (n, 28, 28); for a generator of c channels each of its images is c of them, stacked anew every time (Stacked-MNIST).
-    labels (n,) for players that know classes; class_fakes: whether generated images teach the discriminator classes, too.  loss: a
-    name in LOSSES.  n_critic: a number, or several that follow one another in equal parts of the training.  gp_weight: of the gradient
-    penalty; history_weight: of historical averaging, for both players.
-    Adam with these betas, or RMSprop for None (Arjovsky et al. 2017); rates fall from lr (the discriminator's from
-    `discriminator_lr`) to lr_last by a cosine if that is given.
+    images (n, 28, 28); for a generator of c channels each of its images is c of them, stacked anew
+    every time (Stacked-MNIST).  labels (n,) for players that know classes; class_fakes: whether
+    generated images teach the discriminator classes, too.  loss: a name in LOSSES.  n_critic: a
+    number, or several that follow one another in equal parts of the training.  gp_weight: of the
+    gradient penalty; history_weight: of historical averaging, for both players.
+    Adam with these betas, or RMSprop for None (Arjovsky et al. 2017); rates fall from lr
+    (the discriminator's from `discriminator_lr`) to lr_last by a cosine if that is given.
 
-    Returns the generator with its weights averaged by `ema_decay` (0: the last ones; of several decays, which change nothing in the
-    game, a list of generators), the discriminator, all in evaluation mode, and the history: means over each of `records` equal parts
-    of the training of what the two steps log, "step" where it ends, and "snapshot" (records, grid, 28, 28), the (first) averaged
-    generator there at `grid` fixed latent draws (of classes 0, 1, 2, ... in turn) in [0, 1], half precision.  Raises Diverged,
-    ValueError.
+    Returns the generator with its weights averaged by `ema_decay` (0: the last ones; of several
+    decays, which change nothing in the game, a list of generators), the discriminator, all in
+    evaluation mode, and the history: means over each of `records` equal parts of the training of
+    what the two steps log, "step" where it ends, and "snapshot" (records, grid, 28, 28), the
+    (first) averaged generator there at `grid` fixed latent draws (of classes 0, 1, 2, ... in turn)
+    in [0, 1], half precision.  Raises Diverged, ValueError.
     """
     x, y = _checked_data(images, labels, generator, discriminator, batch_size)
     _check_rules(loss, n_critic, real_target, batch_size, discriminator, steps, records)
-    _check_numbers(lr, discriminator_lr, ema_decay, history_weight, gp_weight, clip_value, class_weight)
-    if gp_weight and any(isinstance(m, (nn.BatchNorm2d, MinibatchDiscrimination)) for m in discriminator.modules()):
+    _check_numbers(
+        lr, discriminator_lr, ema_decay, history_weight, gp_weight, clip_value, class_weight
+    )
+    if gp_weight and any(
+        isinstance(m, (nn.BatchNorm2d, MinibatchDiscrimination)) for m in discriminator.modules()
+    ):
         raise ValueError(
-            f"gp_weight={gp_weight}: the penalty is of single images, so the critic must not mix them: norm='none', kernels=0"
+            f"gp_weight={gp_weight}: the penalty is of single images, so the critic must not mix "
+            "them: norm='none', kernels=0"
         )
-    generator, discriminator = copy.deepcopy(generator).train(), copy.deepcopy(discriminator).train()
+    generator, discriminator = (
+        copy.deepcopy(generator).train(),
+        copy.deepcopy(discriminator).train(),
+    )
     decays = np.atleast_1d(ema_decay).tolist()
     averages = [copy.deepcopy(generator) for _ in decays]
     pasts = {net: copy.deepcopy(net) for net in (generator, discriminator)}
@@ -210,7 +214,9 @@ def train_gan(
     def d_penalty(real, fake):
         total = gp_weight * gradient_penalty(discriminator, real, fake) if gp_weight else 0
         return (
-            total + history_weight * squared_distance(discriminator, pasts[discriminator]) if history_weight else total
+            total + history_weight * squared_distance(discriminator, pasts[discriminator])
+            if history_weight
+            else total
         )
 
     def g_penalty():
@@ -220,7 +226,8 @@ def train_gan(
         for _ in range(rounds[step * len(rounds) // steps]):
             real, *known = next(reals)
             logs = discriminator_step(
-                generator, discriminator, descent_d, real, *known, loss=d_loss, class_weight=class_weight, class_fakes=class_fakes,
+                generator, discriminator, descent_d, real, *known, loss=d_loss,
+                class_weight=class_weight, class_fakes=class_fakes,
                 penalty=d_penalty if gp_weight or history_weight else None, clip_value=clip_value,
             )  # fmt: skip
         logs |= generator_step(
@@ -230,6 +237,8 @@ def train_gan(
         schedule_g.step()
         schedule_d.step()
         for average, decay in zip(averages, decays, strict=True):
+            # Rate 1 / t, the mean of all steps, until that is below 1 - decay: else the random
+            # start would stay in the average for some 1 / (1 - decay) steps.  0: the last weights.
             move_towards(average, generator, max(1 - decay, 1 / (step + 1)) if decay else 1.0)
         if history_weight:
             for net, past in pasts.items():
@@ -250,7 +259,9 @@ def train_gan(
             if not finite.all():
                 raise Diverged(what, int(ends[record] + (~finite).nonzero()[0]), good)
             means = dict(zip(logs[0], values.mean(0).tolist(), strict=True))
-            history.append(means | {"snapshot": generated(averages[0], z, about).astype(np.float16)})
+            history.append(
+                means | {"snapshot": generated(averages[0], z, about).astype(np.float16)}
+            )
     columns = {name: np.array([row[name] for row in history]) for name in history[0]}
     averages = [average.eval() for average in averages]
     smooth = averages if np.ndim(ema_decay) else averages[0]
@@ -260,8 +271,8 @@ def train_gan(
 def real_batches(
     x: torch.Tensor, y: torch.Tensor | None, batch_size: int, channels: int = 1
 ) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Without end: real images (batch_size, channels, 28, 28), and their labels if y is given, from epoch after epoch of x in a new
-    order drawn from torch's generator."""
+    """Without end: real images (batch_size, channels, 28, 28), and their labels if y is given,
+    from epoch after epoch of x in a new order drawn from torch's generator."""
     data = (x,) if y is None else (x, y)
     taken = batch_size * channels
     while True:
@@ -269,23 +280,33 @@ def real_batches(
             yield rows.view(batch_size, channels, *rows.shape[2:]), *known
 
 
-def _descent(net: nn.Module, lr: float, betas: tuple[float, float] | None, last: float | None, steps: int):
+def _descent(
+    net: nn.Module, lr: float, betas: tuple[float, float] | None, last: float | None, steps: int
+):
     """The optimiser of one player and the schedule of its rate."""
     if betas is None:
         optimizer = torch.optim.RMSprop(net.parameters(), lr=lr)
     else:
         optimizer = torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
-    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=lr if last is None else last)
+    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, steps, eta_min=lr if last is None else last
+    )
 
 
-def _checked_data(images, labels, generator, discriminator, batch_size) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Images as (n, 1, 28, 28) in [-1, 1] and labels; ValueError where they and the players do not belong together."""
+def _checked_data(
+    images, labels, generator, discriminator, batch_size
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Images as (n, 1, 28, 28) in [-1, 1] and labels; ValueError where they and the players do not
+    belong together."""
     x = 2 * as_images(images) - 1
     check_epochs(1, batch_size * generator.channels, len(x))
-    if generator.n_classes != discriminator.n_classes or (labels is None) == bool(generator.n_classes):
+    if generator.n_classes != discriminator.n_classes or (labels is None) == bool(
+        generator.n_classes
+    ):
         raise ValueError(
-            f"generator of {generator.n_classes} classes, discriminator of {discriminator.n_classes}, "
-            f"labels {'missing' if labels is None else 'given'}: all three with classes, or none"
+            f"generator of {generator.n_classes} classes, discriminator of "
+            f"{discriminator.n_classes}, labels {'missing' if labels is None else 'given'}: "
+            "all three with classes, or none"
         )
     if labels is not None and generator.channels > 1:
         raise ValueError(f"channels={generator.channels}: stacked images have no single label")
@@ -303,11 +324,14 @@ def _check_rules(loss, n_critic, real_target, batch_size, discriminator, steps, 
     if batch_size % discriminator.packing:
         raise ValueError(f"packing={discriminator.packing} must divide batch_size={batch_size}")
     if not 1 <= records <= steps:
-        raise ValueError(f"steps={steps}, records={records}: at least 1, and no more records than steps")
+        raise ValueError(
+            f"steps={steps}, records={records}: at least 1, and no more records than steps"
+        )
 
 
 def _check_numbers(lr, discriminator_lr, ema_decay, *weights) -> None:
-    """ValueError for a rate that is not positive, no decay or one outside [0, 1), or a negative weight."""
+    """ValueError for a rate that is not positive, no decay or one outside [0, 1), or a negative
+    weight."""
     decays = np.atleast_1d(ema_decay)
     if (
         lr <= 0
@@ -317,5 +341,6 @@ def _check_numbers(lr, discriminator_lr, ema_decay, *weights) -> None:
         or min(weights) < 0
     ):
         raise ValueError(
-            f"lr={lr}, discriminator_lr={discriminator_lr} must be above 0, ema_decay={ema_decay} in [0, 1), weights {weights} at least 0"
+            f"lr={lr}, discriminator_lr={discriminator_lr} must be above 0, ema_decay={ema_decay} "
+            f"in [0, 1), weights {weights} at least 0"
         )

@@ -1,6 +1,8 @@
-"""Autoencoders: reconstruction losses, sparse codes, noise, fine-tuning together with a classifier, and samples by class.
+"""Autoencoders: reconstruction losses, sparse codes, noise, fine-tuning together with a classifier,
+and samples by class.
 
-Every loss is a sum over pixels and a mean over images, so that losses of different pictures and batches compare.
+Every loss is a sum over pixels and a mean over images, so that losses of different pictures and
+batches compare.
 """
 
 import copy
@@ -17,22 +19,29 @@ from genlab.images.networks import conv_decoder, conv_encoder, mlp
 from genlab.images.training import as_images, check_labels, in_batches, moved, train
 from genlab.streams import stream
 
-# loss(output of the decoder, images) -> (n,), summed over pixels; "bernoulli" reads the output as log-odds.
+# loss(output of the decoder, images) -> (n,), summed over pixels; "bernoulli" reads the output as
+# log-odds.
 LOSSES = {
     "mse": lambda out, x: ((out - x) ** 2).flatten(1).sum(1),
     "l1": lambda out, x: (out - x).abs().flatten(1).sum(1),
     "huber": lambda out, x: F.huber_loss(out, x, reduction="none", delta=0.1).flatten(1).sum(1),
-    "bernoulli": lambda out, x: F.binary_cross_entropy_with_logits(out, x, reduction="none").flatten(1).sum(1),
+    "bernoulli": lambda out, x: (
+        F.binary_cross_entropy_with_logits(out, x, reduction="none").flatten(1).sum(1)
+    ),
 }
 
 
 class Autoencoder(nn.Module):
-    """encoder: images (n, 1, 28, 28) -> codes (n, latent_dim); decoder: codes -> images, log-odds if `loss` is "bernoulli".
+    """encoder: images (n, 1, 28, 28) -> codes (n, latent_dim); decoder: codes -> images, log-odds
+    if `loss` is "bernoulli".
 
-    `keep`: only that many of a code's largest magnitudes pass to the decoder (k-sparse: Makhzani & Frey 2014).
+    `keep`: only that many of a code's largest magnitudes pass to the decoder
+    (k-sparse: Makhzani & Frey 2014).
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, *, loss: str = "mse", keep: int | None = None):
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, *, loss: str = "mse", keep: int | None = None
+    ):
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
@@ -63,10 +72,13 @@ class Autoencoder(nn.Module):
 
 
 def conv_autoencoder(latent_dim: int, *, loss: str = "mse", seed: int, **about) -> Autoencoder:
-    """The convolutional autoencoder of source D; `about`, sizes and dropout, goes to `conv_encoder` and `conv_decoder`."""
+    """The convolutional autoencoder of source D; `about`, sizes and dropout, goes to `conv_encoder`
+    and `conv_decoder`."""
     key = stream(seed, "init")
     return Autoencoder(
-        conv_encoder(latent_dim, seed=key, **about), conv_decoder(latent_dim, seed=key + 1, **about), loss=loss
+        conv_encoder(latent_dim, seed=key, **about),
+        conv_decoder(latent_dim, seed=key + 1, **about),
+        loss=loss,
     )
 
 
@@ -83,8 +95,9 @@ def train_autoencoder(
 ) -> tuple[Autoencoder, dict[str, np.ndarray]]:
     """A trained copy of `net` for images (n, 28, 28), and the history.
 
-    `l1`: weight of Σ|z| (sparse); `noise`: share of pixels set to zero in what the encoder sees (denoising: Vincent et al. 2008);
-    `shift` and `flip` as for `moved`.  `rules`: epochs, lr and the rest of `training.train`.
+    `l1`: weight of Σ|z| (sparse); `noise`: share of pixels set to zero in what the encoder sees
+    (denoising: Vincent et al. 2008); `shift` and `flip` as for `moved`.  `rules`: epochs, lr and
+    the rest of `training.train`.
     """
     if not 0 <= noise < 1 or l1 < 0:
         raise ValueError(f"noise={noise}, l1={l1}: 0 <= noise < 1, l1 >= 0")
@@ -109,7 +122,8 @@ def reconstructions(net: Autoencoder, images: np.ndarray) -> np.ndarray:
 
 
 def squared_errors(net: Autoencoder, images: np.ndarray) -> np.ndarray:
-    """Squared error of every image, summed over its pixels, (n,); divide by 784 for source D's mean squared error."""
+    """Squared error of every image, summed over its pixels, (n,); divide by 784 for source D's
+    mean squared error."""
     x = as_images(images)[:, 0].numpy()
     return ((reconstructions(net, images) - x) ** 2).sum((1, 2))
 
@@ -127,9 +141,16 @@ class Classified:
 
 
 def train_probe(
-    net: Autoencoder, images: np.ndarray, labels: np.ndarray, *, seed: int, n_classes: int = 10, **rules
+    net: Autoencoder,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int,
+    n_classes: int = 10,
+    **rules,
 ) -> Classified:
-    """A linear classifier on the codes of `net`, which stays as it is: source D's one-layer matcher."""
+    """A linear classifier on the codes of `net`, which stays as it is:
+    source D's one-layer matcher."""
     x, y = torch.from_numpy(codes(net, images)), check_labels(labels, len(images), n_classes)
     head = mlp([x.shape[1], n_classes], seed=stream(seed, "init") + 2)
     train(head, lambda z, t: F.cross_entropy(head(z), t), (x, y), seed=seed, what="probe", **rules)
@@ -148,10 +169,12 @@ def fine_tune(
     smoothing: float = 0.0,
     **rules,
 ) -> tuple[Classified, dict[str, np.ndarray]]:
-    """A copy of `both` whose encoder, decoder and classifier were trained together, and the history.
+    """A copy of `both` whose encoder, decoder and classifier were trained together, and the
+    history.
 
-    The loss is the reconstruction's, a sum over pixels, + `weight` · cross-entropy, with labels smoothed by `smoothing`;
-    `shift` and `flip` as for `moved`.  Source D's sum of a *mean* over pixels and the cross-entropy is weight=784.
+    The loss is the reconstruction's, a sum over pixels, + `weight` · cross-entropy, with labels
+    smoothed by `smoothing`; `shift` and `flip` as for `moved`.  Source D's sum of a *mean* over
+    pixels and the cross-entropy is weight=784.
     """
     both = copy.deepcopy(both)
     x, y = as_images(images), check_labels(labels, len(images), both.head[-1].out_features)
@@ -171,8 +194,9 @@ def cross_validate(
 ) -> tuple[np.ndarray, Autoencoder]:
     """Squared error an image on each held-out fold, (folds,), and the last fold's network.
 
-    settings: "latent_dim", "lr" and "weight_decay".  `fresh`: every fold starts from new weights.  Otherwise, as in source D, each
-    goes on from the last one's, which has been trained on what is now held out.  `rules`: epochs and the rest of `training.train`.
+    settings: "latent_dim", "lr" and "weight_decay".  `fresh`: every fold starts from new weights.
+    Otherwise, as in source D, each goes on from the last one's, which has been trained on what is
+    now held out.  `rules`: epochs and the rest of `training.train`.
     """
     rules |= {name: settings[name] for name in ("lr", "weight_decay")}
     net, errors = conv_autoencoder(settings["latent_dim"], seed=seed), []
@@ -187,8 +211,8 @@ def cross_validate(
 def prototypes(
     both: Classified, images: np.ndarray, labels: np.ndarray, *, share: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Source D's recipe: mean and standard deviation, each (n_classes, latent_dim), of the codes of each class's `share` of images
-    that the classifier is surest of."""
+    """Source D's recipe: mean and standard deviation, each (n_classes, latent_dim), of the codes of
+    each class's `share` of images that the classifier is surest of."""
     z, sure = codes(both.net, images), both.probabilities(images)
     picked = []
     for c in range(sure.shape[1]):
@@ -197,8 +221,11 @@ def prototypes(
     return np.stack([z[p].mean(0) for p in picked]), np.stack([z[p].std(0, ddof=1) for p in picked])
 
 
-def class_mixtures(z: np.ndarray, labels: np.ndarray, *, components: int, seed: int) -> list[GaussianMixture]:
-    """The repair: a Gaussian mixture for the codes of each class, all of them, with full covariances."""
+def class_mixtures(
+    z: np.ndarray, labels: np.ndarray, *, components: int, seed: int
+) -> list[GaussianMixture]:
+    """The repair: a Gaussian mixture for the codes of each class, all of them,
+    with full covariances."""
     return [
         GaussianMixture(components, random_state=stream(seed, "train") % 2**32).fit(z[labels == c])
         for c in range(int(labels.max()) + 1)

@@ -1,7 +1,9 @@
-"""Critics: from telling real from generated to measuring how far apart they are (Arjovsky et al. 2017; Gulrajani et al. 2017).
+"""Critics: from telling real from generated to measuring how far apart they are
+(Arjovsky et al. 2017; Gulrajani et al. 2017).
 
-W₁(p, q) = sup over f of slope at most 1 of E_p f - E_q f (Kantorovich and Rubinstein).  A critic is a network in the place of f; its
-slope is bounded by clipping its weights, or by a penalty on slopes that are not 1.
+W₁(p, q) = sup over f of slope at most 1 of E_p f - E_q f (Kantorovich and Rubinstein).  A critic is
+a network in the place of f; its slope is bounded by clipping its weights, or by a penalty on
+slopes that are not 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +19,8 @@ from genlab.streams import stream
 
 
 def critic_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """mean f(G(z)) - mean f(x): minus the critic's estimate of W₁, up to its slope (Arjovsky et al. 2017, algorithm 1)."""
+    """mean f(G(z)) - mean f(x): minus the critic's estimate of W₁, up to its slope
+    (Arjovsky et al. 2017, algorithm 1)."""
     return fake.mean() - real.mean()
 
 
@@ -27,18 +30,23 @@ def critic_generator_loss(fake: torch.Tensor) -> torch.Tensor:
 
 
 def gradient_norms(critic: Callable, x: torch.Tensor) -> torch.Tensor:
-    """|∂f/∂x| (n / packing,) at inputs x (n, ...), over all that one output sees; differentiable in the critic's weights."""
+    """|∂f/∂x| (n / packing,) at inputs x (n, ...), over all that one output sees; differentiable in
+    the critic's weights."""
     x = x.detach().requires_grad_()
     values = critic(x)
     (slopes,) = torch.autograd.grad(values.sum(), x, create_graph=True)
     return slopes.reshape(len(values), -1).norm(dim=1)
 
 
-def gradient_penalty(critic: Callable, real: torch.Tensor, fake: torch.Tensor, one_sided: bool = False) -> torch.Tensor:
-    """mean (|∂f/∂x̂| - 1)² at x̂ = t x + (1 - t) G(z), t uniform for each output (Gulrajani et al. 2017, eq. 3).
+def gradient_penalty(
+    critic: Callable, real: torch.Tensor, fake: torch.Tensor, one_sided: bool = False
+) -> torch.Tensor:
+    """mean (|∂f/∂x̂| - 1)² at x̂ = t x + (1 - t) G(z), t uniform for each output
+    (Gulrajani et al. 2017, eq. 3).
 
     one_sided: only slopes above 1 count, max(|∂f/∂x̂| - 1, 0)² (Petzka et al. 2018).
-    Its gradient reaches the critic alone: x̂ is cut off from the generator.  For a linear critic w·x it is (|w| - 1)².
+    Its gradient reaches the critic alone: x̂ is cut off from the generator.  For a linear critic
+    w·x it is (|w| - 1)².
     """
     packing = getattr(critic, "packing", 1)
     t = torch.rand(len(real) // packing, *[1] * (real.ndim - 1)).repeat_interleave(packing, 0)
@@ -48,7 +56,8 @@ def gradient_penalty(critic: Callable, real: torch.Tensor, fake: torch.Tensor, o
 
 @torch.no_grad()
 def clip_weights(critic: nn.Module, clip_value: float) -> None:
-    """Move every weight and bias into [-clip_value, clip_value], in place (Arjovsky et al. 2017, algorithm 1)."""
+    """Move every weight and bias into [-clip_value, clip_value], in place
+    (Arjovsky et al. 2017, algorithm 1)."""
     for p in critic.parameters():
         p.clamp_(-clip_value, clip_value)
 
@@ -71,18 +80,25 @@ def train_critic(
     batch_size: int = 256,
     records: int = 40,
 ) -> tuple[nn.Sequential, dict[str, np.ndarray]]:
-    """A critic between points x (n, d) and y (m, d), bounded by a gradient penalty, one-sided or not, or by clipping, one of the two.
+    """A critic between points x (n, d) and y (m, d), bounded by a gradient penalty, one-sided or
+    not, or by clipping, one of the two.
 
-    Adam with betas (0.5, 0.9), its rate falling from lr to lr_last by a cosine.  The history has, at the end of each of `records` equal
-    parts, "step", "estimate": mean f(x) - mean f(y) over all points, and "slope": the largest |∂f| at x, y and between pairs of them.
-    estimate / slope is a lower bound on W₁ up to slopes elsewhere.  Raises Diverged, ValueError.
+    Adam with betas (0.5, 0.9), its rate falling from lr to lr_last by a cosine.  The history has,
+    at the end of each of `records` equal parts, "step", "estimate": mean f(x) - mean f(y) over all
+    points, and "slope": the largest |∂f| at x, y and between pairs of them.  estimate / slope is a
+    lower bound on W₁ up to slopes elsewhere.  Raises Diverged, ValueError.
     """
     a, b = _points(x, y)
     check_epochs(1, batch_size, min(len(a), len(b)))
     if (gp_weight > 0) == (clip_value > 0) or min(gp_weight, clip_value) < 0:
-        raise ValueError(f"gp_weight={gp_weight}, clip_value={clip_value}: one of them above 0, the other 0")
+        raise ValueError(
+            f"gp_weight={gp_weight}, clip_value={clip_value}: one of them above 0, the other 0"
+        )
     if lr <= 0 or not 1 <= records <= steps:
-        raise ValueError(f"lr={lr} must be above 0, steps={steps} at least records={records}, and that at least 1")
+        raise ValueError(
+            f"lr={lr} must be above 0, steps={steps} at least records={records}, "
+            "and that at least 1"
+        )
     net = mlp([a.shape[1], *hidden, 1], activation=nn.ReLU, seed=stream(seed, "init"))
     critic = nn.Sequential(*net, nn.Flatten(0))
     optimizer = torch.optim.Adam(critic.parameters(), lr=lr, betas=(0.5, 0.9), fused=True)
@@ -92,7 +108,9 @@ def train_critic(
         torch.manual_seed(stream(seed, "train") % 2**63)
         for record in progress(records, "critic"):
             for _ in range(ends[record], ends[record + 1]):
-                real, fake = (points[torch.randint(len(points), (batch_size,))] for points in (a, b))
+                real, fake = (
+                    points[torch.randint(len(points), (batch_size,))] for points in (a, b)
+                )
                 loss = critic_loss(critic(real), critic(fake))
                 if gp_weight:
                     loss = loss + gp_weight * gradient_penalty(critic, real, fake, one_sided)
@@ -110,19 +128,23 @@ def train_critic(
 
 
 def _points(*clouds: np.ndarray) -> list[torch.Tensor]:
-    """Points (n, d) as single precision; ValueError for other shapes or values that are not finite."""
+    """Points (n, d) as single precision; ValueError for other shapes or values that
+    are not finite."""
     clouds = [np.asarray(c, np.float32) for c in clouds]
     if (
         any(c.ndim != 2 for c in clouds)
         or len({c.shape[1:] for c in clouds}) > 1
         or not all(np.isfinite(c).all() for c in clouds)
     ):
-        raise ValueError(f"points of shapes {[c.shape for c in clouds]}: finite numbers (n, d), d alike")
+        raise ValueError(
+            f"points of shapes {[c.shape for c in clouds]}: finite numbers (n, d), d alike"
+        )
     return [torch.from_numpy(c) for c in clouds]
 
 
 def _reading(critic: nn.Module, a: torch.Tensor, b: torch.Tensor) -> tuple[float, float]:
-    """The critic's estimate between all points a and b, and its largest slope at them and halfway between pairs."""
+    """The critic's estimate between all points a and b, and its largest slope at them and
+    halfway between pairs."""
     n = min(len(a), len(b))
     with torch.no_grad():
         estimate = critic(a).mean() - critic(b).mean()

@@ -1,4 +1,5 @@
-"""Encoders and decoders for 28 x 28 images: fully connected and convolutional, with weights that depend on the seed alone."""
+"""Encoders and decoders for 28 x 28 images: fully connected and convolutional, with weights that
+depend on the seed alone."""
 
 import copyreg
 import math
@@ -16,9 +17,11 @@ SIDE = 28
 def mlp(
     sizes: Sequence[int], *, activation: type[nn.Module] = nn.ReLU, dropout: float = 0.0, seed: int
 ) -> nn.Sequential:
-    """Linear layers of these sizes with `activation` between them, none after the last; dropout before every layer but the first.
+    """Linear layers of these sizes with `activation` between them, none after the last;
+    dropout before every layer but the first.
 
-    Takes (n, sizes[0]), gives (n, sizes[-1]).  Raises ValueError for fewer than two sizes or one below 1.
+    Takes (n, sizes[0]), gives (n, sizes[-1]).  Raises ValueError for fewer than two sizes or one
+    below 1.
     """
     check_sizes(sizes, dropout)
     layers: list[nn.Module] = []
@@ -47,9 +50,11 @@ def conv_encoder(
     code_dropout: float = 0.0,
     seed: int,
 ) -> nn.Sequential:
-    """Three convolutions of stride 2 and two linear layers with dropout before each, as source D describes its encoder.
+    """Three convolutions of stride 2 and two linear layers with dropout before each, as source D
+    describes its encoder.
 
-    `code_dropout` is that of the last layer, whose outputs are the code.  Takes images (n, 1, 28, 28), gives (n, outputs).
+    `code_dropout` is that of the last layer, whose outputs are the code.  Takes images
+    (n, 1, 28, 28), gives (n, outputs).
     """
     check_sizes([*channels, hidden, outputs], dropout)
     check_sizes([hidden, outputs], code_dropout)
@@ -75,7 +80,8 @@ def conv_decoder(
     code_dropout: float = 0.0,
     seed: int,
 ) -> nn.Sequential:
-    """The mirror image of `conv_encoder`: takes (n, inputs), gives images (n, 1, 28, 28), as the loss reads them."""
+    """The mirror image of `conv_encoder`: takes (n, inputs), gives images (n, 1, 28, 28), as the
+    loss reads them."""
     check_sizes([inputs, hidden, *channels], dropout)
     check_sizes([inputs, hidden], code_dropout)
     c1, c2, c3 = channels
@@ -92,17 +98,29 @@ def conv_decoder(
 
 @torch.random.fork_rng(devices=[])
 def pooled_encoder(
-    outputs: int, *, channels: Sequence[int] = (32, 64, 64), hidden: int = 128, dropout: float = 0.0, seed: int
+    outputs: int,
+    *,
+    channels: Sequence[int] = (32, 64, 64),
+    hidden: int = 128,
+    dropout: float = 0.0,
+    seed: int,
 ) -> nn.Sequential:
-    """Three blocks of convolution, the largest of each 2 x 2 pixels and batch normalisation, and two linear layers with dropout
-    before the first; the last layer alone is net[-1].  Takes images (n, 1, 28, 28), gives (n, outputs).
+    """Three blocks of convolution, the largest of each 2 x 2 pixels and batch normalisation,
+    and two linear layers with dropout before the first; the last layer alone is net[-1].
+    Takes images (n, 1, 28, 28), gives (n, outputs).
 
-    Normalising after pooling is as good, and a quarter cheaper: there are a quarter as many numbers.
+    Normalising after pooling is as good, and a quarter cheaper: there are a quarter as many
+    numbers.
     """
     check_sizes([*channels, hidden, outputs], dropout)
     layers: list[nn.Module] = []
     for below, above in pairwise((1, *channels)):  # 14 x 14, 7 x 7, 3 x 3
-        layers += [nn.Conv2d(below, above, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(above), nn.ReLU()]
+        layers += [
+            nn.Conv2d(below, above, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(above),
+            nn.ReLU(),
+        ]
     layers += [
         nn.Flatten(),
         nn.Dropout(dropout),
@@ -110,14 +128,17 @@ def pooled_encoder(
         nn.ReLU(),
         nn.Linear(hidden, outputs),
     ]
-    # Channels last: a third less time for these convolutions on processors, nothing gained for the narrow strided ones above.
+    # Channels last: a third less time for these convolutions on processors, nothing gained for the
+    # narrow strided ones above.
     return initialised(nn.Sequential(*layers), seed).to(memory_format=torch.channels_last)
 
 
 def initialised(net: nn.Module, seed: int) -> nn.Module:
-    """`net` with weights drawn anew: uniform with variance 2 / fan-in (He et al. 2015, eq. 10), biases zero.
+    """`net` with weights drawn anew: uniform with variance 2 / fan-in
+    (He et al. 2015, eq. 10), biases zero.
 
-    Fan-in: how many inputs an output sums over; in a transposed convolution in_channels · (kernel / stride)².
+    Fan-in: how many inputs an output sums over; in a transposed convolution
+    in_channels · (kernel / stride)².
     """
     generator = torch.Generator().manual_seed(seed % 2**63)
     for layer in net.modules():
@@ -134,12 +155,15 @@ def initialised(net: nn.Module, seed: int) -> nn.Module:
 
 def rebuilt(values: np.ndarray, strides: tuple[int, ...], learnt: bool) -> torch.Tensor:
     """A tensor or a parameter from its values, laid out in memory with these strides."""
-    x = torch.empty_strided(values.shape, strides, dtype=torch.from_numpy(values).dtype).copy_(torch.from_numpy(values))
+    x = torch.empty_strided(values.shape, strides, dtype=torch.from_numpy(values).dtype).copy_(
+        torch.from_numpy(values)
+    )
     return nn.Parameter(x) if learnt else x
 
 
 def reduced(x: torch.Tensor) -> tuple:
-    """How to pickle `x`: as its values and its layout, on which the choice of kernels and so the last digit of a result depends.
+    """How to pickle `x`: as its values and its layout, on which the choice of kernels and so the
+    last digit of a result depends.
 
     torch's own way writes memory addresses, so that equal networks have unequal hashes.
     """

@@ -1,4 +1,5 @@
-"""A discriminator between two densities on a line, where the best one is known: D* = p / (p + q), and its loss log 4 - 2 JSD(p, q)."""
+"""A discriminator between two densities on a line, where the best one is known: D* = p / (p + q),
+and its loss log 4 - 2 JSD(p, q)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from genlab.streams import stream
 
 
 class Mixture(NamedTuple):
-    """A mixture of normal densities: weights (k,) that sum to 1, means (k,), standard deviations (k,)."""
+    """A mixture of normal densities: weights (k,) that sum to 1, means (k,), standard
+    deviations (k,)."""
 
     weights: tuple[float, ...]
     means: tuple[float, ...]
@@ -23,27 +25,41 @@ class Mixture(NamedTuple):
 
 
 def log_density(mixture: Mixture, x: np.ndarray) -> np.ndarray:
-    """log Σ w_k N(x; m_k, s_k²) (n,) at points x (n,) [nats].  ValueError for weights or standard deviations that make no density."""
+    """log Σ w_k N(x; m_k, s_k²) (n,) at points x (n,) [nats].  ValueError for weights or standard
+    deviations that make no density."""
     w, m, s = (np.asarray(part, float) for part in mixture)
-    if not w.shape == m.shape == s.shape or not np.isclose(w.sum(), 1) or min(w) <= 0 or min(s) <= 0:
+    if (
+        not w.shape == m.shape == s.shape
+        or not np.isclose(w.sum(), 1)
+        or min(w) <= 0
+        or min(s) <= 0
+    ):
         raise ValueError(
-            f"{mixture}: as many weights, which sum to 1, as means and standard deviations, all above 0 but the means"
+            f"{mixture}: as many weights, which sum to 1, as means and standard deviations, "
+            "all above 0 but the means"
         )
     x = np.asarray(x, float)[:, None]
-    return np.logaddexp.reduce(np.log(w) - ((x - m) / s) ** 2 / 2 - np.log(s * np.sqrt(2 * np.pi)), axis=1)
+    return np.logaddexp.reduce(
+        np.log(w) - ((x - m) / s) ** 2 / 2 - np.log(s * np.sqrt(2 * np.pi)), axis=1
+    )
 
 
 def optimal_log_odds(p: Mixture, q: Mixture, x: np.ndarray) -> np.ndarray:
-    """log p(x) - log q(x) (n,), the log-odds of D* = p / (p + q) (Goodfellow et al. 2014, proposition 1)."""
+    """log p(x) - log q(x) (n,), the log-odds of D* = p / (p + q)
+    (Goodfellow et al. 2014, proposition 1)."""
     return log_density(p, x) - log_density(q, x)
 
 
 def loss_of(log_odds: np.ndarray, p: Mixture, q: Mixture, x: np.ndarray) -> float:
-    """-E_p log D - E_q log(1 - D) [nats] of log-odds (n,) at equidistant points x (n,), which should reach well beyond both densities.
+    """-E_p log D - E_q log(1 - D) [nats] of log-odds (n,) at equidistant points x (n,), which
+    should reach well beyond both densities.
 
-    By the trapezium rule and so without noise; at D* it is log 4 - 2 JSD(p, q), anywhere else more (theorem 1).
+    By the trapezium rule and so without noise; at D* it is log 4 - 2 JSD(p, q), anywhere
+    else more (theorem 1).
     """
-    at = np.exp(log_density(p, x)) * np.logaddexp(0, -log_odds) + np.exp(log_density(q, x)) * np.logaddexp(0, log_odds)
+    at = np.exp(log_density(p, x)) * np.logaddexp(0, -log_odds) + np.exp(
+        log_density(q, x)
+    ) * np.logaddexp(0, log_odds)
     return float(np.trapezoid(at, x))
 
 
@@ -66,16 +82,20 @@ def train_discriminator(
     batch_size: int = 256,
     records: int = 40,
 ) -> dict[str, np.ndarray]:
-    """Tell fresh draws of p from fresh draws of q: Adam, its rate falling from lr to zero by a cosine.
+    """Tell fresh draws of p from fresh draws of q: Adam, its rate falling from lr
+    to zero by a cosine.
 
-    Returns, at the end of each of `records` parts which grow geometrically, "step", "log_odds" (records, n) at points x (n,) and their
-    "loss" by `loss_of`.  Raises Diverged, ValueError.
+    Returns, at the end of each of `records` parts which grow geometrically, "step", "log_odds"
+    (records, n) at points x (n,) and their "loss" by `loss_of`.  Raises Diverged, ValueError.
     """
     if lr <= 0 or batch_size < 1 or not 1 <= records <= steps:
         raise ValueError(
-            f"lr={lr}, batch_size={batch_size}, steps={steps}, records={records}: above 0, and no more records than steps"
+            f"lr={lr}, batch_size={batch_size}, steps={steps}, records={records}: "
+            "above 0, and no more records than steps"
         )
-    net = nn.Sequential(*mlp([1, *hidden, 1], activation=nn.SiLU, seed=stream(seed, "init")), nn.Flatten(0))
+    net = nn.Sequential(
+        *mlp([1, *hidden, 1], activation=nn.SiLU, seed=stream(seed, "init")), nn.Flatten(0)
+    )
     optimizer = torch.optim.Adam(net.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     ends = np.unique(np.geomspace(1, steps, records).round().astype(int))
@@ -93,4 +113,8 @@ def train_discriminator(
                 found.append(net(points).numpy().astype(float))
             if not np.isfinite(found[-1]).all():
                 raise Diverged("discriminator", int(ends[record]), net.state_dict())
-    return {"step": ends, "log_odds": np.array(found), "loss": np.array([loss_of(d, p, q, x) for d in found])}
+    return {
+        "step": ends,
+        "log_odds": np.array(found),
+        "loss": np.array([loss_of(d, p, q, x) for d in found]),
+    }

@@ -1,7 +1,8 @@
-"""The players of adversarial games on images: generators, discriminators or critics, fully connected and convolutional.
+"""The players of adversarial games on images: generators, discriminators or critics, fully
+connected and convolutional.
 
-In the game images are tensors (n, channels, 28, 28) in [-1, 1]; `generated` and `sample` hand them out as arrays in [0, 1].
-Weights depend on the seed alone, generators begin with grey pictures.
+In the game images are tensors (n, channels, 28, 28) in [-1, 1]; `generated` and `sample` hand them
+out as arrays in [0, 1].  Weights depend on the seed alone, generators begin with grey pictures.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,23 +25,37 @@ WEIGHT_SD = 0.02  # of the first weights of networks that normalise (Radford et 
 
 
 class Generator(nn.Module):
-    """Latent numbers (n, latent_dim), and labels (n,) if it knows classes, -> images (n, channels, 28, 28) in [-1, 1].
+    """Latent numbers (n, latent_dim), and labels (n,) if it knows classes, -> images
+    (n, channels, 28, 28) in [-1, 1].
 
-    The label enters as ten more numbers, one of them 1 (Odena et al. 2017).  `reference` (r, latent_dim + n_classes) goes through the
-    network ahead of every batch, for the layers that normalise by it, and is dropped behind.
+    The label enters as ten more numbers, one of them 1 (Odena et al. 2017).  `reference`
+    (r, latent_dim + n_classes) goes through the network ahead of every batch, for the layers that
+    normalise by it, and is dropped behind.
     """
 
     def __init__(
-        self, body: nn.Module, latent_dim: int, *, n_classes: int, channels: int, reference: torch.Tensor | None = None
+        self,
+        body: nn.Module,
+        latent_dim: int,
+        *,
+        n_classes: int,
+        channels: int,
+        reference: torch.Tensor | None = None,
     ):
         super().__init__()
-        self.body, self.latent_dim, self.n_classes, self.channels = body, latent_dim, n_classes, channels
+        self.body, self.latent_dim, self.n_classes, self.channels = (
+            body,
+            latent_dim,
+            n_classes,
+            channels,
+        )
         self.register_buffer("reference", reference)
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         if (labels is None) == bool(self.n_classes):
             raise ValueError(
-                f"labels {'missing' if labels is None else 'given'}: this generator knows {self.n_classes} classes"
+                f"labels {'missing' if labels is None else 'given'}: "
+                f"this generator knows {self.n_classes} classes"
             )
         if labels is not None:
             z = torch.cat([z, one_hot(labels, self.n_classes)], 1)
@@ -50,16 +65,21 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (n, channels, 28, 28) -> log-odds (n / packing,) that they are real; as a critic, any numbers.
+    """Images (n, channels, 28, 28) -> log-odds (n / packing,) that they are real;
+    as a critic, any numbers.
 
-    `features` are what the heads read: `head` says real or not, `class_head` (None without classes) which class (Odena et al. 2017).
-    With packing m it sees m images at once, as m · channels channels of one (Lin et al. 2018, section 2).
+    `features` are what the heads read: `head` says real or not, `class_head` (None without classes)
+    which class (Odena et al. 2017).  With packing m it sees m images at once, as m · channels
+    channels of one (Lin et al. 2018, section 2).
     """
 
     def __init__(self, body: nn.Module, n_features: int, *, n_classes: int = 0, packing: int = 1):
         super().__init__()
         if packing > 1 and n_classes:
-            raise ValueError(f"packing={packing}: images seen together have no class, n_classes={n_classes} must be 0")
+            raise ValueError(
+                f"packing={packing}: images seen together have no class, "
+                f"n_classes={n_classes} must be 0"
+            )
         self.body, self.packing, self.n_classes = body, packing, n_classes
         self.head = nn.Linear(n_features, 1)
         self.class_head = nn.Linear(n_features, n_classes) if n_classes else None
@@ -90,7 +110,8 @@ def mlp_generator(
     channels: int = 1,
     seed: int,
 ) -> Generator:
-    """Linear layers with LeakyReLU between them and tanh at the end; leak=0 is ReLU.  Raises ValueError for sizes below 1."""
+    """Linear layers with LeakyReLU between them and tanh at the end; leak=0 is ReLU.
+    Raises ValueError for sizes below 1."""
     sizes = [latent_dim + n_classes, *hidden, channels * SIDE**2]
     net = mlp(sizes, activation=partial(nn.LeakyReLU, leak), seed=stream(seed, "init"))
     begin_grey(net[-1])
@@ -113,12 +134,14 @@ def mlp_discriminator(
     kernels: int = 0,
     seed: int,
 ) -> Discriminator:
-    """Linear layers, LeakyReLU and dropout after each of them; `kernels` of minibatch discrimination before the heads, if any.
+    """Linear layers, LeakyReLU and dropout after each of them; `kernels` of minibatch
+    discrimination before the heads, if any.
 
     As a critic: dropout=0.  Raises ValueError for sizes below 1.
     """
     sizes = [channels * packing * SIDE**2, *hidden, 1]
     net = mlp(sizes, activation=partial(nn.LeakyReLU, LEAK), dropout=dropout, seed=0)
+    # These weights do not stay: `_discriminator` draws all of them anew.
     return _discriminator([nn.Flatten(), *net[:-1]], hidden[-1], kernels, n_classes, packing, seed)
 
 
@@ -135,20 +158,27 @@ def dcgan_generator(
     norm: str = "batch",
     seed: int,
 ) -> Generator:
-    """A projection to 2 · width maps of 7 x 7 and two transposed convolutions of stride 2: ReLU inside, tanh at the end.
+    """A projection to 2 · width maps of 7 x 7 and two transposed convolutions of stride 2:
+    ReLU inside, tanh at the end.
 
-    norm: "batch", "virtual" (which shows the network N_REFERENCE more latent draws with every batch) or "none".
+    norm: "batch", "virtual" (which shows the network N_REFERENCE more latent draws with
+    every batch) or "none".
     """
     check_sizes([latent_dim, width, channels], 0)
     reference = None
     if norm == "virtual":
-        reference = torch.randn(N_REFERENCE, latent_dim, generator=torch.Generator().manual_seed(stream(seed, "init")))
+        reference = torch.randn(
+            N_REFERENCE, latent_dim, generator=torch.Generator().manual_seed(stream(seed, "init"))
+        )
         if n_classes:
-            reference = torch.cat([reference, one_hot(torch.arange(N_REFERENCE) % n_classes, n_classes)], 1)
+            reference = torch.cat(
+                [reference, one_hot(torch.arange(N_REFERENCE) % n_classes, n_classes)], 1
+            )
     body = nn.Sequential(
         nn.Linear(latent_dim + n_classes, 2 * width * 49, bias=norm == "none"),
         nn.Unflatten(1, (2 * width, 7, 7)), *_norm(norm, 2 * width), nn.ReLU(),
-        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=norm == "none"), *_norm(norm, width), nn.ReLU(),  # 14 x 14
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=norm == "none"),  # 14 x 14
+        *_norm(norm, width), nn.ReLU(),
         nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh(),  # 28 x 28
     )  # fmt: skip
     if norm == "none":
@@ -170,7 +200,8 @@ def dcgan_discriminator(
     kernels: int = 0,
     seed: int,
 ) -> Discriminator:
-    """Two convolutions of stride 2 with LeakyReLU, the second normalised, dropout, and no fully connected hidden layer.
+    """Two convolutions of stride 2 with LeakyReLU, the second normalised, dropout, and no fully
+    connected hidden layer.
 
     As a critic with gradient penalty: norm="none".  `kernels` as in `mlp_discriminator`.
     """
@@ -179,25 +210,34 @@ def dcgan_discriminator(
         raise ValueError("norm='virtual' is for generators: use 'batch' or 'none'")
     layers = [
         nn.Conv2d(channels * packing, width, 4, 2, 1), nn.LeakyReLU(LEAK),  # 14 x 14
-        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=norm == "none"), *_norm(norm, 2 * width), nn.LeakyReLU(LEAK),  # 7 x 7
+        nn.Conv2d(width, 2 * width, 4, 2, 1, bias=norm == "none"),  # 7 x 7
+        *_norm(norm, 2 * width), nn.LeakyReLU(LEAK),
         nn.Flatten(), nn.Dropout(dropout),
     ]  # fmt: skip
     start = initialised if norm == "none" else normal_weights
     return _discriminator(layers, 2 * width * 49, kernels, n_classes, packing, seed, start)
 
 
-def _discriminator(layers, n_features, kernels, n_classes, packing, seed, start=initialised) -> Discriminator:
-    """The discriminator with these layers, `kernels` of minibatch discrimination and its heads; weights anew from the seed."""
+def _discriminator(
+    layers, n_features, kernels, n_classes, packing, seed, start=initialised
+) -> Discriminator:
+    """The discriminator with these layers, `kernels` of minibatch discrimination and its heads;
+    weights anew from the seed."""
     if kernels:
-        layers, n_features = [*layers, MinibatchDiscrimination(n_features, kernels)], n_features + kernels
+        layers, n_features = (
+            [*layers, MinibatchDiscrimination(n_features, kernels)],
+            n_features + kernels,
+        )
     net = Discriminator(nn.Sequential(*layers), n_features, n_classes=n_classes, packing=packing)
     return start(net, stream(seed, "init") + 1)
 
 
 def normal_weights(net: nn.Module, seed: int) -> nn.Module:
-    """`net` with weights drawn anew from N(0, WEIGHT_SD²), biases zero (Radford et al. 2016, section 4).
+    """`net` with weights drawn anew from N(0, WEIGHT_SD²), biases zero
+    (Radford et al. 2016, section 4).
 
-    Normalised layers do not feel the size of their weights, but Adam's steps are of a fixed size: small weights turn faster.
+    Normalised layers do not feel the size of their weights, but Adam's steps are of a fixed size:
+    small weights turn faster.
     """
     rng = torch.Generator().manual_seed(seed % 2**63)
     for layer in net.modules():
@@ -210,7 +250,11 @@ def normal_weights(net: nn.Module, seed: int) -> nn.Module:
 
 def _norm(norm: str, channels: int) -> list[nn.Module]:
     """The layer that normalises so many channels, if any."""
-    layers = {"batch": nn.BatchNorm2d, "virtual": partial(VirtualBatchNorm, n_reference=N_REFERENCE), "none": None}
+    layers = {
+        "batch": nn.BatchNorm2d,
+        "virtual": partial(VirtualBatchNorm, n_reference=N_REFERENCE),
+        "none": None,
+    }
     if norm not in layers:
         raise ValueError(f"norm={norm!r} must be one of {', '.join(layers)}")
     return [layers[norm](channels)] if layers[norm] else []
@@ -227,7 +271,8 @@ def begin_grey(layer: nn.Module) -> None:
 
 @contextmanager
 def still(net: nn.Module) -> Iterator[None]:
-    """In this context `net` normalises by its batch as before but keeps no running statistics of it: nothing in it changes."""
+    """In this context `net` normalises by its batch as before but keeps no running statistics of
+    it: nothing in it changes."""
     layers = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
     try:
         for layer in layers:
@@ -244,10 +289,12 @@ def latents(generator: Generator, n: int, rng: torch.Generator | None = None) ->
 
 
 def generated(generator: Generator, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """The images of latent numbers z (n, latent_dim), of these classes (n,) if it knows classes: (n, 28, 28) in [0, 1].
+    """The images of latent numbers z (n, latent_dim), of these classes (n,) if it knows classes:
+    (n, 28, 28) in [0, 1].
 
-    Several channels stay an axis, (n, channels, 28, 28).  Batch normalisation uses its running statistics, so that each image depends
-    on its own z alone.  ValueError for another shape or labels out of range.
+    Several channels stay an axis, (n, channels, 28, 28).  Batch normalisation uses its running
+    statistics, so that each image depends on its own z alone.  ValueError for another shape or
+    labels out of range.
     """
     z = torch.from_numpy(np.asarray(z, np.float32))
     if z.ndim != 2 or z.shape[1] != generator.latent_dim:
@@ -255,32 +302,48 @@ def generated(generator: Generator, z: np.ndarray, labels: np.ndarray | None = N
     known = None if labels is None else check_labels(labels, len(z), max(generator.n_classes, 1))
     training = generator.training
     generator.eval()
-    x = in_batches(lambda i: generator(z[i], None if known is None else known[i]), torch.arange(len(z)))
+    x = in_batches(
+        lambda i: generator(z[i], None if known is None else known[i]), torch.arange(len(z))
+    )
     generator.train(training)
-    return ((x + 1) / 2).clip(0, 1).squeeze(1) if generator.channels == 1 else ((x + 1) / 2).clip(0, 1)
+    return (
+        ((x + 1) / 2).clip(0, 1).squeeze(1) if generator.channels == 1 else ((x + 1) / 2).clip(0, 1)
+    )
 
 
-def sample(generator: Generator, *, n: int, seed: int, labels: np.ndarray | None = None) -> np.ndarray:
+def sample(
+    generator: Generator, *, n: int, seed: int, labels: np.ndarray | None = None
+) -> np.ndarray:
     """`generated` for n latent draws of the stream "sample"."""
     return generated(
-        generator, latents(generator, n, torch.Generator().manual_seed(stream(seed, "sample"))).numpy(), labels
+        generator,
+        latents(generator, n, torch.Generator().manual_seed(stream(seed, "sample"))).numpy(),
+        labels,
     )
 
 
 def between(stops: np.ndarray, steps: int) -> np.ndarray:
-    """Latent numbers on the way through `stops` (k, d) and back to the first, `steps` for each leg: (k · steps, d).
+    """Latent numbers on the way through `stops` (k, d) and back to the first, `steps` for each
+    leg: (k · steps, d).
 
-    On a great circle rather than a line, along which lengths fall below those of normal draws (White 2016).
+    On a great circle rather than a line, along which lengths fall below those of normal
+    draws (White 2016).
     """
     stops = np.asarray(stops, float)
     if stops.ndim != 2 or len(stops) < 2 or steps < 1 or not np.linalg.norm(stops, axis=1).all():
         raise ValueError(
-            f"stops of shape {stops.shape}, steps={steps}: at least two stops (k, d), none zero, and one step"
+            f"stops of shape {stops.shape}, steps={steps}: at least two stops (k, d), "
+            "none zero, and one step"
         )
     t = np.arange(steps)[:, None] / steps
     path = []
     for a, b in zip(stops, np.roll(stops, -1, 0), strict=True):
         angle = np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))
-        weight = (lambda s: s) if np.sin(angle) < 1e-6 else (lambda s, angle=angle: np.sin(s * angle) / np.sin(angle))
+        # Between parallel stops the circle is a line, and the sine is no divisor.
+        weight = (
+            (lambda s: s)
+            if np.sin(angle) < 1e-6
+            else (lambda s, angle=angle: np.sin(s * angle) / np.sin(angle))
+        )
         path.append(weight(1 - t) * a + weight(t) * b)
     return np.concatenate(path).astype(np.float32)

@@ -1,4 +1,5 @@
-"""Source D's autoencoder, repaired: smooth activations, batch normalisation, no dropout, grey values by a sigmoid."""
+"""Source D's autoencoder, repaired: smooth activations, batch normalisation, no dropout,
+grey values by a sigmoid."""
 
 from collections.abc import Sequence
 
@@ -13,16 +14,21 @@ from genlab.streams import stream
 def repaired_autoencoder(
     latent_dim: int, *, channels: Sequence[int] = (32, 64, 64), hidden: int = 256, seed: int
 ) -> Autoencoder:
-    """An untrained autoencoder for images (n, 1, 28, 28) with codes (n, latent_dim); its loss is the squared error.
+    """An untrained autoencoder for images (n, 1, 28, 28) with codes (n, latent_dim);
+    its loss is the squared error.
 
-    Encoder: three blocks of convolution, the largest of each 2 x 2 pixels, batch normalisation and SiLU, and two linear layers.
-    Decoder: two linear layers to 7 x 7 pixels, two transposed convolutions, a sigmoid.  `channels`: of the three blocks; the
-    decoder has those of the first two, in reverse.  SiLU: x · sigmoid(x) (Elfwing et al. 2018, eq. 6).  ValueError for a size below 1.
+    Encoder: three blocks of convolution, the largest of each 2 x 2 pixels, batch normalisation and
+    SiLU, and two linear layers.  Decoder: two linear layers to 7 x 7 pixels, two transposed
+    convolutions, a sigmoid.  `channels`: of the three blocks; the decoder has those of the first
+    two, in reverse.  SiLU: x · sigmoid(x) (Elfwing et al. 2018, eq. 6).
+    ValueError for a size below 1.
     """
     check_sizes([*channels, hidden, latent_dim], 0.0)
     key = stream(seed, "init")
     encoder = pooled_encoder(latent_dim, channels=channels, hidden=hidden, seed=key)
-    smooth = nn.Sequential(*(nn.SiLU() if isinstance(layer, nn.ReLU) else layer for layer in encoder))
+    smooth = nn.Sequential(
+        *(nn.SiLU() if isinstance(layer, nn.ReLU) else layer for layer in encoder)
+    )
     return Autoencoder(smooth, _decoder(latent_dim, channels, hidden, key + 1))
 
 

@@ -1,11 +1,13 @@
-"""VAE-GAN: a VAE whose reconstruction error is measured in what a discriminator sees (Larsen et al. 2016), in place of pixels.
+"""VAE-GAN: a VAE whose reconstruction error is measured in what a discriminator sees
+(Larsen et al. 2016), in place of pixels.
 
 Three networks, three losses (their algorithm 1), with x~ = dec(enc(x)) and x_p = dec(prior):
     encoder        KL(q(z|x) | N(0, I)) + ½ |f(x) - f(x~)|²
     decoder        similarity_weight · ½ |f(x) - f(x~)|² - log D(x~) - log D(x_p)
     discriminator  -log D(x) - log(1 - D(x~)) - log(1 - D(x_p))
-f are features inside the discriminator D; all sums over features, means over images.  The decoder's adversarial terms are the
-non-saturating ones (Goodfellow et al. 2014, section 3), where the paper has log(1 - D).
+f are features inside the discriminator D; all sums over features, means over images.  The decoder's
+adversarial terms are the non-saturating ones (Goodfellow et al. 2014, section 3), where the
+paper has log(1 - D).
 """
 
 import copy
@@ -24,7 +26,8 @@ from genlab.streams import stream
 
 
 class Discriminator(nn.Module):
-    """Images (n, 784) -> features (n, 2 · width · 49) of two convolutions of stride 2, and log-odds (n,) that the image is real."""
+    """Images (n, 784) -> features (n, 2 · width · 49) of two convolutions of stride 2, and log-odds
+    (n,) that the image is real."""
 
     @torch.random.fork_rng(devices=[])
     def __init__(self, *, width: int = 16, seed: int):
@@ -49,7 +52,8 @@ class Discriminator(nn.Module):
 def losses(
     vae: VAE, discriminator: Discriminator, x: torch.Tensor, *, similarity_weight: float
 ) -> tuple[torch.Tensor, ...]:
-    """The losses of encoder, decoder and discriminator for grey values x (n, 784) [nats an image], from one pass forward."""
+    """The losses of encoder, decoder and discriminator for grey values x (n, 784) [nats an image],
+    from one pass forward."""
     mean, log_var = vae.encode(x)
     z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
     fakes = vae.decode(torch.cat([z, torch.randn_like(z)])).sigmoid()
@@ -66,6 +70,7 @@ def losses(
 def backward(parts: tuple[nn.Module, ...], losses: tuple[torch.Tensor, ...]) -> None:
     """Leave in every part the gradient of its own loss and of no other's."""
     for part, loss in zip(parts, losses, strict=True):
+        # The losses share one graph, which only the last may free.
         loss.backward(inputs=list(part.parameters()), retain_graph=loss is not losses[-1])
 
 
@@ -80,16 +85,24 @@ def train_vae_gan(
     lr: float = 5e-4,
     batch_size: int = 128,
 ) -> tuple[VAE, dict[str, np.ndarray]]:
-    """Go on from a trained VAE (which is not changed) with a discriminator's features in place of pixels; the VAE and the history.
+    """Go on from a trained VAE (which is not changed) with a discriminator's features in place of
+    pixels; the VAE and the history.
 
-    images (n, 28, 28) are shown in grey.  Adam with decay rates 0.5 and 0.999, its rate falling from lr to zero by a cosine.  The
-    history has "step" and the means of "encoder", "decoder" and "discriminator" of every epoch.  Raises Diverged, ValueError.
+    images (n, 28, 28) are shown in grey.  Adam with decay rates 0.5 and 0.999, its rate falling
+    from lr to zero by a cosine.  The history has "step" and the means of "encoder", "decoder" and
+    "discriminator" of every epoch.  Raises Diverged, ValueError.
     """
     x = as_images(images).flatten(1)
     check_epochs(epochs, batch_size, len(x))
     if similarity_weight < 0 or lr <= 0:
-        raise ValueError(f"similarity_weight={similarity_weight} must be at least 0, lr={lr} above 0")
-    vae, discriminator, steps = copy.deepcopy(start), Discriminator(width=width, seed=seed), len(x) // batch_size
+        raise ValueError(
+            f"similarity_weight={similarity_weight} must be at least 0, lr={lr} above 0"
+        )
+    vae, discriminator, steps = (
+        copy.deepcopy(start),
+        Discriminator(width=width, seed=seed),
+        len(x) // batch_size,
+    )
     parts = (vae.encoder, vae.decoder, discriminator)
     optimizer = torch.optim.Adam(
         [p for part in parts for p in part.parameters()], lr=lr, betas=(0.5, 0.999), fused=True
@@ -118,6 +131,9 @@ def train_vae_gan(
 
 
 def stroke_energy(images: np.ndarray) -> float:
-    """Mean squared difference of neighbouring pixels of images (n, 28, 28), summed over an image: high for sharp edges, low for blur."""
+    """Mean squared difference of neighbouring pixels of images (n, 28, 28), summed over an image:
+    high for sharp edges, low for blur."""
     x = np.asarray(images, float)
-    return float((np.diff(x, axis=1) ** 2).sum((1, 2)).mean() + (np.diff(x, axis=2) ** 2).sum((1, 2)).mean())
+    return float(
+        (np.diff(x, axis=1) ** 2).sum((1, 2)).mean() + (np.diff(x, axis=2) ** 2).sum((1, 2)).mean()
+    )

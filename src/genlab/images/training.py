@@ -1,4 +1,5 @@
-"""One training loop for networks on images: mini-batches in a seeded order, a stop at the first loss that is not finite."""
+"""One training loop for networks on images: mini-batches in a seeded order, a stop at the first
+loss that is not finite."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -14,14 +15,17 @@ from genlab.streams import stream
 
 
 def as_images(x: np.ndarray) -> torch.Tensor:
-    """Grey values (n, 28, 28) as a tensor (n, 1, 28, 28): bytes are divided by 255, floats must lie in [0, 1].  ValueError otherwise."""
+    """Grey values (n, 28, 28) as a tensor (n, 1, 28, 28): bytes are divided by 255, floats must lie
+    in [0, 1].  ValueError otherwise."""
     x = np.asarray(x)
     if x.ndim != 3 or x.shape[1:] != (28, 28):
         raise ValueError(f"images of shape {x.shape} must be (n, 28, 28)")
     if x.dtype == np.uint8:
         return torch.from_numpy(x.astype(np.float32) / np.float32(255)).unsqueeze(1)
     if not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
-        raise ValueError(f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]")
+        raise ValueError(
+            f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]"
+        )
     return torch.from_numpy(x.astype(np.float32)).unsqueeze(1)
 
 
@@ -30,13 +34,15 @@ def check_labels(labels: np.ndarray, n: int, n_classes: int = 10) -> torch.Tenso
     labels = np.asarray(labels).astype(np.int64)
     if labels.shape != (n,) or (n and (labels.min() < 0 or labels.max() >= n_classes)):
         raise ValueError(
-            f"{labels.shape} labels from {labels.min()} to {labels.max()} for {n} images: one from 0 to {n_classes - 1} for each"
+            f"{labels.shape} labels from {labels.min()} to {labels.max()} for {n} images: "
+            f"one from 0 to {n_classes - 1} for each"
         )
     return torch.from_numpy(labels)
 
 
 def moved(x: torch.Tensor, *, shift: int, flip: bool) -> torch.Tensor:
-    """Images (n, 1, h, w), all moved alike by up to `shift` pixels each way, zeros coming in; with `flip` half of them mirrored."""
+    """Images (n, 1, h, w), all moved alike by up to `shift` pixels each way, zeros coming in;
+    with `flip` half of them mirrored."""
     dy, dx = torch.randint(0, 2 * shift + 1, (2,)).tolist()
     height, width = x.shape[2:]
     x = F.pad(x, (shift,) * 4)[:, :, dy : dy + height, dx : dx + width]
@@ -57,11 +63,13 @@ def train(
     momentum: float | None = None,
     what: str = "network",
 ) -> dict[str, np.ndarray]:
-    """Minimise ``loss(*batch)`` over the weights of `nets` by Adam, rate falling from lr to lr_last by a cosine; in place.
+    """Minimise ``loss(*batch)`` over the weights of `nets` by Adam, rate falling from lr to lr_last
+    by a cosine; in place.
 
-    `momentum`: a number asks for stochastic gradient descent with that momentum (0 for none) in place of Adam.
-    data: tensors of equally many rows.  Noise inside the networks (dropout, sampling) follows `seed` and leaves torch's own
-    generator as it was.  Returns the history: "step" and mean "loss" of every epoch.  Raises Diverged, ValueError for bad numbers.
+    `momentum`: a number asks for stochastic gradient descent with that momentum (0 for none) in
+    place of Adam.  data: tensors of equally many rows.  Noise inside the networks
+    (dropout, sampling) follows `seed` and leaves torch's own generator as it was.  Returns the
+    history: "step" and mean "loss" of every epoch.  Raises Diverged, ValueError for bad numbers.
     """
     n = len(data[0])
     check_epochs(epochs, batch_size, n)
@@ -69,9 +77,13 @@ def train(
         raise ValueError(f"lr={lr} must be above 0")
     steps = n // batch_size
     if momentum is None:
-        optimizer = torch.optim.Adam(nets.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+        optimizer = torch.optim.Adam(
+            nets.parameters(), lr=lr, weight_decay=weight_decay, fused=True
+        )
     else:
-        optimizer = torch.optim.SGD(nets.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum)
+        optimizer = torch.optim.SGD(
+            nets.parameters(), lr=lr, weight_decay=weight_decay, momentum=momentum
+        )
     last = lr if lr_last is None else lr_last
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps * epochs, eta_min=last)
     history = []
@@ -95,7 +107,9 @@ def train(
     return {"step": steps * np.arange(1, epochs + 1), "loss": np.array(history)}
 
 
-def batches(data: tuple[torch.Tensor, ...], batch_size: int, steps: int) -> Iterator[tuple[torch.Tensor, ...]]:
+def batches(
+    data: tuple[torch.Tensor, ...], batch_size: int, steps: int
+) -> Iterator[tuple[torch.Tensor, ...]]:
     """`steps` batches of the rows of `data` in a new order, drawn from torch's generator."""
     order = torch.randperm(len(data[0]))
     for step in range(steps):

@@ -1,8 +1,11 @@
-"""The variational autoencoder (Kingma & Welling 2014): Gaussian codes, Bernoulli pixels, and bounds on the likelihood.
+"""The variational autoencoder (Kingma & Welling 2014): Gaussian codes, Bernoulli pixels, and bounds
+on the likelihood.
 
-log p(x) >= E_q[log p(x|z)] - KL(q(z|x) | p(z)); with n importance samples, log p(x) >= E[log (1/n) Σ p(x, z_i)/q(z_i|x)]
-(Burda, Grosse & Salakhutdinov 2016, eq. 8), which rises with n.  A condition y, if there is one, joins the input of both networks:
-a class, or the pixels of an image that are known, and x is then the rest of it (Sohn, Lee & Yan 2015).
+log p(x) >= E_q[log p(x|z)] - KL(q(z|x) | p(z)); with n importance samples,
+log p(x) >= E[log (1/n) Σ p(x, z_i)/q(z_i|x)] (Burda, Grosse & Salakhutdinov 2016, eq. 8), which
+rises with n.
+A condition y, if there is one, joins the input of both networks: a class, or the pixels of an
+image that are known, and x is then the rest of it (Sohn, Lee & Yan 2015).
 """
 
 import copy
@@ -24,7 +27,8 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def unit_kl(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
-    """KL(N(mean, exp(log_var)) | N(0, 1)) = (mean² + exp(log_var) - 1 - log_var)/2 of every latent unit [nats]."""
+    """KL(N(mean, exp(log_var)) | N(0, 1)) = (mean² + exp(log_var) - 1 - log_var)/2 of every
+    latent unit [nats]."""
     return 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
 
 
@@ -33,19 +37,23 @@ def kl_to_standard_normal(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Te
     return unit_kl(mean, log_var).sum(-1)
 
 
-def log_normal(z: torch.Tensor, mean: torch.Tensor | float = 0.0, log_var: torch.Tensor | float = 0.0) -> torch.Tensor:
+def log_normal(
+    z: torch.Tensor, mean: torch.Tensor | float = 0.0, log_var: torch.Tensor | float = 0.0
+) -> torch.Tensor:
     """log N(z; mean, exp(log_var)) of independent coordinates, summed over the last axis [nats]."""
     log_var = torch.as_tensor(log_var)
     return -0.5 * ((z - mean) ** 2 / log_var.exp() + log_var + LOG_2PI).sum(-1)
 
 
 def log_bernoulli(x: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Σ log p(x_i) of independent bits with these log-odds a, Σ x_i a_i - log(1 + exp a_i), over the last axis [nats]; broadcasts."""
+    """Σ log p(x_i) of independent bits with these log-odds a, Σ x_i a_i - log(1 + exp a_i),
+    over the last axis [nats]; broadcasts."""
     return torch.einsum("...i,...i->...", x, logits) + logsigmoid(-logits).sum(-1)
 
 
 class VAE(nn.Module):
-    """Encoder x (, y) -> mean and log-variance of q(z|x), decoder z (, y) -> log-odds of the pixels; y (n, n_condition)."""
+    """Encoder x (, y) -> mean and log-variance of q(z|x), decoder z (, y) -> log-odds of the
+    pixels; y (n, n_condition)."""
 
     def __init__(
         self,
@@ -61,10 +69,18 @@ class VAE(nn.Module):
             raise ValueError(f"latent_dim={latent_dim} must be at least 1")
         self.latent_dim = latent_dim
         key = stream(seed, "init")
-        self.encoder = mlp([n_pixels + n_condition, *hidden, 2 * latent_dim], activation=nn.Tanh, seed=key)
-        self.decoder = mlp([latent_dim + n_condition, *reversed(hidden), n_pixels], activation=nn.Tanh, seed=key + 1)
+        self.encoder = mlp(
+            [n_pixels + n_condition, *hidden, 2 * latent_dim], activation=nn.Tanh, seed=key
+        )
+        self.decoder = mlp(
+            [latent_dim + n_condition, *reversed(hidden), n_pixels],
+            activation=nn.Tanh,
+            seed=key + 1,
+        )
 
-    def encode(self, x: torch.Tensor, y: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(
+        self, x: torch.Tensor, y: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of q(z|x), each (n, latent_dim)."""
         return self.encoder(x if y is None else torch.cat([x, y], -1)).chunk(2, -1)
 
@@ -74,12 +90,18 @@ class VAE(nn.Module):
 
 
 def elbo(
-    vae: VAE, x: torch.Tensor, y: torch.Tensor | None = None, *, kl_weight: float = 1.0, free_bits: float = 0.0
+    vae: VAE,
+    x: torch.Tensor,
+    y: torch.Tensor | None = None,
+    *,
+    kl_weight: float = 1.0,
+    free_bits: float = 0.0,
 ) -> torch.Tensor:
-    """One-sample ELBO with the KL in closed form, weighted by `kl_weight`; shape (n,) for bits x (n, n_pixels) [nats].
+    """One-sample ELBO with the KL in closed form, weighted by `kl_weight`; shape (n,) for bits x
+    (n, n_pixels) [nats].
 
-    With `free_bits` a unit whose KL, as a mean over these n images, is below that many nats pays exactly that many (Kingma et al.
-    2016, eq. 15): nothing is gained by switching it off.
+    With `free_bits` a unit whose KL, as a mean over these n images, is below that many nats pays
+    exactly that many (Kingma et al. 2016, eq. 15): nothing is gained by switching it off.
     """
     mean, log_var = vae.encode(x, y)
     z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
@@ -89,7 +111,8 @@ def elbo(
 
 
 def _log_weights(vae: VAE, x: torch.Tensor, y: torch.Tensor | None, samples: int) -> torch.Tensor:
-    """log p(x|z) p(z) / q(z|x) for `samples` draws z from q(z|x) of each image, shape (samples, n) [nats]."""
+    """log p(x|z) p(z) / q(z|x) for `samples` draws z from q(z|x) of each image, shape
+    (samples, n) [nats]."""
     if samples < 1:
         raise ValueError(f"samples={samples} must be at least 1")
     mean, log_var = vae.encode(x, y)
@@ -97,8 +120,11 @@ def _log_weights(vae: VAE, x: torch.Tensor, y: torch.Tensor | None, samples: int
     return log_bernoulli(x, vae.decode(z, y)) + log_normal(z) - log_normal(z, mean, log_var)
 
 
-def importance_bound(vae: VAE, x: torch.Tensor, y: torch.Tensor | None = None, *, samples: int) -> torch.Tensor:
-    """log (1/n) Σ p(x|z_i) p(z_i) / q(z_i|x) for `samples` draws from q, shape (n,): the ELBO for one, log p(x) in the limit [nats]."""
+def importance_bound(
+    vae: VAE, x: torch.Tensor, y: torch.Tensor | None = None, *, samples: int
+) -> torch.Tensor:
+    """log (1/n) Σ p(x|z_i) p(z_i) / q(z_i|x) for `samples` draws from q, shape (n,):
+    the ELBO for one, log p(x) in the limit [nats]."""
     return _log_weights(vae, x, y, samples).logsumexp(0) - math.log(samples)
 
 
@@ -113,7 +139,8 @@ def log_weights(
     images: int = 20,
     chunk: int = 100,
 ) -> torch.Tensor:
-    """Log importance weights (samples, n) of bits x (n, n_pixels) under the stream "evaluate", `images` x `chunk` of them at a time."""
+    """Log importance weights (samples, n) of bits x (n, n_pixels) under the stream "evaluate",
+    `images` x `chunk` of them at a time."""
     chunks = [min(chunk, samples - i) for i in range(0, samples, chunk)] or [samples]
     conditions = itertools.repeat(None) if y is None else y.split(images)
     with torch.random.fork_rng(devices=[]):
@@ -128,7 +155,8 @@ def log_weights(
 
 
 def grouped_bound(log_w: torch.Tensor, samples: int) -> np.ndarray:
-    """The bound of `samples` draws for every image (n,), averaged over all groups that log weights (draws, n) hold [nats].
+    """The bound of `samples` draws for every image (n,), averaged over all groups that log weights
+    (draws, n) hold [nats].
 
     ValueError if the draws do not divide into such groups.
     """
@@ -139,7 +167,8 @@ def grouped_bound(log_w: torch.Tensor, samples: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """value: mean bound [nats].  se: its standard error over images.  effective_samples: mean (Σw)²/Σw² of the importance weights."""
+    """value: mean bound [nats].  se: its standard error over images.  effective_samples:
+    mean (Σw)²/Σw² of the importance weights."""
 
     value: float
     se: float
@@ -149,12 +178,18 @@ class Likelihood:
 def summary(log_w: torch.Tensor) -> Likelihood:
     """The importance estimate that log weights (samples, n) hold."""
     each = grouped_bound(log_w, len(log_w))
+    # (Σw)² / Σw², by logarithms, since the weights themselves underflow.
     effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
-    return Likelihood(float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))), float(effective.mean()))
+    return Likelihood(
+        float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))), float(effective.mean())
+    )
 
 
-def log_likelihood(vae: VAE, x: torch.Tensor, y: torch.Tensor | None = None, *, samples: int, seed: int) -> Likelihood:
-    """Importance estimate of the mean log p(x) (or log p(x|y)) over bits x (n, n_pixels) from `samples` draws an image."""
+def log_likelihood(
+    vae: VAE, x: torch.Tensor, y: torch.Tensor | None = None, *, samples: int, seed: int
+) -> Likelihood:
+    """Importance estimate of the mean log p(x) (or log p(x|y)) over bits x (n, n_pixels) from
+    `samples` draws an image."""
     return summary(log_weights(vae, x, y, samples=samples, seed=seed))
 
 
@@ -164,7 +199,8 @@ def toss(p: torch.Tensor) -> torch.Tensor:
 
 
 def observed_pixels(quadrants: int) -> torch.Tensor:
-    """Which of the 784 pixels are known: the lower left quadrant, then the upper left, then the upper right; ValueError but for 1, 2, 3."""
+    """Which of the 784 pixels are known: the lower left quadrant, then the upper left, then the
+    upper right; ValueError but for 1, 2, 3."""
     if quadrants not in (1, 2, 3):
         raise ValueError(f"quadrants={quadrants} must be 1, 2 or 3")
     seen = torch.zeros(SIDE, SIDE, dtype=torch.bool)
@@ -182,7 +218,8 @@ def split(x: torch.Tensor, quadrants: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def join(missing: torch.Tensor, observed: torch.Tensor, quadrants: int) -> torch.Tensor:
-    """The inverse of `split`: missing (..., n, n_missing) and observed (n, n_observed) as images (..., n, 784)."""
+    """The inverse of `split`: missing (..., n, n_missing) and observed (n, n_observed) as
+    images (..., n, 784)."""
     seen = observed_pixels(quadrants)
     x = missing.new_empty(*missing.shape[:-1], SIDE**2)
     x[..., ~seen], x[..., seen] = missing, observed.expand(*missing.shape[:-1], -1)
@@ -191,7 +228,9 @@ def join(missing: torch.Tensor, observed: torch.Tensor, quadrants: int) -> torch
 
 @torch.no_grad()
 def start_at_mean(net: nn.Sequential, mean: torch.Tensor) -> None:
-    """Let `net`, whose last layer gives log-odds, begin at the mean bit of every pixel (Burda et al. 2016's initialisation)."""
+    """Let `net`, whose last layer gives log-odds, begin at the mean bit of every pixel
+    (Burda et al. 2016's initialisation)."""
+    # A pixel that is never on would start at log-odds of -∞.
     net[-1].bias.copy_(mean.clamp(0.01, 0.99).logit())
 
 
@@ -212,19 +251,23 @@ def train_vae(
     batch_size: int = 128,
     **rules,
 ) -> tuple[VAE, dict[str, np.ndarray]]:
-    """A VAE of images (n, 28, 28) whose pixels are tossed anew each time they are shown, and the history of its loss [nats an image].
+    """A VAE of images (n, 28, 28) whose pixels are tossed anew each time they are shown, and the
+    history of its loss [nats an image].
 
-    samples > 1: the bound of that many importance samples (IWAE), which has no KL to weigh.  warm_up: epochs over which the weight of
-    the KL rises from zero to `kl_weight`.  labels (n,) or quadrants: what the VAE is conditioned on.  start: go on from this one, of
-    the same sizes; it is not changed.  rules: lr, lr_last and the rest of `training.train`.  Raises ValueError, Diverged.
+    samples > 1: the bound of that many importance samples (IWAE), which has no KL to weigh.
+    warm_up: epochs over which the weight of the KL rises from zero to `kl_weight`.  labels (n,) or
+    quadrants: what the VAE is conditioned on.  start: go on from this one, of the same sizes; it is
+    not changed.  rules: lr, lr_last and the rest of `training.train`.  Raises ValueError, Diverged.
     """
     if samples < 1 or (samples > 1 and (kl_weight != 1 or warm_up or free_bits)):
         raise ValueError(
-            f"samples={samples}: at least 1; kl_weight, warm_up and free_bits belong to the ELBO, samples=1"
+            f"samples={samples}: at least 1; kl_weight, warm_up and free_bits belong to "
+            "the ELBO, samples=1"
         )
     if warm_up < 0 or free_bits < 0 or kl_weight < 0 or (labels is not None and quadrants):
         raise ValueError(
-            f"warm_up={warm_up}, free_bits={free_bits}, kl_weight={kl_weight}: none below 0; labels or quadrants, not both"
+            f"warm_up={warm_up}, free_bits={free_bits}, kl_weight={kl_weight}: none below 0; "
+            "labels or quadrants, not both"
         )
     data = [as_images(images).flatten(1)]
     if labels is not None:
@@ -233,7 +276,9 @@ def train_vae(
     n_condition = n_seen if quadrants else 10 * (len(data) - 1)
     vae = copy.deepcopy(start)
     if vae is None:
-        vae = VAE(latent_dim, hidden=hidden, n_pixels=SIDE**2 - n_seen, n_condition=n_condition, seed=seed)
+        vae = VAE(
+            latent_dim, hidden=hidden, n_pixels=SIDE**2 - n_seen, n_condition=n_condition, seed=seed
+        )
         mean = data[0].mean(0)
         start_at_mean(vae.decoder, split(mean[None], quadrants)[0][0] if quadrants else mean)
     step, ramp = itertools.count(1), max(1, warm_up * (len(images) // batch_size))
@@ -244,15 +289,20 @@ def train_vae(
             x, y = split(x, quadrants)
         if samples > 1:
             return -importance_bound(vae, x, y, samples=samples).mean()
-        return -elbo(vae, x, y, kl_weight=kl_weight * min(1, next(step) / ramp), free_bits=free_bits).mean()
+        return -elbo(
+            vae, x, y, kl_weight=kl_weight * min(1, next(step) / ramp), free_bits=free_bits
+        ).mean()
 
-    return vae, train(vae, loss, tuple(data), epochs=epochs, seed=seed, batch_size=batch_size, what="VAE", **rules)
+    return vae, train(
+        vae, loss, tuple(data), epochs=epochs, seed=seed, batch_size=batch_size, what="VAE", **rules
+    )
 
 
 def train_completion(
     images: np.ndarray, *, quadrants: int, hidden: Sequence[int] = (400, 400), seed: int, **rules
 ) -> tuple[nn.Module, dict[str, np.ndarray]]:
-    """A network without latent numbers: observed bits -> log-odds of every missing bit by itself, and its history."""
+    """A network without latent numbers: observed bits -> log-odds of every missing bit by itself,
+    and its history."""
     n_seen = int(observed_pixels(quadrants).sum())
     net = mlp([n_seen, *hidden, SIDE**2 - n_seen], activation=nn.Tanh, seed=stream(seed, "init"))
     pixels = as_images(images).flatten(1)
@@ -273,7 +323,8 @@ def encoded(vae: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decoded(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """Probabilities of the pixels (n, 28, 28) for codes (n, latent_dim), of these classes (n,) if the VAE knows classes."""
+    """Probabilities of the pixels (n, 28, 28) for codes (n, latent_dim), of these classes (n,) if
+    the VAE knows classes."""
     x = torch.from_numpy(np.asarray(z, np.float32))
     if labels is None:
         out = in_batches(lambda z: vae.decode(z).sigmoid(), x)
@@ -284,5 +335,6 @@ def decoded(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.nda
 
 
 def unit_activity(vae: VAE, images: np.ndarray) -> np.ndarray:
-    """Variance over images of each unit's posterior mean, (latent_dim,); Burda et al. (2016, section 5.2) call a unit active above 0.01."""
+    """Variance over images of each unit's posterior mean, (latent_dim,); Burda et al.
+    (2016, section 5.2) call a unit active above 0.01."""
     return encoded(vae, images)[0].var(0)

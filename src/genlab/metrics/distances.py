@@ -1,7 +1,9 @@
-"""Distances between two samples x (n, d) and y (m, d): optimal transport, kernels, neighbours, classifiers.
+"""Distances between two samples x (n, d) and y (m, d): optimal transport, kernels, neighbours,
+classifiers.
 
-Every function is symmetric in what it may be told: it sees two clouds of points, never a model.  Bad input (another
-shape, fewer than two points, a value that is not finite) is a ValueError that names it.
+Every function is symmetric in what it may be told: it sees two clouds of points, never a model.
+Bad input (another shape, fewer than two points, a value that is not finite) is a ValueError that
+names it.
 """
 
 import warnings
@@ -24,67 +26,89 @@ def check(*clouds: np.ndarray) -> list[np.ndarray]:
     checked = [np.asarray(c, dtype=np.float64) for c in clouds]
     for c in checked:
         if c.ndim != 2 or len(c) < 2 or c.shape[1] != checked[0].shape[1]:
-            raise ValueError(f"points of shape {c.shape} must be (n, {checked[0].shape[-1]}) with n of at least 2")
+            raise ValueError(
+                f"points of shape {c.shape} must be (n, {checked[0].shape[-1]}) "
+                "with n of at least 2"
+            )
         if not np.isfinite(c).all():
             raise ValueError(
-                f"{np.sum(~np.isfinite(c).all(axis=1))} of {len(c)} points are not finite: drop or clip them"
+                f"{np.sum(~np.isfinite(c).all(axis=1))} of {len(c)} points are not finite: "
+                "drop or clip them"
             )
     return checked
 
 
 def w2(x: np.ndarray, y: np.ndarray) -> float:
-    """Exact 2-Wasserstein distance between the empirical measures, sqrt(min_P sum P_ij |x_i - y_j|²), in data units.
+    """Exact 2-Wasserstein distance between the empirical measures,
+    sqrt(min_P sum P_ij |x_i - y_j|²), in data units.
 
-    Solved by the network simplex of POT (Bonneel et al. 2011; Flamary et al. 2021).  RuntimeWarning if it does not
-    finish.  Its value for two real samples is far from zero and falls only as n^(-1/2) in the plane: read it beside its null.
+    Solved by the network simplex of POT (Bonneel et al. 2011; Flamary et al. 2021).  RuntimeWarning
+    if it does not finish.  Its value for two real samples is far from zero and falls only as
+    n^(-1/2) in the plane: read it beside its null.
     """
     x, y = check(x, y)
     squared, log = ot.emd2([], [], cdist(x, y, "sqeuclidean"), numItermax=10_000_000, log=True)
     if log["warning"]:
-        warnings.warn(f"optimal transport did not finish: {log['warning']}", RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            f"optimal transport did not finish: {log['warning']}", RuntimeWarning, stacklevel=2
+        )
     return float(np.sqrt(max(squared, 0.0)))
 
 
 def sliced_w2(x: np.ndarray, y: np.ndarray) -> float:
-    """Sliced 2-Wasserstein distance in the plane over SLICES fixed directions (Bonneel et al. 2015, eq. 9).
+    """Sliced 2-Wasserstein distance in the plane over SLICES fixed directions
+    (Bonneel et al. 2015, eq. 9).
 
-    sqrt(mean over directions u of W2²(u·x, u·y)); in one dimension W2 pairs quantiles.  For a translation by c it is |c|/sqrt(2).
+    sqrt(mean over directions u of W2²(u·x, u·y)); in one dimension W2 pairs quantiles.
+    For a translation by c it is |c|/sqrt(2).
     """
     x, y = check(x, y)
     angles = np.pi * np.arange(SLICES) / SLICES
     directions = np.stack([np.cos(angles), np.sin(angles)])
+    # As many quantiles as the larger sample has points: of equal samples, the sorted points.
     levels = (np.arange(max(len(x), len(y))) + 0.5) / max(len(x), len(y))
     a, b = (np.quantile(c @ directions, levels, axis=0, method="inverted_cdf") for c in (x, y))
     return float(np.sqrt(np.mean((a - b) ** 2)))
 
 
 def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
-    """Unbiased squared maximum mean discrepancy, kernel exp(-|x-y|²/(2 bandwidth²)) (Gretton et al. 2012, eq. 3).
+    """Unbiased squared maximum mean discrepancy, kernel exp(-|x-y|²/(2 bandwidth²))
+    (Gretton et al. 2012, eq. 3).
 
-    Its mean is zero when x and y come from one distribution, so it can be negative.  ValueError for bandwidth <= 0.
+    Its mean is zero when x and y come from one distribution, so it can be negative.
+    ValueError for bandwidth <= 0.
     """
     if bandwidth <= 0:
         raise ValueError(f"bandwidth={bandwidth} must be positive")
     x, y = check(x, y)
-    kxx, kyy, kxy = (np.exp(cdist(a, b, "sqeuclidean") / (-2 * bandwidth**2)) for a, b in ((x, x), (y, y), (x, y)))
+    kxx, kyy, kxy = (
+        np.exp(cdist(a, b, "sqeuclidean") / (-2 * bandwidth**2))
+        for a, b in ((x, x), (y, y), (x, y))
+    )
     n, m = len(x), len(y)
+    # A point has kernel 1 with itself, and no part in the means.
     return float((kxx.sum() - n) / (n * (n - 1)) + (kyy.sum() - m) / (m * (m - 1)) - 2 * kxy.mean())
 
 
 def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """2 E|x-y| - E|x-x'| - E|y-y'| with unbiased within-sample means (Székely & Rizzo 2013, eq. 1.1), data units."""
+    """2 E|x-y| - E|x-x'| - E|y-y'| with unbiased within-sample means
+    (Székely & Rizzo 2013, eq. 1.1), data units."""
     x, y = check(x, y)
     n, m = len(x), len(y)
     within = cdist(x, x).sum() / (n * (n - 1)) + cdist(y, y).sum() / (m * (m - 1))
     return float(2 * cdist(x, y).mean() - within)
 
 
-def c2st_accuracy(x: np.ndarray, y: np.ndarray, *, rng: np.random.Generator, folds: int = 4) -> float:
-    """Classifier two-sample test: held-out accuracy in telling x from y (Lopez-Paz & Oquab 2017, eq. 2).
+def c2st_accuracy(
+    x: np.ndarray, y: np.ndarray, *, rng: np.random.Generator, folds: int = 4
+) -> float:
+    """Classifier two-sample test: held-out accuracy in telling x from y
+    (Lopez-Paz & Oquab 2017, eq. 2).
 
-    The larger of two classifiers' `folds`-fold cross-validated accuracies would not be 1/2 under the null, so the two
-    vote: the mean of the class probabilities of boosted trees (sharp edges) and of 25 nearest neighbours (smooth shape).
-    Chance is 1/2 for samples of equal size, with a standard deviation of about 1/(2 sqrt(n + m)) or a little more.
+    The larger of two classifiers' `folds`-fold cross-validated accuracies would not be 1/2 under
+    the null, so the two vote: the mean of the class probabilities of boosted trees (sharp edges)
+    and of 25 nearest neighbours (smooth shape).  Chance is 1/2 for samples of equal size, with a
+    standard deviation of about 1/(2 sqrt(n + m)) or a little more.
     """
     x, y = check(x, y)
     points, labels = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
@@ -93,33 +117,44 @@ def c2st_accuracy(x: np.ndarray, y: np.ndarray, *, rng: np.random.Generator, fol
     for train, held_out in split.split(points, labels):
         probability = 0.0
         for classifier in (
-            HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0),
+            HistGradientBoostingClassifier(
+                max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0
+            ),
             KNeighborsClassifier(n_neighbors=min(25, len(train) // 4)),
         ):
             probability = (
-                probability + classifier.fit(points[train], labels[train]).predict_proba(points[held_out])[:, 1]
+                probability
+                + classifier.fit(points[train], labels[train]).predict_proba(points[held_out])[:, 1]
             )
+        # The sum of two probabilities: above 1 both together vote for y.
         correct += np.sum((probability > 1) == labels[held_out])
     return float(correct / len(points))
 
 
-def density_and_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> tuple[float, float]:
-    """Density and coverage of `generated` in the k-nearest-neighbour balls of `real` (Naeem et al. 2020, eqs. 3 and 4).
+def density_and_coverage(
+    real: np.ndarray, generated: np.ndarray, k: int = 5
+) -> tuple[float, float]:
+    """Density and coverage of `generated` in the k-nearest-neighbour balls of `real`
+    (Naeem et al. 2020, eqs. 3 and 4).
 
-    Coverage is the share of real points whose ball holds a generated point; for two equal samples it is about 1 - 2^-k.
+    Coverage is the share of real points whose ball holds a generated point; for two equal samples
+    it is about 1 - 2^-k.
     """
     real, generated = check(real, generated)
     if len(real) <= k:
         raise ValueError(f"{len(real)} real points are too few for k={k} neighbours")
+    # k + 1, since the nearest neighbour of a real point is that point.
     radii = cKDTree(real).query(real, k + 1)[0][:, -1]
     counts = cKDTree(generated).query_ball_point(real, radii, return_length=True)
     return float(counts.sum() / (k * len(generated))), float(np.mean(counts > 0))
 
 
 def kde_log_density(generated: np.ndarray, real: np.ndarray) -> float:
-    """Source A's measure: mean over generated points of log of a Gaussian kernel density fitted to real ones (Scott's rule).
+    """Source A's measure: mean over generated points of log of a Gaussian kernel density fitted to
+    real ones (Scott's rule).
 
-    Larger is *not* better beyond the value that real points reach: a sample without its tails scores above the truth.
+    Larger is *not* better beyond the value that real points reach: a sample without its tails
+    scores above the truth.
     """
     generated, real = check(generated, real)
     return float(np.mean(gaussian_kde(real.T).logpdf(generated.T)))

@@ -1,7 +1,9 @@
-"""What a set of images lacks beside a real one, in the features of a classifier and in pixels: NumPy in, floats out.
+"""What a set of images lacks beside a real one, in the features of a classifier and in pixels:
+NumPy in, floats out.
 
-The features are those of the book's own classifiers, so no value compares with one computed on Inception features.  No measure here
-says much alone: state it beside real against real at the same n.
+The features are those of the book's own classifiers, so no value compares with one computed on
+Inception features.  No measure here says much alone: state it beside real against real at the same
+n.
 """
 
 import numpy as np
@@ -11,49 +13,63 @@ from sklearn.neighbors import NearestNeighbors
 
 
 def _check(*features: np.ndarray) -> list[np.ndarray]:
-    """Feature arrays (n, d) in double precision; ValueError for fewer than two rows, other widths or values that are not finite."""
+    """Feature arrays (n, d) in double precision; ValueError for fewer than two rows, other widths
+    or values that are not finite."""
     features = [np.asarray(f, dtype=np.float64) for f in features]
     widths = {f.shape[1:] for f in features}
     if any(f.ndim != 2 or len(f) < 2 for f in features) or len(widths) > 1:
-        raise ValueError(f"features of shapes {[f.shape for f in features]}: give (n, d) each, n at least 2, d alike")
+        raise ValueError(
+            f"features of shapes {[f.shape for f in features]}: give (n, d) each, "
+            "n at least 2, d alike"
+        )
     if not all(np.isfinite(f).all() for f in features):
         raise ValueError("features hold values that are not finite")
     return features
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """‖m₁ - m₂‖² + tr(C₁ + C₂ - 2(C₁C₂)^½) of the means and covariances of features (n, d) and (m, d) (Heusel et al. 2017, eq. 6).
+    """‖m₁ - m₂‖² + tr(C₁ + C₂ - 2(C₁C₂)^½) of the means and covariances of features (n, d) and
+    (m, d) (Heusel et al. 2017, eq. 6).
 
     Biased upwards for few images: state it beside real against real at the same n.
     """
     real, generated = _check(real, generated)
     c1, c2 = (np.atleast_2d(np.cov(f, rowvar=False)) for f in (real, generated))
     values, vectors = np.linalg.eigh(c1)
+    # C₁^½ C₂ C₁^½ has the eigenvalues of C₁C₂ and is symmetric, so they come out real.
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ c2 @ root).clip(0)).sum()  # the trace of (C₁C₂)^½
-    return float(((real.mean(0) - generated.mean(0)) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * cross)
+    return float(
+        ((real.mean(0) - generated.mean(0)) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * cross
+    )
 
 
 def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """Unbiased squared MMD of features (n, d) and (m, d) with the kernel (x·y/d + 1)³ (Bińkowski et al. 2018): mean 0 if they agree."""
+    """Unbiased squared MMD of features (n, d) and (m, d) with the kernel (x·y/d + 1)³
+    (Bińkowski et al. 2018): mean 0 if they agree."""
     real, generated = _check(real, generated)
     kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
+    # Unbiased: no image is compared with itself.
     within = [
-        (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (kernel(real, real), kernel(generated, generated))
+        (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
+        for k in (kernel(real, real), kernel(generated, generated))
     ]
     return float(sum(within) - 2 * kernel(real, generated).mean())
 
 
 def classifier_score(probabilities: np.ndarray) -> float:
-    """exp of the mean KL(p(y|x) | p(y)) of class probabilities (n, classes): from 1 to the number of classes (Salimans et al. 2016, §4).
+    """exp of the mean KL(p(y|x) | p(y)) of class probabilities (n, classes): from 1 to the number
+    of classes (Salimans et al. 2016, §4).
 
     Blind to repetition within a class: ten different images, repeated, score like ten thousand.
     """
     (p,) = _check(probabilities)
     if p.min() < 0 or not np.allclose(p.sum(1), 1, atol=1e-3):
         raise ValueError(
-            f"probabilities from {p.min():g}, sums from {p.sum(1).min():g} to {p.sum(1).max():g}: rows must sum to 1"
+            f"probabilities from {p.min():g}, sums from {p.sum(1).min():g} to {p.sum(1).max():g}: "
+            "rows must sum to 1"
         )
+    # 0 log 0 = 0.
     log = lambda q: np.log(np.maximum(q, 1e-12))  # noqa: E731
     return float(np.exp((p * (log(p) - log(p.mean(0)))).sum(1).mean()))
 
@@ -61,44 +77,57 @@ def classifier_score(probabilities: np.ndarray) -> float:
 # --- neighbours, in features or in pixels ---
 
 
-def precision_and_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """Share of generated features inside a ball of `real`, and of real ones inside a ball of `generated` (Kynkäänniemi et al. 2019, eq. 2).
+def precision_and_recall(
+    real: np.ndarray, generated: np.ndarray, k: int = 3
+) -> tuple[float, float]:
+    """Share of generated features inside a ball of `real`, and of real ones inside a ball of
+    `generated` (Kynkäänniemi et al. 2019, eq. 2).
 
-    The ball of a point reaches to its k-th nearest neighbour in its own set.  Both are below 1 for real against real, so state that
-    value at the same n.  Precision is blind to repetition, recall is not.  ValueError for k neighbours in no more than k points.
+    The ball of a point reaches to its k-th nearest neighbour in its own set.  Both are below 1 for
+    real against real, so state that value at the same n.  Precision is blind to repetition, recall
+    is not.  ValueError for k neighbours in no more than k points.
     """
     real, generated = _check(real, generated)
     if not 1 <= k < min(len(real), len(generated)):
         raise ValueError(
-            f"k={k} neighbours of {len(real)} and {len(generated)} points: at least 1, and fewer than either"
+            f"k={k} neighbours of {len(real)} and {len(generated)} points: at least 1, "
+            "and fewer than either"
         )
     return _inside(generated, real, k), _inside(real, generated, k)
 
 
 def _inside(points: np.ndarray, centres: np.ndarray, k: int) -> float:
     """Share of `points` that lie in the ball of at least one of `centres`."""
-    radii = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(centres).kneighbors()[0][:, -1]  # itself left out
+    # Asked without points, `kneighbors` leaves each centre out of its own neighbours.
+    radii = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(centres).kneighbors()[0][:, -1]
     near = lambda block, _: (block <= radii).any(1)  # noqa: E731
     return float(
-        np.concatenate(list(pairwise_distances_chunked(points, centres, reduce_func=near, working_memory=256))).mean()
+        np.concatenate(
+            list(pairwise_distances_chunked(points, centres, reduce_func=near, working_memory=256))
+        ).mean()
     )
 
 
 def nearest_images(images: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of `others` (m, 28, 28) is nearest to each of `images` (n, 28, 28), (n,), and how far that is in Euclidean distance, (n,)."""
+    """Which of `others` (m, 28, 28) is nearest to each of `images` (n, 28, 28), (n,), and how far
+    that is in Euclidean distance, (n,)."""
     x, y = _check_images(images), _check_images(others)
     index = pairwise_distances_argmin_min(x.reshape(len(x), -1), y.reshape(len(y), -1))[0]
-    return index, np.linalg.norm((x - y[index]).astype(np.float64), axis=(1, 2))  # again, since the search rounds
+    # Measured again, since the search rounds.
+    return index, np.linalg.norm((x - y[index]).astype(np.float64), axis=(1, 2))
 
 
 def memorised(images: np.ndarray, training: np.ndarray, held_out: np.ndarray) -> float:
-    """Share of images nearer to a training image than to any held-out one, of equally many: ½ if nothing was learnt by heart.
+    """Share of images nearer to a training image than to any held-out one, of equally many:
+    ½ if nothing was learnt by heart.
 
-    A tie, as for a held-out image that is in the training set, counts one half.  ValueError for sets of unequal size.
+    A tie, as for a held-out image that is in the training set, counts one half.  ValueError for
+    sets of unequal size.
     """
     if len(training) != len(held_out):
         raise ValueError(
-            f"{len(training)} training and {len(held_out)} held-out images: of the larger set one is nearer by number alone"
+            f"{len(training)} training and {len(held_out)} held-out images: "
+            "of the larger set one is nearer by number alone"
         )
     here, there = (nearest_images(images, others)[1] for others in (training, held_out))
     return float((here < there).mean() + 0.5 * (here == there).mean())
@@ -107,10 +136,14 @@ def memorised(images: np.ndarray, training: np.ndarray, held_out: np.ndarray) ->
 # --- variety, by class and by structure ---
 
 
-def class_modes(probabilities: np.ndarray, *, share: float = 0.01, sure: float = 0.0) -> tuple[int, float]:
-    """Classes that hold at least `share` of the images, and the entropy of the classes' shares [nats], from probabilities (n, classes).
+def class_modes(
+    probabilities: np.ndarray, *, share: float = 0.01, sure: float = 0.0
+) -> tuple[int, float]:
+    """Classes that hold at least `share` of the images, and the entropy of the classes' shares
+    [nats], from probabilities (n, classes).
 
-    Images whose largest probability is below `sure` belong to no class; if that is all of them, both values are 0.
+    Images whose largest probability is below `sure` belong to no class; if that is all of them,
+    both values are 0.
     """
     (p,) = _check(probabilities)
     counted = np.bincount(p.argmax(1)[p.max(1) >= sure], minlength=p.shape[1])
@@ -120,13 +153,21 @@ def class_modes(probabilities: np.ndarray, *, share: float = 0.01, sure: float =
 
 
 def stacked_modes(labels: np.ndarray, expected: np.ndarray | None = None) -> tuple[int, float]:
-    """Modes found and KL(generated | data) [nats] on Stacked-MNIST from the labels (n, 3) of the three digits of each image.
+    """Modes found and KL(generated | data) [nats] on Stacked-MNIST from the labels (n, 3) of the
+    three digits of each image.
 
-    A mode is one of 1,000 numbers of three digits, found if it occurs (Lin et al. 2018, section 4.2).  `expected` (10,): shares of the
-    digits in the data, a tenth each by default.  n real images have a KL of about (1,000 - 1) / 2n.  ValueError for other labels.
+    A mode is one of 1,000 numbers of three digits, found if it occurs (Lin et al. 2018,
+    section 4.2).  `expected` (10,): shares of the digits in the data, a tenth each by default.
+    n real images have a KL of about (1,000 - 1) / 2n.  ValueError for other labels.
     """
     labels = np.asarray(labels)
-    if labels.ndim != 2 or labels.shape[1] != 3 or not len(labels) or labels.min() < 0 or labels.max() > 9:
+    if (
+        labels.ndim != 2
+        or labels.shape[1] != 3
+        or not len(labels)
+        or labels.min() < 0
+        or labels.max() > 9
+    ):
         raise ValueError(f"labels of shape {labels.shape}: give (n, 3), each from 0 to 9")
     q = np.full(10, 0.1) if expected is None else np.asarray(expected, float)
     if q.shape != (10,) or q.min() <= 0 or not np.isclose(q.sum(), 1):
@@ -134,7 +175,9 @@ def stacked_modes(labels: np.ndarray, expected: np.ndarray | None = None) -> tup
     counts = np.bincount(labels.astype(int) @ [100, 10, 1], minlength=1000)
     found = counts > 0
     p = counts[found] / counts.sum()
-    return int(found.sum()), float((p * np.log(p / np.einsum("i,j,k->ijk", q, q, q).reshape(-1)[found])).sum())
+    return int(found.sum()), float(
+        (p * np.log(p / np.einsum("i,j,k->ijk", q, q, q).reshape(-1)[found])).sum()
+    )
 
 
 # Of the three finest of five scales (Wang et al. 2003); `ms_ssim` makes them sum to 1.
@@ -142,10 +185,12 @@ SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001)
 
 
 def ms_ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Multi-scale structural similarity (n,) of images x[i] and y[i] in [0, 1], (n, 28, 28): 1 if they are equal (Wang et al. 2003, eq. 7).
+    """Multi-scale structural similarity (n,) of images x[i] and y[i] in [0, 1], (n, 28, 28):
+    1 if they are equal (Wang et al. 2003, eq. 7).
 
-    Three scales, 28, 14 and 7 pixels, since five do not fit; Gaussian windows of 11 pixels and width 1.5, at the last scale of 7 and
-    proportionally narrower.  Contrast and structure below zero count as zero.
+    Three scales, 28, 14 and 7 pixels, since five do not fit; Gaussian windows of 11 pixels and
+    width 1.5, at the last scale of 7 and proportionally narrower.  Contrast and structure below
+    zero count as zero.
     """
     x, y = _check_images(x).astype(np.float64), _check_images(y).astype(np.float64)
     if x.shape != y.shape:
@@ -158,7 +203,8 @@ def ms_ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _ssim(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Structural similarity and its part of contrast and structure, means over windows, (n,) each (Wang et al. 2004, eqs. 6-13)."""
+    """Structural similarity and its part of contrast and structure, means over windows, (n,) each
+    (Wang et al. 2004, eqs. 6-13)."""
     side = x.shape[1]
     size = min(11, side)
     window = np.exp(-(((np.arange(size) - (size - 1) / 2) / (1.5 * size / 11)) ** 2) / 2)
@@ -169,22 +215,36 @@ def _ssim(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mx, my = smooth(x), smooth(y)
     vx, vy, cov = smooth(x * x) - mx * mx, smooth(y * y) - my * my, smooth(x * y) - mx * my
     c1, c2 = 0.01**2, 0.03**2
-    luminance, structure = (2 * mx * my + c1) / (mx**2 + my**2 + c1), (2 * cov + c2) / (vx + vy + c2)
+    luminance, structure = (
+        (2 * mx * my + c1) / (mx**2 + my**2 + c1),
+        (2 * cov + c2) / (vx + vy + c2),
+    )
     return (luminance * structure).mean((1, 2)), structure.mean((1, 2))
 
 
 def likeness(
-    images: np.ndarray, *, rng: np.random.Generator, pairs: int = 2000, labels: np.ndarray | None = None
+    images: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    pairs: int = 2000,
+    labels: np.ndarray | None = None,
 ) -> float:
-    """Mean `ms_ssim` of random pairs of different images: low is varied, 1 is one image repeated (Odena et al. 2017, section 4.2).
+    """Mean `ms_ssim` of random pairs of different images: low is varied, 1 is one image repeated
+    (Odena et al. 2017, section 4.2).
 
-    With labels (n,) both images of a pair are of one class, which is drawn uniformly.  ValueError for a class of one image.
+    With labels (n,) both images of a pair are of one class, which is drawn uniformly.
+    ValueError for a class of one image.
     """
     images = _check_images(images)
-    groups = [np.arange(len(images))] if labels is None else [np.flatnonzero(labels == c) for c in np.unique(labels)]
+    groups = (
+        [np.arange(len(images))]
+        if labels is None
+        else [np.flatnonzero(labels == c) for c in np.unique(labels)]
+    )
     if sum(map(len, groups)) != len(images) or min(map(len, groups)) < 2 or pairs < 1:
         raise ValueError(
-            f"groups of {[len(g) for g in groups]} among {len(images)} images, pairs={pairs}: at least two each, one pair"
+            f"groups of {[len(g) for g in groups]} among {len(images)} images, pairs={pairs}: "
+            "at least two each, one pair"
         )
     drawn = [groups[i] for i in rng.integers(len(groups), size=pairs)]
     i, j = np.array([rng.choice(group, 2, replace=False) for group in drawn]).T
@@ -198,13 +258,21 @@ BLUR = np.array([1, 4, 6, 4, 1]) / 16  # the filter of Burt and Adelson (1983)
 
 
 def swd(
-    real: np.ndarray, generated: np.ndarray, *, rng: np.random.Generator, patches: int = 64, directions: int = 128
+    real: np.ndarray,
+    generated: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    patches: int = 64,
+    directions: int = 128,
 ) -> np.ndarray:
-    """Sliced W₁ · 10³ between patches of equally many images (n, 28, 28), for each level of a Laplacian pyramid: 28 and 14 pixels.
+    """Sliced W₁ · 10³ between patches of equally many images (n, 28, 28), for each level of a
+    Laplacian pyramid: 28 and 14 pixels.
 
-    As in Karras et al. (2018, section 5): `patches` of 7 x 7 at random places of each image, each level of each set brought to mean 0 and
-    standard deviation 1, mean |difference| of sorted projections on random directions.  Both sets are read at the same places.  Its
-    mean is the average to quote; real against real is not zero.  n · patches · directions numbers are sorted for each level.
+    As in Karras et al. (2018, section 5): `patches` of 7 x 7 at random places of each image,
+    each level of each set brought to mean 0 and standard deviation 1, mean |difference| of sorted
+    projections on random directions.  Both sets are read at the same places.  Its mean is the
+    average to quote; real against real is not zero.  n · patches · directions numbers are
+    sorted for each level.
     """
     real, generated = _check_images(real), _check_images(generated)
     if real.shape != generated.shape or min(patches, directions) < 1:
@@ -223,23 +291,28 @@ def swd(
 
 
 def _patches(level: np.ndarray, top: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Patches of images (n, h, w) at corners (n, patches) as rows of PATCH² numbers with mean 0 and standard deviation 1 in all."""
+    """Patches of images (n, h, w) at corners (n, patches) as rows of PATCH² numbers with mean 0 and
+    standard deviation 1 in all."""
     windows = np.lib.stride_tricks.sliding_window_view(level, (PATCH, PATCH), axis=(1, 2))
     x = windows[np.arange(len(level))[:, None], top, left].reshape(-1, PATCH**2).astype(np.float32)
     return (x - x.mean()) / max(x.std(), 1e-6)
 
 
 def _pyramid(images: np.ndarray) -> list[np.ndarray]:
-    """What 28 pixels show beyond 14, (n, 28, 28), and those 14, (n, 14, 14) (Burt and Adelson 1983); edges are mirrored."""
+    """What 28 pixels show beyond 14, (n, 28, 28), and those 14, (n, 14, 14)
+    (Burt and Adelson 1983); edges are mirrored."""
     small = _blur(images)[:, ::2, ::2]
     large = np.zeros_like(images)
+    # Three of four pixels are zero: four times the fourth keeps the mean.
     large[:, ::2, ::2] = 4 * small
     return [images - _blur(large), small]
 
 
 def _blur(images: np.ndarray) -> np.ndarray:
     """Images smoothed along both axes."""
-    return correlate1d(correlate1d(images, BLUR, axis=1, mode="mirror"), BLUR, axis=2, mode="mirror")
+    return correlate1d(
+        correlate1d(images, BLUR, axis=1, mode="mirror"), BLUR, axis=2, mode="mirror"
+    )
 
 
 def _check_images(images: np.ndarray) -> np.ndarray:
@@ -249,5 +322,7 @@ def _check_images(images: np.ndarray) -> np.ndarray:
         raise ValueError(f"images of shape {images.shape} must be (n, 28, 28)")
     x = images.astype(np.float32) / np.float32(255 if images.dtype == np.uint8 else 1)
     if not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
-        raise ValueError(f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]")
+        raise ValueError(
+            f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]"
+        )
     return x

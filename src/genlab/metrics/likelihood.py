@@ -1,4 +1,5 @@
-"""Likelihoods of models of the plane: the excess over the entropy, and normalising constants on a grid."""
+"""Likelihoods of models of the plane: the excess over the entropy, and normalising constants on a
+grid."""
 
 from collections.abc import Callable
 
@@ -15,9 +16,10 @@ def nll_minus_entropy(
 ) -> tuple[float, float]:
     """KL(data || model) in nats and its standard error, from n fresh real points.
 
-    The mean of log p(x) - log q(x) over x ~ p.  The paired difference has the expectation of NLL - entropy and a far smaller
-    variance, because both terms see the same points.  `log_prob` is the model's *normalised* log q, (n, 2) -> (n,).
-    Infinite where the model rules out a real point.  ValueError for n < 2 or values that are NaN.
+    The mean of log p(x) - log q(x) over x ~ p.  The paired difference has the expectation of
+    NLL - entropy and a far smaller variance, because both terms see the same points.  `log_prob` is
+    the model's *normalised* log q, (n, 2) -> (n,).  Infinite where the model rules out a real
+    point.  ValueError for n < 2 or values that are NaN.
     """
     if n < 2:
         raise ValueError(f"n={n} must be at least 2 points")
@@ -29,7 +31,8 @@ def nll_minus_entropy(
 
 
 def log_z_on_grid(log_density: LogDensity, box: float, *, bins: int = 400) -> tuple[float, float]:
-    """log of the integral of exp(log_density) over [-box, box]², and the change from a grid of half as many bins.
+    """log of the integral of exp(log_density) over [-box, box]², and the change from a grid of
+    half as many bins.
 
     Midpoint rule; the second number says whether to believe the first.
     """

@@ -1,7 +1,9 @@
-"""What codes know of classes nobody told them: precision and recall of a search by them, accuracy of their clusters.
+"""What codes know of classes nobody told them: precision and recall of a search by them, accuracy
+of their clusters.
 
-A search ranks a database by its distance from a query.  Hits are images of the query's class.  Where many are equally far, as with
-codes of bits, the order among them is arbitrary, and every number here is its mean over all such orders.
+A search ranks a database by its distance from a query.  Hits are images of the query's class.
+Where many are equally far, as with codes of bits, the order among them is arbitrary, and every
+number here is its mean over all such orders.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +15,8 @@ QUERIES_AT_A_TIME = 100
 
 
 def pack(bits: np.ndarray) -> np.ndarray:
-    """Bits (n, 64), booleans or zeros and ones, as one 64-bit word a row, (n,) uint64.  ValueError for anything else."""
+    """Bits (n, 64), booleans or zeros and ones, as one 64-bit word a row, (n,) uint64.
+    ValueError for anything else."""
     bits = np.asarray(bits)
     if bits.ndim != 2 or bits.shape[1] != 64 or not np.isin(bits, (0, 1)).all():
         raise ValueError(f"bits of shape {bits.shape}: 64 zeros and ones a row")
@@ -21,25 +24,32 @@ def pack(bits: np.ndarray) -> np.ndarray:
 
 
 def hamming(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Number of bits in which the words x (n,) and y (m,) differ, (n, m) uint8: an exclusive or and a count of ones."""
+    """Number of bits in which the words x (n,) and y (m,) differ, (n, m) uint8: an exclusive or and
+    a count of ones."""
     return np.bitwise_count(x[:, None] ^ y[None])
 
 
 def euclidean(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Squared distance of rows x (n, d) and y (m, d) less ‖x‖², which is the same for all that a query is compared with; (n, m)."""
+    """Squared distance of rows x (n, d) and y (m, d) less ‖x‖², which is the same for all that a
+    query is compared with; (n, m)."""
     return (y * y).sum(1) - 2 * x @ y.T
 
 
 def hits(distances: np.ndarray, same: np.ndarray, at: Sequence[int]) -> np.ndarray:
-    """Hits among the k nearest, for each k of `at`, (queries, len(at)); distances and same (is it a hit?): (queries, database).
+    """Hits among the k nearest, for each k of `at`, (queries, len(at)); distances and same
+    (is it a hit?): (queries, database).
 
     Of those exactly as far as the k-th, as many as still fit are counted at their share of hits.
     """
     at = np.asarray(at)
     if at.min() < 1 or at.max() > distances.shape[1]:
-        raise ValueError(f"the {at.min()} to {at.max()} nearest of {distances.shape[1]}: at least 1, at most all")
+        raise ValueError(
+            f"the {at.min()} to {at.max()} nearest of {distances.shape[1]}: at least 1, at most all"
+        )
     found = np.empty((len(distances), len(at)))
-    kth = np.take_along_axis(np.partition(distances, np.unique(at - 1), axis=1), at[None] - 1, axis=1)
+    kth = np.take_along_axis(
+        np.partition(distances, np.unique(at - 1), axis=1), at[None] - 1, axis=1
+    )
     for j, k in enumerate(at):
         nearer, level = distances < kth[:, j, None], distances == kth[:, j, None]
         share = (same & level).sum(1) / level.sum(1)
@@ -56,32 +66,40 @@ def precision_recall(
     at: Sequence[int] = (10,),
     distance: Callable[[np.ndarray, np.ndarray], np.ndarray] = euclidean,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Precision (hits among the k nearest / k) and recall (the same / all of the class) of every query, each (queries, len(at)).
+    """Precision (hits among the k nearest / k) and recall (the same / all of the class) of every
+    query, each (queries, len(at)).
 
-    `distance` is `euclidean` for rows of numbers, `hamming` for `pack`ed words.  ValueError if labels and rows differ in number
-    or a query's class is not in the database.
+    `distance` is `euclidean` for rows of numbers, `hamming` for `pack`ed words.  ValueError if
+    labels and rows differ in number or a query's class is not in the database.
     """
     if len(queries) != len(query_labels) or len(database) != len(labels):
         raise ValueError(
-            f"{len(query_labels)} labels for {len(queries)} queries, {len(labels)} for {len(database)} rows: one each"
+            f"{len(query_labels)} labels for {len(queries)} queries, {len(labels)} for "
+            f"{len(database)} rows: one each"
         )
     if missing := set(np.unique(query_labels).tolist()) - set(np.unique(labels).tolist()):
         raise ValueError(f"no row of the database is of class {min(missing)}")
     found = []
     for i in range(0, len(queries), QUERIES_AT_A_TIME):
         rows = slice(i, i + QUERIES_AT_A_TIME)
-        found.append(hits(distance(queries[rows], database), query_labels[rows, None] == labels, at))
+        found.append(
+            hits(distance(queries[rows], database), query_labels[rows, None] == labels, at)
+        )
     every = np.concatenate(found)
     return every / np.asarray(at), every / (query_labels[:, None] == labels).sum(1, keepdims=True)
 
 
 def cluster_accuracy(assigned: np.ndarray, labels: np.ndarray) -> float:
-    """Share of rows in the right class when clusters are named after classes, one to one, as well as possible (Hungarian method).
+    """Share of rows in the right class when clusters are named after classes, one to one, as well
+    as possible (Hungarian method).
 
-    assigned, labels (n,): integers from 0.  With more clusters than classes the rest stay unnamed and count as wrong.
+    assigned, labels (n,): integers from 0.  With more clusters than classes the rest stay unnamed
+    and count as wrong.
     """
     if len(assigned) != len(labels) or len(labels) == 0:
-        raise ValueError(f"{len(assigned)} clusters for {len(labels)} labels: as many, at least one")
+        raise ValueError(
+            f"{len(assigned)} clusters for {len(labels)} labels: as many, at least one"
+        )
     table = np.zeros((assigned.max() + 1, labels.max() + 1))
     np.add.at(table, (assigned, labels), 1)
     return table[linear_sum_assignment(-table)].sum() / len(labels)

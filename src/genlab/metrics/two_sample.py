@@ -1,4 +1,5 @@
-"""The scorecard of a generator on a known density: every measure at one n, and the same measures for real against real."""
+"""The scorecard of a generator on a known density: every measure at one n, and the same measures
+for real against real."""
 
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 from genlab.data.toy import Density
 from genlab.metrics import distances
 
-BANDWIDTHS = (0.25, 1.0)  # of the MMD kernels, data units: a detail of the densities, and their overall shape
+# Of the MMD kernels, data units: a detail of the densities, and their overall shape.
+BANDWIDTHS = (0.25, 1.0)
 
-# How to read each measure: unit and which way is better; everything else is in the null distribution.
+# How to read each measure: unit and which way is better; everything else is in the null
+# distribution.
 MEASURES: dict[str, tuple[str, str]] = {
     "c2st_accuracy": ("", "lower"),
     "w2": ("data units", "lower"),
@@ -28,26 +31,34 @@ MEASURES: dict[str, tuple[str, str]] = {
 
 
 def mode_scores(x: np.ndarray, centres: np.ndarray, sd: float) -> dict[str, float]:
-    """Modes found, share of high-quality points and reverse KL, as in PacGAN (Lin et al. 2018, section 4.1).
+    """Modes found, share of high-quality points and reverse KL, as in PacGAN
+    (Lin et al. 2018, section 4.1).
 
-    A point is of high quality within 3 sd of its nearest centre; a mode is found if a high-quality point is nearest to it;
-    reverse KL is KL(generated || uniform) of the nearest-centre histogram of the high-quality points, in nats.
-    With no such point at all it is log k, its largest value.
+    A point is of high quality within 3 sd of its nearest centre; a mode is found if a high-quality
+    point is nearest to it; reverse KL is KL(generated || uniform) of the nearest-centre histogram
+    of the high-quality points, in nats. With no such point at all it is log k, its largest value.
     """
     distance = np.linalg.norm(x[:, None, :] - centres, axis=-1)
     nearest, close = distance.argmin(axis=1), distance.min(axis=1) <= 3 * sd
     counts = np.bincount(nearest[close], minlength=len(centres))
     p = counts[counts > 0] / max(counts.sum(), 1)
     kl = np.sum(p * np.log(p * len(centres))) if len(p) else np.log(len(centres))
-    return {"modes": float(np.sum(counts > 0)), "high_quality": float(close.mean()), "reverse_kl": float(kl)}
+    return {
+        "modes": float(np.sum(counts > 0)),
+        "high_quality": float(close.mean()),
+        "reverse_kl": float(kl),
+    }
 
 
-def scorecard(samples: np.ndarray, density: Density, *, n: int, rng: np.random.Generator) -> dict[str, float]:
+def scorecard(
+    samples: np.ndarray, density: Density, *, n: int, rng: np.random.Generator
+) -> dict[str, float]:
     """Every measure of the first n generated points against n fresh real ones: {measure: value}.
 
-    kde_gap is the kernel log-density of the generated points minus that of as many real points under the same fit.
-    Points further than 1,000 from the origin are moved there (a diverged chain must not stop the comparison).
-    ValueError for fewer than n samples or values that are not finite.
+    kde_gap is the kernel log-density of the generated points minus that of as many real points
+    under the same fit. Points further than 1,000 from the origin are moved there (a diverged chain
+    must not stop the comparison). ValueError for fewer than n samples or values that are not
+    finite.
     """
     if len(samples) < n:
         raise ValueError(f"n={n} points asked for, the sample has {len(samples)}")
@@ -69,19 +80,27 @@ def scorecard(samples: np.ndarray, density: Density, *, n: int, rng: np.random.G
         "kde_log_density": kde,
         "kde_gap": kde - distances.kde_log_density(real[fitted:], real[:fitted]),
     }
-    return scores | (mode_scores(x, density.centres, density.centre_sd) if density.centres is not None else {})
+    return scores | (
+        mode_scores(x, density.centres, density.centre_sd) if density.centres is not None else {}
+    )
 
 
-def null_scorecards(density: Density, *, n: int, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The scorecard of real samples against real samples, `draws` times: {measure: (draws,)}.  ValueError for draws < 2."""
+def null_scorecards(
+    density: Density, *, n: int, draws: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The scorecard of real samples against real samples, `draws` times: {measure: (draws,)}.
+    ValueError for draws < 2."""
     if draws < 2:
         raise ValueError(f"draws={draws} must be at least 2 to show a spread")
     cards = [scorecard(density.sample(n, rng=rng), density, n=n, rng=rng) for _ in range(draws)]
     return {name: np.array([card[name] for card in cards]) for name in cards[0]}
 
 
-def recordable(case: str, scores: dict[str, float], null: dict[str, np.ndarray], *, n: int) -> list[dict[str, Any]]:
-    """Arguments of `section.metric` for each score of `case`, its limit being the mean of the null draws.
+def recordable(
+    case: str, scores: dict[str, float], null: dict[str, np.ndarray], *, n: int
+) -> list[dict[str, Any]]:
+    """Arguments of `section.metric` for each score of `case`, its limit being the mean of the null
+    draws.
 
     For w2 the mean and the standard deviation of the null are rows of their own.
     """
@@ -99,12 +118,19 @@ def recordable(case: str, scores: dict[str, float], null: dict[str, np.ndarray],
         spread = {"ddof": 1} if name == "sd" else {}
         value = float(statistic(null["w2"], **spread))
         rows.append(
-            {"name": f"{case}/w2_null_{name}", "value": value, "unit": "data units", "better": "target", "n": n}
+            {
+                "name": f"{case}/w2_null_{name}",
+                "value": value,
+                "unit": "data units",
+                "better": "target",
+                "n": n,
+            }
         )
     return rows
 
 
 def stored_null(arrays, case: str) -> dict[str, np.ndarray]:
-    """The null distributions {measure: (draws,)} of one density from the arrays `<case>_null_<measure>` of `toy_data`."""
+    """The null distributions {measure: (draws,)} of one density from the arrays
+    `<case>_null_<measure>` of `toy_data`."""
     prefix = f"{case}_null_"
     return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

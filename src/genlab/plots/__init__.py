@@ -2,8 +2,8 @@
 
     from genlab import plots
 
-theme: colours, style, panels.  plane: pictures of [-box, box]².  numbers: curves, bars and strips beside their limits.
-motion: animations with a still for print.
+theme: colours, style, panels.  plane: pictures of [-box, box]².  numbers: curves, bars and strips
+beside their limits.  motion: animations with a still for print.
 """
 
 from genlab.plots.motion import animation

@@ -13,7 +13,8 @@ COLORS.update(discriminator="#57b98a", mlp="#6b1e3f", wgan="#5cc04c", wgan_gp="#
 
 
 def stacks(ax: Axes, images: np.ndarray, columns: int) -> Axes:
-    """Images (n, 3, height, width) with values in [0, 1], such as stacked digits: one channel is red, one green, one blue."""
+    """Images (n, 3, height, width) with values in [0, 1], such as stacked digits: one channel is
+    red, one green, one blue."""
     images = np.asarray(images, dtype=float)
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"images of shape {images.shape} must be (n, 3, height, width)")

@@ -1,4 +1,5 @@
-"""Short looping animations that live inside the page, each with a still picture for print and for reduced motion."""
+"""Short looping animations that live inside the page, each with a still picture for print and for
+reduced motion."""
 
 import base64
 import html
@@ -14,7 +15,16 @@ from PIL import Image
 MAX_BYTES = 350_000  # of the WebP; a page with three of them still loads at once
 MAX_FRAMES = 60
 # What is given up, in this order, to stay below: (every k-th frame, scale, WebP quality).
-LADDER = ((1, 1, 82), (1, 1, 60), (1, 1, 42), (2, 1, 60), (2, 1, 42), (2, 0.75, 42), (2, 0.6, 30), (3, 0.5, 20))
+LADDER = (
+    (1, 1, 82),
+    (1, 1, 60),
+    (1, 1, 42),
+    (2, 1, 60),
+    (2, 1, 42),
+    (2, 0.75, 42),
+    (2, 0.6, 30),
+    (3, 0.5, 20),
+)
 
 
 def animation(
@@ -29,13 +39,13 @@ def animation(
     columns: int = 1,
     hold: float = 1.5,
 ) -> HTML:
-    """An animation of ``draw(ax, frame)`` over `frames` (a count, or the frame numbers) that shows the picture of frame
-    `still` in print and where reduced motion is preferred.
+    """An animation of ``draw(ax, frame)`` over `frames` (a count, or the frame numbers) that shows
+    the picture of frame `still` in print and where reduced motion is preferred.
 
-    With `columns` > 1, draw gets an array of that many axes; `size` is that of the whole figure, inches.  Axes are
-    cleared before each frame.  `hold`: seconds the last frame stays.  Quality, then frames, then size are lowered until
-    the WebP is at most 350 kB; about 500 points in 40 frames keep their quality.  Raises ValueError for no frames, more
-    than 60, or an empty `alt`.
+    With `columns` > 1, draw gets an array of that many axes; `size` is that of the whole figure,
+    inches.  Axes are cleared before each frame.  `hold`: seconds the last frame stays.  Quality,
+    then frames, then size are lowered until the WebP is at most 350 kB; about 500 points in 40
+    frames keep their quality.  Raises ValueError for no frames, more than 60, or an empty `alt`.
     """
     numbers = list(range(frames)) if isinstance(frames, int) else list(frames)
     if not 1 <= len(numbers) <= MAX_FRAMES:
@@ -47,14 +57,17 @@ def animation(
     webp, png = _webp(images, durations), _png(poster)
     width, height = poster.size
     return HTML(
-        f'<picture><source media="(prefers-reduced-motion: reduce), print" srcset="data:image/png;base64,{_text(png)}">'
-        f'<img src="data:image/webp;base64,{_text(webp)}" alt="{html.escape(alt)}" width="{width}" height="{height}" '
+        f'<picture><source media="(prefers-reduced-motion: reduce), print" '
+        f'srcset="data:image/png;base64,{_text(png)}">'
+        f'<img src="data:image/webp;base64,{_text(webp)}" alt="{html.escape(alt)}" '
+        f'width="{width}" height="{height}" '
         f'loading="lazy" class="genlab-animation"></picture>'
     )
 
 
 def _render(draw, numbers, still, size, dpi, columns) -> tuple[list[Image.Image], Image.Image]:
-    """All frames and the still as RGB images of one size.  One figure is reused; its layout is fixed by the still."""
+    """All frames and the still as RGB images of one size.  One figure is reused; its layout is
+    fixed by the still."""
     fig, grid = plt.subplots(1, columns, figsize=size, dpi=dpi, squeeze=False, layout="constrained")
     axes = grid[0]
     canvas = FigureCanvasAgg(fig)
@@ -78,7 +91,11 @@ def _webp(images: list[Image.Image], durations: list[int]) -> bytes:
     """The looping WebP, the first on the LADDER that fits MAX_BYTES; ValueError if none does."""
     for every, scale, quality in LADDER:
         kept = images[::-1][::every][::-1]  # the last frame always stays
-        kept = kept if scale == 1 else [im.resize((round(im.width * scale), round(im.height * scale))) for im in kept]
+        kept = (
+            kept
+            if scale == 1
+            else [im.resize((round(im.width * scale), round(im.height * scale))) for im in kept]
+        )
         times = [every * durations[0]] * (len(kept) - 1) + durations[-1:]
         options = {"duration": times, "loop": 0, "quality": quality, "method": 3}
         buffer = io.BytesIO()
@@ -86,7 +103,8 @@ def _webp(images: list[Image.Image], durations: list[int]) -> bytes:
         if buffer.tell() <= MAX_BYTES:
             return buffer.getvalue()
     raise ValueError(
-        f"the animation needs more than {MAX_BYTES // 1000} kB at its smallest: use fewer frames or points"
+        f"the animation needs more than {MAX_BYTES // 1000} kB at its smallest: "
+        "use fewer frames or points"
     )
 
 

@@ -1,4 +1,5 @@
-"""Numbers as pictures: training curves, values beside their null draws, bars with spread, distributions."""
+"""Numbers as pictures: training curves, values beside their null draws, bars with spread,
+distributions."""
 
 from collections.abc import Mapping
 
@@ -9,15 +10,23 @@ from genlab.plots.theme import CARD, COLORS, color
 
 
 def histories(
-    ax: Axes, step: np.ndarray, curves: Mapping[str, tuple[np.ndarray, str]], *, ylabel: str, log: bool = False
+    ax: Axes,
+    step: np.ndarray,
+    curves: Mapping[str, tuple[np.ndarray, str]],
+    *,
+    ylabel: str,
+    log: bool = False,
 ) -> Axes:
-    """Curves {label: (values, kind)} over optimiser steps; values (chunks,), or (chunks, seeds) for mean and range."""
+    """Curves {label: (values, kind)} over optimiser steps; values (chunks,), or (chunks, seeds) for
+    mean and range."""
     step = np.asarray(step)
     for i, (label, (values, kind)) in enumerate(curves.items()):
         values = np.asarray(values, dtype=float)
         line = {"color": color(kind), "label": label, "zorder": 3 + i}
         if values.ndim == 2:
-            ax.fill_between(step, values.min(axis=1), values.max(axis=1), color=color(kind), alpha=0.18, lw=0)
+            ax.fill_between(
+                step, values.min(axis=1), values.max(axis=1), color=color(kind), alpha=0.18, lw=0
+            )
             values = values.mean(axis=1)
         ax.plot(step, values, **line)
     ax.set(xlabel="steps", ylabel=ylabel, xlim=(0, float(step.max())))
@@ -41,8 +50,11 @@ def _thousands(value: float, _position: int) -> str:
     return f"{value / 1000:g} k" if abs(value) >= 1000 else f"{value:g}"
 
 
-def null_strip(ax: Axes, values: Mapping[str, tuple[float, str]], null: np.ndarray, *, xlabel: str) -> Axes:
-    """Values {label: (value, kind)}, one row each, above the draws `null` (draws,) of the same measure, real on real.
+def null_strip(
+    ax: Axes, values: Mapping[str, tuple[float, str]], null: np.ndarray, *, xlabel: str
+) -> Axes:
+    """Values {label: (value, kind)}, one row each, above the draws `null` (draws,) of the same
+    measure, real on real.
 
     The band is the mean of the null ± 2 sd: a perfect model is one more draw from it.
     """
@@ -69,9 +81,14 @@ def _float_ticks():
 
 
 def bars(
-    ax: Axes, values: Mapping[str, tuple[float, float | None, str]], *, ylabel: str, limit: float | None = None
+    ax: Axes,
+    values: Mapping[str, tuple[float, float | None, str]],
+    *,
+    ylabel: str,
+    limit: float | None = None,
 ) -> Axes:
-    """Bars {label: (value, sd or None, kind)} with ± sd, and the best value possible as a dashed line."""
+    """Bars {label: (value, sd or None, kind)} with ± sd, and the best value possible as a dashed
+    line."""
     for i, (value, sd, kind) in enumerate(values.values()):
         ax.bar(i, value, width=0.68, color=color(kind), alpha=0.9, lw=0)
         if sd is not None:
@@ -85,16 +102,21 @@ def bars(
     return ax
 
 
-def distributions(ax: Axes, values: Mapping[str, tuple[np.ndarray, str]], *, ylabel: str, cut: float = 0.01) -> Axes:
+def distributions(
+    ax: Axes, values: Mapping[str, tuple[np.ndarray, str]], *, ylabel: str, cut: float = 0.01
+) -> Axes:
     """Distributions {label: (draws, kind)} side by side: a violin, the quartiles and the median.
 
-    The lowest and highest share `cut` of each is left out of the violin, so one outlier does not flatten the rest.
+    The lowest and highest share `cut` of each is left out of the violin, so one outlier does
+    not flatten the rest.
     """
     for i, (draws, kind) in enumerate(values.values()):
         draws = np.asarray(draws, dtype=float)
         draws = draws[np.isfinite(draws)]
         if len(draws) < 2:
-            raise ValueError(f"distribution {list(values)[i]!r} has {len(draws)} finite draws: give at least two")
+            raise ValueError(
+                f"distribution {list(values)[i]!r} has {len(draws)} finite draws: give at least two"
+            )
         low, q1, median, q3, high = np.quantile(draws, [cut, 0.25, 0.5, 0.75, 1 - cut])
         inside = draws[(draws >= low) & (draws <= high)]
         if np.ptp(inside) > 0:

@@ -1,6 +1,8 @@
-"""Pictures of images: mosaics of digits, labelled rows, filters; and the colours of the models of images.
+"""Pictures of images: mosaics of digits, labelled rows, filters; and the colours of the models of
+images.
 
-Imported by the sections on images only (``from genlab.plots import pictures``), so that it cannot make the others stale.
+Imported by the sections on images only (``from genlab.plots import pictures``), so that it cannot
+make the others stale.
 """
 
 from collections.abc import Mapping
@@ -14,16 +16,20 @@ from genlab.plots.theme import CARD, COLORS, INK
 COLORS.update(rbm="#8fa31e", dbn="#3d7a2f", dbm="#7b3fa0")
 
 INKED = LinearSegmentedColormap.from_list("ink", [CARD, "#9aa1ad", "#14171c"])
-SIGNED = LinearSegmentedColormap.from_list("signed", ["#2a6fb5", "#a9c8e4", CARD, "#efb9a6", "#c3272f"])
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", ["#2a6fb5", "#a9c8e4", CARD, "#efb9a6", "#c3272f"]
+)
 GAP = 2  # pixels of the page between two images
 
 
 def tile(images: np.ndarray, columns: int, *, fill: float = np.nan) -> np.ndarray:
-    """Images (n, height, width) as one picture with `columns` a row and a gap of two pixels, which holds `fill`."""
+    """Images (n, height, width) as one picture with `columns` a row and a gap of two pixels,
+    which holds `fill`."""
     images = np.asarray(images, dtype=float)
     if images.ndim != 3 or not len(images) or columns < 1:
         raise ValueError(
-            f"images of shape {images.shape} in {columns} columns: give (n, height, width), n and columns at least 1"
+            f"images of shape {images.shape} in {columns} columns: give (n, height, width), "
+            "n and columns at least 1"
         )
     n, height, width = images.shape
     columns = min(columns, n)
@@ -41,7 +47,8 @@ def mosaic(ax: Axes, images: np.ndarray, columns: int) -> Axes:
 
 
 def filters(ax: Axes, weights: np.ndarray, columns: int) -> Axes:
-    """Weights (n, height, width): blue is negative, red positive; each filter is scaled by its own largest weight."""
+    """Weights (n, height, width): blue is negative, red positive; each filter is scaled by its own
+    largest weight."""
     weights = np.asarray(weights, dtype=float)
     largest = np.abs(weights).max(axis=(1, 2), keepdims=True)
     return _show(ax, tile(weights / np.where(largest > 0, largest, 1), columns), SIGNED, -1.0, 1.0)
@@ -62,7 +69,12 @@ def rows(ax: Axes, images: Mapping[str, np.ndarray]) -> Axes:
 
 def _show(ax: Axes, canvas: np.ndarray, colormap, low: float, high: float) -> Axes:
     ax.imshow(
-        canvas, cmap=colormap.with_extremes(bad=CARD), vmin=low, vmax=high, interpolation="nearest", aspect="equal"
+        canvas,
+        cmap=colormap.with_extremes(bad=CARD),
+        vmin=low,
+        vmax=high,
+        interpolation="nearest",
+        aspect="equal",
     )
     ax.set_xticks([])
     ax.set_yticks([])

@@ -7,25 +7,41 @@ from matplotlib.axes import Axes
 
 from genlab.plots.theme import CARD, COLORS, LIKELIHOOD, color, square
 
-NATS = 9.0  # depth of a log-density or an energy that is shown; what lies below has the colour of zero probability
+# Depth of a log-density or an energy that is shown; what lies below has the colour of zero
+# probability.
+NATS = 9.0
 
 
 def _points(x: np.ndarray, ndim: int = 2) -> np.ndarray:
     """x as an array with `ndim` axes, the last of length 2; ValueError otherwise."""
     x = np.asarray(x)
     if x.ndim != ndim or x.shape[-1] != 2:
-        raise ValueError(f"points of shape {x.shape} must have shape ({'t, ' if ndim == 3 else ''}n, 2)")
+        raise ValueError(
+            f"points of shape {x.shape} must have shape ({'t, ' if ndim == 3 else ''}n, 2)"
+        )
     return x
 
 
-def scatter(ax: Axes, x: np.ndarray, *, kind: str = "data", box: float | None = None, label: str | None = None) -> Axes:
-    """Points x (n, 2) as small rasterised dots, smaller and fainter in larger clouds.  `box` cuts the view."""
+def scatter(
+    ax: Axes,
+    x: np.ndarray,
+    *,
+    kind: str = "data",
+    box: float | None = None,
+    label: str | None = None,
+) -> Axes:
+    """Points x (n, 2) as small rasterised dots, smaller and fainter in larger clouds.
+    `box` cuts the view."""
     x = _points(x)
     n = max(len(x), 1)
     size, alpha = np.clip(9_000 / n, 2.0, 14.0), np.clip(900 / n, 0.22, 0.8)
     style = {"s": size, "alpha": alpha, "color": color(kind), "linewidths": 0, "rasterized": True}
     ax.scatter(x[:, 0], x[:, 1], label=label, **style)
-    half = box if box is not None else 1.05 * float(np.abs(x[np.isfinite(x).all(axis=1)]).max(initial=1e-3))
+    half = (
+        box
+        if box is not None
+        else 1.05 * float(np.abs(x[np.isfinite(x).all(axis=1)]).max(initial=1e-3))
+    )
     return square(ax, half)
 
 
@@ -33,7 +49,15 @@ def chains(ax: Axes, paths: np.ndarray, *, kind: str = "dsm", box: float | None 
     """Trajectories `paths` (t, n, 2): thin lines from a hollow start to a filled end."""
     paths = _points(paths, 3)
     ax.plot(paths[:, :, 0], paths[:, :, 1], color=color(kind), lw=0.6, alpha=0.35, rasterized=True)
-    ax.scatter(*paths[0].T, s=14, facecolors=CARD, edgecolors=COLORS["null"], linewidths=1.0, zorder=3, label="start")
+    ax.scatter(
+        *paths[0].T,
+        s=14,
+        facecolors=CARD,
+        edgecolors=COLORS["null"],
+        linewidths=1.0,
+        zorder=3,
+        label="start",
+    )
     ax.scatter(*paths[-1].T, s=14, color=color(kind), linewidths=0, zorder=4, label="end")
     return square(ax, box if box is not None else 1.05 * float(np.abs(paths).max()))
 
@@ -61,7 +85,8 @@ def _image(ax: Axes, values: np.ndarray, box: float, *, low: float, high: float)
 
 
 def density(ax: Axes, f: Callable, box: float, *, log: bool = False, bins: int = 200) -> Axes:
-    """Heat map of f on [-box, box]²; f takes (m, 2) and returns (m,), a density, or with `log` a log-density.
+    """Heat map of f on [-box, box]²; f takes (m, 2) and returns (m,), a density, or with
+    `log` a log-density.
 
     A log-density is shown down to nine nats below its maximum.
     """
@@ -73,7 +98,8 @@ def density(ax: Axes, f: Callable, box: float, *, log: bool = False, bins: int =
 
 
 def log_density_grid(ax: Axes, values: np.ndarray, box: float, *, nats: float = NATS) -> Axes:
-    """Heat map of a log-density on a square grid over [-box, box]², (bins, bins) or (bins²,) with x₁ fastest.
+    """Heat map of a log-density on a square grid over [-box, box]², (bins, bins) or
+    (bins²,) with x₁ fastest.
 
     Shown from `nats` below the maximum.  Raises ValueError if the values make no square.
     """
@@ -86,10 +112,14 @@ def log_density_grid(ax: Axes, values: np.ndarray, box: float, *, nats: float = 
     return _image(ax, np.maximum(values, top - nats), box, low=top - nats, high=top)
 
 
-def energy(ax: Axes, f: Callable, box: float, *, clip: float | None = None, bins: int = 160) -> Axes:
-    """Landscape of the energy f on [-box, box]²: lower is darker, with contour lines; f takes (m, 2), returns (m,).
+def energy(
+    ax: Axes, f: Callable, box: float, *, clip: float | None = None, bins: int = 160
+) -> Axes:
+    """Landscape of the energy f on [-box, box]²: lower is darker, with contour lines; f takes
+    (m, 2), returns (m,).
 
-    `clip`: how far above the minimum it is shown, nats; by default nine nats, or the full range of a flatter energy.
+    `clip`: how far above the minimum it is shown, nats; by default nine nats, or the full range
+    of a flatter energy.
     """
     points = _grid(box, bins)
     values = np.asarray(f(points), dtype=float).reshape(bins, bins)
@@ -100,13 +130,29 @@ def energy(ax: Axes, f: Callable, box: float, *, clip: float | None = None, bins
     middles = points[:bins, 0]
     if np.ptp(values) > 0:
         levels = np.linspace(0, top, 8)[1:-1]
-        ax.contour(middles, middles, np.minimum(values, 2 * top), levels, colors="white", linewidths=0.5, alpha=0.55)
+        ax.contour(
+            middles,
+            middles,
+            np.minimum(values, 2 * top),
+            levels,
+            colors="white",
+            linewidths=0.5,
+            alpha=0.55,
+        )
     return square(ax, box)
 
 
 def arrows(ax: Axes, x: np.ndarray, v: np.ndarray, *, kind: str, box: float) -> Axes:
-    """A vector field v (n, 2) at x (n, 2); arrow lengths go with the square root of |v|, so that weak and strong ones show."""
+    """A vector field v (n, 2) at x (n, 2); arrow lengths go with the square root of |v|, so that
+    weak and strong ones show."""
     x, v = _points(x), _points(v)
     length = np.linalg.norm(v, axis=1, keepdims=True)
-    ax.quiver(*x.T, *(v / np.sqrt(length + 1e-12)).T, color=color(kind), angles="xy", width=0.005, pivot="mid")
+    ax.quiver(
+        *x.T,
+        *(v / np.sqrt(length + 1e-12)).T,
+        color=color(kind),
+        angles="xy",
+        width=0.005,
+        pivot="mid",
+    )
     return square(ax, box)

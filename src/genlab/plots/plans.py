@@ -1,4 +1,5 @@
-"""Pictures of transport plans: couplings between points, between densities on a line, and tables of who gets what."""
+"""Pictures of transport plans: couplings between points, between densities on a line, and tables
+of who gets what."""
 
 from collections.abc import Sequence
 
@@ -12,13 +13,26 @@ from genlab.plots.theme import CARD, COLORS, INK, LIKELIHOOD, color
 COLORS.update(emd="#0d5f73", sinkhorn="#f07f95", linear="#d9bf2b")
 
 
-def arrows_between(ax: Axes, x: np.ndarray, y: np.ndarray, plan: np.ndarray, *, kind: str = "emd") -> Axes:
-    """Lines from x_i to y_j (n, 2), (m, 2) as dark as the mass P_ij that takes them; x hollow, y filled."""
+def arrows_between(
+    ax: Axes, x: np.ndarray, y: np.ndarray, plan: np.ndarray, *, kind: str = "emd"
+) -> Axes:
+    """Lines from x_i to y_j (n, 2), (m, 2) as dark as the mass P_ij that takes them;
+    x hollow, y filled."""
     i, j = np.nonzero(plan > 1e-3 * plan.max())
     mass = plan[i, j] / plan.max()
-    lines = LineCollection(np.stack([x[i], y[j]], 1), colors=color(kind), alpha=0.1 + 0.6 * mass, linewidths=1.0)
+    lines = LineCollection(
+        np.stack([x[i], y[j]], 1), colors=color(kind), alpha=0.1 + 0.6 * mass, linewidths=1.0
+    )
     ax.add_collection(lines)
-    ax.scatter(*x.T, s=16, facecolors=CARD, edgecolors=COLORS["data"], linewidths=0.9, zorder=3, label="from")
+    ax.scatter(
+        *x.T,
+        s=16,
+        facecolors=CARD,
+        edgecolors=COLORS["data"],
+        linewidths=0.9,
+        zorder=3,
+        label="from",
+    )
     ax.scatter(*y.T, s=16, color=COLORS["data"], linewidths=0, zorder=3, label="to")
     ax.set(xlabel="x₁", ylabel="x₂")
     ax.set_aspect("equal")
@@ -26,22 +40,38 @@ def arrows_between(ax: Axes, x: np.ndarray, y: np.ndarray, plan: np.ndarray, *, 
 
 
 def coupling(ax: Axes, plan: np.ndarray, x: np.ndarray, y: np.ndarray) -> Axes:
-    """A plan (n, m) between two densities on the grids x (n,) and y (m,), with its marginals along the edges."""
+    """A plan (n, m) between two densities on the grids x (n,) and y (m,), with its marginals
+    along the edges."""
     extent = (x[0], x[-1], y[0], y[-1])
     top = float(np.quantile(plan[plan > 0], 0.99)) if (plan > 0).any() else 1.0
-    ax.imshow(plan.T, origin="lower", extent=extent, aspect="auto", cmap=LIKELIHOOD, vmax=top, interpolation="nearest")
+    ax.imshow(
+        plan.T,
+        origin="lower",
+        extent=extent,
+        aspect="auto",
+        cmap=LIKELIHOOD,
+        vmax=top,
+        interpolation="nearest",
+    )
     for weights, at, horizontal in ((plan.sum(1), x, True), (plan.sum(0), y, False)):
         height = 0.18 * weights / weights.max()
         if horizontal:
-            ax.fill_between(at, y[0], y[0] + height * np.ptp(y), color=COLORS["data"], alpha=0.3, lw=0)
+            ax.fill_between(
+                at, y[0], y[0] + height * np.ptp(y), color=COLORS["data"], alpha=0.3, lw=0
+            )
         else:
-            ax.fill_betweenx(at, x[0], x[0] + height * np.ptp(x), color=COLORS["data"], alpha=0.3, lw=0)
+            ax.fill_betweenx(
+                at, x[0], x[0] + height * np.ptp(x), color=COLORS["data"], alpha=0.3, lw=0
+            )
     ax.set(xlabel="from x", ylabel="to y")
     return ax
 
 
-def table(ax: Axes, plan: np.ndarray, taste: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> Axes:
-    """A plan (n, m) as squares whose areas are portions; red is liked, blue disliked (taste (n, m))."""
+def table(
+    ax: Axes, plan: np.ndarray, taste: np.ndarray, rows: Sequence[str], columns: Sequence[str]
+) -> Axes:
+    """A plan (n, m) as squares whose areas are portions; red is liked, blue disliked
+    (taste (n, m))."""
     side = np.sqrt(plan / plan.max()) * 0.94
     bound = np.abs(taste).max()
     for i, j in np.ndindex(*plan.shape):
@@ -65,7 +95,9 @@ def picture(ax: Axes, pixels: np.ndarray) -> Axes:
 
 def colours(ax: Axes, pixels: np.ndarray) -> Axes:
     """Colours (n, 3) in the red-green plane, each point in its own colour."""
-    ax.scatter(pixels[:, 0], pixels[:, 1], s=5, c=np.clip(pixels, 0, 1), linewidths=0, rasterized=True)
+    ax.scatter(
+        pixels[:, 0], pixels[:, 1], s=5, c=np.clip(pixels, 0, 1), linewidths=0, rasterized=True
+    )
     ax.set(xlabel="red", ylabel="green", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     ax.set_aspect("equal")
     return ax

@@ -1,4 +1,5 @@
-"""The look of every figure: one colour per meaning, a light card that stands on light and dark pages alike."""
+"""The look of every figure: one colour per meaning, a light card that stands on light and dark
+pages alike."""
 
 from collections.abc import Sequence
 
@@ -13,7 +14,8 @@ DPI = 110
 INK = "#2b303b"
 CARD = "#fdfdfb"
 
-# Distinct for the common kinds of colour blindness; each differs from the others in lightness or hue.
+# Distinct for the common kinds of colour blindness; each differs from the others in lightness or
+# hue.
 COLORS = {
     "data": "#39424e",
     "null": "#a7adb8",
@@ -30,7 +32,8 @@ COLORS = {
 
 # Likelier is darker, in densities and in energies.
 LIKELIHOOD = LinearSegmentedColormap.from_list(
-    "likelihood", [CARD, "#d9ecee", "#a3d3da", "#5fb0c5", "#2f86b0", "#245a95", "#25316a", "#191a3c"]
+    "likelihood",
+    [CARD, "#d9ecee", "#a3d3da", "#5fb0c5", "#2f86b0", "#245a95", "#25316a", "#191a3c"],
 )
 
 
@@ -87,15 +90,20 @@ def style() -> None:
 
 
 def sentence(name: str) -> str:
-    """A name as a title in sentence case: "eight_gaussians" -> "Eight Gaussians"; acronyms and Greek letters stay."""
+    """A name as a title in sentence case: "eight_gaussians" -> "Eight Gaussians";
+    acronyms and Greek letters stay."""
     words = name.replace("_", " ").replace("gaussian", "Gaussian")
     return (words[:1].upper() if words[:1].isascii() else words[:1]) + words[1:]
 
 
-def panels(n: int, *, columns: int = 4, size: float = 2.6, titles: Sequence[str] = ()) -> tuple[Figure, np.ndarray]:
-    """A figure of `n` equal panels, `size` inches wide, at most `columns` in a row; returns it and its n axes, flat.
+def panels(
+    n: int, *, columns: int = 4, size: float = 2.6, titles: Sequence[str] = ()
+) -> tuple[Figure, np.ndarray]:
+    """A figure of `n` equal panels, `size` inches wide, at most `columns` in a row;
+    returns it and its n axes, flat.
 
-    Missing or empty titles leave the panel without one.  Raises ValueError for n < 1 or more titles than panels.
+    Missing or empty titles leave the panel without one.  Raises ValueError for n < 1 or more
+    titles than panels.
     """
     if n < 1:
         raise ValueError(f"n={n} must be at least 1 panel")
@@ -103,7 +111,9 @@ def panels(n: int, *, columns: int = 4, size: float = 2.6, titles: Sequence[str]
         raise ValueError(f"{len(titles)} titles for n={n} panels: give at most one title a panel")
     columns = min(columns, n)
     rows = -(-n // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(size * columns, size * rows), squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(size * columns, size * rows), squeeze=False, layout="constrained"
+    )
     flat: np.ndarray = axes.ravel()
     for ax, title in zip(flat, titles, strict=False):
         ax.set_title(sentence(title))

@@ -1,4 +1,5 @@
-"""Generative adversarial networks on the plane: losses as functions of logits, penalties, packing, one compiled training."""
+"""Generative adversarial networks on the plane: losses as functions of logits, penalties, packing,
+one compiled training."""
 
 from functools import partial
 from typing import NamedTuple
@@ -19,9 +20,10 @@ SNAPSHOT_POINTS = 500  # points of the fixed latent batch that is shown over tra
 class AdversarialModel(NamedTuple):
     """A stack of trained generators, one per data set on axis 0.
 
-    generator (averaged weights), discriminator: pytrees (sets, ...).  history: `generator_loss`, `discriminator_loss`,
-    `validation_loss` (the discriminator's on held-out points), `accuracy` and `validation_accuracy` of the discriminator,
-    each (chunks, sets), and `snapshot` (chunks, sets, SNAPSHOT_POINTS, 2), the generator at a fixed latent batch.
+    generator (averaged weights), discriminator: pytrees (sets, ...).  history: `generator_loss`,
+    `discriminator_loss`, `validation_loss` (the discriminator's on held-out points), `accuracy` and
+    `validation_accuracy` of the discriminator, each (chunks, sets), and `snapshot`
+    (chunks, sets, SNAPSHOT_POINTS, 2), the generator at a fixed latent batch.
     """
 
     generator: list
@@ -29,13 +31,14 @@ class AdversarialModel(NamedTuple):
     history: dict[str, np.ndarray]
 
 
-# --- losses: (logits of real points, logits of generated points) -> (discriminator's loss, generator's loss) ---
+# --- losses: logits of (real, generated) points -> losses of (discriminator, generator) ---
 
 TINY = 1e-8  # source A's ε inside the logarithms
 
 
 def minimax(real: jax.Array, fake: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Goodfellow et al. 2014, eq. 1, as source A has it: both players share one value, ε = 1e-8 inside the logs.
+    """Goodfellow et al. 2014, eq. 1, as source A has it: both players share one value,
+    ε = 1e-8 inside the logs.
 
     At the optimal discriminator its loss is log 4 - 2 JSD(data || model).
     """
@@ -45,13 +48,15 @@ def minimax(real: jax.Array, fake: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def non_saturating(real: jax.Array, fake: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The same discriminator; the generator minimises -log D(G(z)) (Goodfellow et al. 2014, section 3), in logits."""
+    """The same discriminator; the generator minimises -log D(G(z))
+    (Goodfellow et al. 2014, section 3), in logits."""
     softplus = jax.nn.softplus
     return jnp.mean(softplus(-real)) + jnp.mean(softplus(fake)), jnp.mean(softplus(-fake))
 
 
 def relativistic(real: jax.Array, fake: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Relativistic pairing: softplus of the difference between a real and a generated logit (Huang et al. 2024, eq. 2)."""
+    """Relativistic pairing: softplus of the difference between a real and a generated logit
+    (Huang et al. 2024, eq. 2)."""
     softplus = jax.nn.softplus
     return jnp.mean(softplus(fake - real)), jnp.mean(softplus(real - fake))
 
@@ -67,19 +72,25 @@ def generate(params, z: jax.Array) -> jax.Array:
 
 
 def discriminate(params, x: jax.Array, packing: int = 1) -> jax.Array:
-    """Logits D(x), (n, 2) -> (n / packing,): with packing m the discriminator sees m points at once (Lin et al. 2018)."""
+    """Logits D(x), (n, 2) -> (n / packing,): with packing m the discriminator sees m points at once
+    (Lin et al. 2018)."""
     return fourier_mlp(params, x.reshape(-1, 2 * packing) / SCALE)[..., 0]
 
 
 def gradient_penalty(params, x: jax.Array, packing: int = 1) -> jax.Array:
-    """mean ‖∂D/∂x‖², x in network units: R1 on real points, R2 on generated ones (Mescheder et al. 2018, eqs. 9 and 10)."""
+    """mean ‖∂D/∂x‖², x in network units: R1 on real points, R2 on generated ones
+    (Mescheder et al. 2018, eqs. 9 and 10)."""
     grads = jax.grad(lambda y: jnp.sum(discriminate(params, SCALE * y, packing)))(x / SCALE)
     return jnp.mean(jnp.sum(grads.reshape(-1, 2 * packing) ** 2, axis=-1))
 
 
 def discriminator_objective(params, real, fake, *, loss: str, penalty, packing: int):
-    """The discriminator's loss with (penalty/2)(R1 + R2) unless penalty is None, and its share of correct decisions."""
-    logits_real, logits_fake = discriminate(params, real, packing), discriminate(params, fake, packing)
+    """The discriminator's loss with (penalty/2)(R1 + R2) unless penalty is None, and its share of
+    correct decisions."""
+    logits_real, logits_fake = (
+        discriminate(params, real, packing),
+        discriminate(params, fake, packing),
+    )
     value = LOSSES[loss](logits_real, logits_fake)[0]
     accuracy = (jnp.mean(logits_real > 0) + jnp.mean(logits_fake <= 0)) / 2
     if penalty is None:
@@ -89,9 +100,12 @@ def discriminator_objective(params, real, fake, *, loss: str, penalty, packing: 
 
 
 def generator_objective(params, discriminator, z, real, *, loss: str, packing: int):
-    """The generator's loss; its gradient flows through the discriminator's input, never into its weights."""
+    """The generator's loss; its gradient flows through the discriminator's input, never into its
+    weights."""
     fake = generate(params, z)
-    return LOSSES[loss](discriminate(discriminator, real, packing), discriminate(discriminator, fake, packing))[1]
+    return LOSSES[loss](
+        discriminate(discriminator, real, packing), discriminate(discriminator, fake, packing)
+    )[1]
 
 
 def train_gan(
@@ -116,12 +130,14 @@ def train_gan(
     decay_lr: bool = True,
     chunks: int = 100,
 ) -> AdversarialModel:
-    """Train one generator and discriminator per data set, all sets in one compiled loop; one update of each per step.
+    """Train one generator and discriminator per data set, all sets in one compiled loop;
+    one update of each per step.
 
-    data (sets, n, 2), held_out (sets, m, 2).  The discriminator sees `n_waves` random Fourier features of a point, of
-    `bandwidth` radians per network unit: the finer the detail of the data, the larger.  `penalty` is γ of (γ/2)(R1 + R2),
-    moving geometrically to `final_penalty` if given; 0 for none.  Adam with betas (beta1, 0.99), the generator at
-    `generator_lr` if given (two time scales, Heusel et al. 2017).  ValueError for an unknown loss or a packing that does
+    data (sets, n, 2), held_out (sets, m, 2).  The discriminator sees `n_waves` random Fourier
+    features of a point, of `bandwidth` radians per network unit: the finer the detail of the data,
+    the larger.  `penalty` is γ of (γ/2)(R1 + R2), moving geometrically to `final_penalty` if given;
+    0 for none.  Adam with betas (beta1, 0.99), the generator at `generator_lr` if given
+    (two time scales, Heusel et al. 2017).  ValueError for an unknown loss or a packing that does
     not divide batch_size.
     """
     if loss not in LOSSES:
@@ -130,10 +146,15 @@ def train_gan(
         raise ValueError(f"packing={packing} must divide batch_size={batch_size}")
     n_sets = len(data)
     data, held_out = jnp.asarray(data), jnp.asarray(held_out)
-    key_init, key_train = jax.random.key(stream(seed, "init")), jax.random.key(stream(seed, "train"))
+    key_init, key_train = (
+        jax.random.key(stream(seed, "init")),
+        jax.random.key(stream(seed, "train")),
+    )
 
     def adam(rate):
-        return optax.adam(optax.cosine_decay_schedule(rate, steps) if decay_lr else rate, b1=beta1, b2=0.99)
+        return optax.adam(
+            optax.cosine_decay_schedule(rate, steps) if decay_lr else rate, b1=beta1, b2=0.99
+        )
 
     optimizer_d, optimizer_g = adam(lr), adam(generator_lr or lr)
     ratio = 1.0 if not (penalty and final_penalty) else final_penalty / penalty
@@ -157,7 +178,9 @@ def train_gan(
         d = optax.apply_updates(d, updates)
         # The generator's step.
         z = jax.random.normal(keys[2], (batch_size, latent))
-        g_loss, grads = jax.value_and_grad(generator_objective)(g, d, z, real, loss=loss, packing=packing)
+        g_loss, grads = jax.value_and_grad(generator_objective)(
+            g, d, z, real, loss=loss, packing=packing
+        )
         updates, state_g = optimizer_g.update(grads, state_g)
         g = optax.apply_updates(g, updates)
         average = ema(average, g, ema_decay)
@@ -178,9 +201,17 @@ def train_gan(
     snapshot = jax.jit(lambda state: jax.vmap(generate, in_axes=(0, None))(state[2], fixed))
     state = jax.vmap(start)(jax.random.split(key_init, n_sets))
     state, history = train(
-        step, state, steps=steps, key=key_train, what=f"GAN ({loss})", chunks=chunks, snapshot=snapshot
+        step,
+        state,
+        steps=steps,
+        key=key_train,
+        what=f"GAN ({loss})",
+        chunks=chunks,
+        snapshot=snapshot,
     )
-    return AdversarialModel(jax.tree.map(np.asarray, state[2]), jax.tree.map(np.asarray, state[1]), history)
+    return AdversarialModel(
+        jax.tree.map(np.asarray, state[2]), jax.tree.map(np.asarray, state[1]), history
+    )
 
 
 VALIDATION_BATCH = 32
@@ -199,5 +230,6 @@ def take(params, index: int):
 
 
 def optimal_logit(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Logit of the optimal discriminator p/(p + q): log p - log q (Goodfellow et al. 2014, proposition 1)."""
+    """Logit of the optimal discriminator p/(p + q): log p - log q
+    (Goodfellow et al. 2014, proposition 1)."""
     return log_p - log_q

@@ -1,8 +1,9 @@
 """Diffusion models of the plane in one coordinate, the noise level σ: x_σ = x + σ ε, ε ~ N(0, I).
 
-A variance-preserving process is the same thing seen through a shrinking glass: x_t = sqrt(ᾱ_t) x_σ with
-σ_t = sqrt((1 - ᾱ_t)/ᾱ_t) (Karras et al. 2022, section 2).  So one network, ε̂(x_σ, σ), serves DDPM, DDIM, the probability-flow
-ODE and annealed score matching, with score(x, σ) = -ε̂/σ (Vincent 2011).
+A variance-preserving process is the same thing seen through a shrinking glass: x_t = sqrt(ᾱ_t) x_σ
+with σ_t = sqrt((1 - ᾱ_t)/ᾱ_t) (Karras et al. 2022, section 2).  So one network, ε̂(x_σ, σ), serves
+DDPM, DDIM, the probability-flow ODE and annealed score matching, with score(x, σ) = -ε̂/σ
+(Vincent 2011).
 """
 
 from collections.abc import Callable
@@ -25,8 +26,8 @@ Score = Callable[[jax.Array, jax.Array], jax.Array]  # score(x (n, d), sigma ())
 class DiffusionModel(NamedTuple):
     """A stack of trained noise predictors, one per data set on axis 0.
 
-    params: pytree (sets, ...).  history: `train_loss`, `validation_loss` (chunks, sets) and both per noise band,
-    `train_loss_by_band`, `validation_loss_by_band` (chunks, sets, BANDS).
+    params: pytree (sets, ...).  history: `train_loss`, `validation_loss` (chunks, sets) and both
+    per noise band, `train_loss_by_band`, `validation_loss_by_band` (chunks, sets, BANDS).
     """
 
     params: list
@@ -37,18 +38,21 @@ class DiffusionModel(NamedTuple):
 
 
 def linear_alphas(steps: int = 1000, first: float = 1 - 1e-4, last: float = 0.98) -> np.ndarray:
-    """α_t from `first` to `last` in equal steps: β_t = 1 - α_t is Ho et al. 2020's linear schedule (section 4)."""
+    """α_t from `first` to `last` in equal steps: β_t = 1 - α_t is Ho et al. 2020's linear
+    schedule (section 4)."""
     return np.linspace(first, last, steps)
 
 
 def cosine_alpha_bars(steps: int = 1000, offset: float = 0.008) -> np.ndarray:
-    """ᾱ_t = f(t)/f(0), f(t) = cos²((t/T + s)/(1 + s) π/2), β capped at 0.999 (Nichol & Dhariwal 2021, eq. 17)."""
+    """ᾱ_t = f(t)/f(0), f(t) = cos²((t/T + s)/(1 + s) π/2), β capped at 0.999
+    (Nichol & Dhariwal 2021, eq. 17)."""
     f = np.cos((np.arange(steps + 1) / steps + offset) / (1 + offset) * np.pi / 2) ** 2
     return np.cumprod(1 - np.minimum(1 - f[1:] / f[:-1], 0.999))
 
 
 def sigmas_of(alphas: np.ndarray) -> np.ndarray:
-    """σ_t = sqrt((1 - ᾱ_t)/ᾱ_t) with ᾱ_t the product of α_1 ... α_t; increasing.  ValueError for α outside (0, 1)."""
+    """σ_t = sqrt((1 - ᾱ_t)/ᾱ_t) with ᾱ_t the product of α_1 ... α_t; increasing.  ValueError for
+    α outside (0, 1)."""
     if not ((alphas > 0) & (alphas < 1)).all():
         raise ValueError("every alpha must lie strictly between 0 and 1")
     alpha_bars = np.cumprod(np.asarray(alphas, np.float64))
@@ -56,7 +60,8 @@ def sigmas_of(alphas: np.ndarray) -> np.ndarray:
 
 
 def karras_sigmas(n: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> np.ndarray:
-    """n + 1 levels from sigma_max down to sigma_min, equal steps in σ^(1/ρ) (Karras et al. 2022, eq. 5)."""
+    """n + 1 levels from sigma_max down to sigma_min, equal steps in σ^(1/ρ)
+    (Karras et al. 2022, eq. 5)."""
     return np.linspace(sigma_max ** (1 / rho), sigma_min ** (1 / rho), n + 1) ** rho
 
 
@@ -66,12 +71,15 @@ BANDWIDTH = 3.0  # of the random Fourier features, radians per network unit
 BANDS = 4  # of noise, equal shares of the training levels from the least noisy up
 
 
-def predict_noise(params, x: jax.Array, sigma: jax.Array, *, data_sd: float, features: int) -> jax.Array:
+def predict_noise(
+    params, x: jax.Array, sigma: jax.Array, *, data_sd: float, features: int
+) -> jax.Array:
     """ε̂(x_σ, σ), (n, 2) and σ () or (n,) -> (n, 2).
 
-    The network F sees x_σ scaled to order one, x/sqrt(σ² + data_sd²), its random Fourier features, and log(σ)/4.  With
-    `features` sines and cosines of the level it adds to what is right for Gaussian data, ε̂ = σx/(σ² + data_sd²) + data_sd F/
-    sqrt(σ² + data_sd²) (Karras et al. 2022, table 1, written for the noise); with none it is F alone, as in the sources.
+    The network F sees x_σ scaled to order one, x/sqrt(σ² + data_sd²), its random Fourier features,
+    and log(σ)/4.  With `features` sines and cosines of the level it adds to what is right for
+    Gaussian data, ε̂ = σx/(σ² + data_sd²) + data_sd F/sqrt(σ² + data_sd²) (Karras et al. 2022,
+    table 1, written for the noise); with none it is F alone, as in the sources.
     """
     B, layers = params
     sigma = jnp.broadcast_to(sigma, x.shape[:-1])[:, None]
@@ -87,46 +95,53 @@ def predict_noise(params, x: jax.Array, sigma: jax.Array, *, data_sd: float, fea
 
 def score_of(params, *, data_sd: float, features: int) -> Score:
     """score(x, σ) = -ε̂(x, σ)/σ."""
-    return lambda x, sigma: -predict_noise(params, x, sigma, data_sd=data_sd, features=features) / sigma
+    return lambda x, sigma: (
+        -predict_noise(params, x, sigma, data_sd=data_sd, features=features) / sigma
+    )
 
 
-def noise_prediction_loss(params, x: jax.Array, sigma: jax.Array, noise: jax.Array, **network) -> jax.Array:
+def noise_prediction_loss(
+    params, x: jax.Array, sigma: jax.Array, noise: jax.Array, **network
+) -> jax.Array:
     """‖ε - ε̂(x + σ ε, σ)‖² summed over dimensions, (n,) (Ho et al. 2020, eq. 14).
 
     It is σ² times the denoising score matching loss of Vincent 2011, eq. 11.
     """
-    return jnp.sum((noise - predict_noise(params, x + sigma[:, None] * noise, sigma, **network)) ** 2, axis=-1)
+    return jnp.sum(
+        (noise - predict_noise(params, x + sigma[:, None] * noise, sigma, **network)) ** 2, axis=-1
+    )
 
 
 def train_diffusion(
-    data: np.ndarray,
-    held_out: np.ndarray,
-    sigmas: np.ndarray,
-    *,
-    hidden: tuple[int, ...],
-    steps: int,
-    seed: int,
-    batch_size: int = 512,
-    lr: float = 2e-3,
-    features: int = 16,
-    n_waves: int = 32,
-    data_sd: float = 2.0,
-    ema_decay: float = 0.999,
-    decay_lr: bool = True,
-) -> DiffusionModel:
+    data: np.ndarray, held_out: np.ndarray, sigmas: np.ndarray, *,
+    hidden: tuple[int, ...], steps: int, seed: int,
+    batch_size: int = 512, lr: float = 2e-3,
+    features: int = 16, n_waves: int = 32, data_sd: float = 2.0,
+    ema_decay: float = 0.999, decay_lr: bool = True,
+) -> DiffusionModel:  # fmt: skip
     """Train one noise predictor per data set, all sets in one compiled loop.
 
-    data (sets, n, 2), held_out (sets, m, 2); sigmas (L,) increasing: each point draws one of these levels uniformly.
-    Adam, cosine decay of the rate to zero (`decay_lr`), exponential average of the weights (`ema_decay` = 0 for none).
+    data (sets, n, 2), held_out (sets, m, 2); sigmas (L,) increasing: each point draws one of these
+    levels uniformly.  Adam, cosine decay of the rate to zero (`decay_lr`), exponential average of
+    the weights (`ema_decay` = 0 for none).
     """
     n_sets, levels = len(data), len(sigmas)
-    data, held_out, sigmas = jnp.asarray(data), jnp.asarray(held_out), jnp.asarray(sigmas, jnp.float32)
-    key_init, key_train = jax.random.key(stream(seed, "init")), jax.random.key(stream(seed, "train"))
+    data, held_out, sigmas = (
+        jnp.asarray(data),
+        jnp.asarray(held_out),
+        jnp.asarray(sigmas, jnp.float32),
+    )
+    key_init, key_train = (
+        jax.random.key(stream(seed, "init")),
+        jax.random.key(stream(seed, "train")),
+    )
     sizes = (3 + 2 * n_waves + features, *hidden, 2)
 
     def init(key):
         key_waves, key_layers = jax.random.split(key)
-        return BANDWIDTH * jax.random.normal(key_waves, (2, n_waves)), init_mlp(sizes, key=key_layers)
+        return BANDWIDTH * jax.random.normal(key_waves, (2, n_waves)), init_mlp(
+            sizes, key=key_layers
+        )
 
     params = jax.vmap(init)(jax.random.split(key_init, n_sets))
     optimizer = optax.adam(optax.cosine_decay_schedule(lr, steps) if decay_lr else lr)
@@ -134,7 +149,8 @@ def train_diffusion(
 
     def draw(points, n, key):
         key_x, key_level, key_noise = jax.random.split(key, 3)
-        # One level from each of n equal shares of the schedule: the bands below are the quarters of the batch.
+        # One level from each of n equal shares of the schedule: the bands below are the quarters of
+        # the batch.
         level = (jnp.arange(n) + jax.random.uniform(key_level, (n,))) * (levels / n)
         index = jnp.minimum(level.astype(jnp.int32), levels - 1)
         return minibatch(points, n, key=key_x), sigmas[index], jax.random.normal(key_noise, (n, 2))
@@ -155,7 +171,11 @@ def train_diffusion(
         updates, opt_state = optimizer.update(grads, opt_state)
         params = optax.apply_updates(params, updates)
         average = ema(average, params, ema_decay)
-        v_bands = by_band(noise_prediction_loss(average, *draw(held_out, VALIDATION_BATCH, key_held_out), **network))
+        v_bands = by_band(
+            noise_prediction_loss(
+                average, *draw(held_out, VALIDATION_BATCH, key_held_out), **network
+            )
+        )
         logs = {
             "train_loss": loss,
             "validation_loss": v_bands.mean(),
@@ -172,15 +192,20 @@ def train_diffusion(
     return DiffusionModel(jax.tree.map(np.asarray, average), history)
 
 
-VALIDATION_BATCH = 64  # held-out points per training step: their mean over a chunk is the validation curve
+# Held-out points per training step: their mean over a chunk is the validation curve.
+VALIDATION_BATCH = 64
 
 # --- samplers: (score, x, sigmas) -> (x at the last level, path), from the largest σ down ---
 
 
-def ddim(score: Score, x: jax.Array, sigmas: jax.Array, *, eta: float, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """DDIM in σ (Song et al. 2021, eqs. 12 and 16): η = 0 is deterministic (Euler), η = 1 is DDPM's ancestral sampling.
+def ddim(
+    score: Score, x: jax.Array, sigmas: jax.Array, *, eta: float, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """DDIM in σ (Song et al. 2021, eqs. 12 and 16): η = 0 is deterministic (Euler), η = 1 is DDPM's
+    ancestral sampling.
 
-    From σ to τ < σ with x̂₀ = x + σ² score: x' = x̂₀ + sqrt(τ² - v) ε̂ + sqrt(v) ξ, v = η² τ² (1 - τ²/σ²).
+    From σ to τ < σ with x̂₀ = x + σ² score: x' = x̂₀ + sqrt(τ² - v) ε̂ + sqrt(v) ξ,
+    v = η² τ² (1 - τ²/σ²).
     x (n, d) at sigmas[0]; sigmas decreasing, a last 0 is allowed and gives x̂₀.
     """
 
@@ -197,7 +222,8 @@ def ddim(score: Score, x: jax.Array, sigmas: jax.Array, *, eta: float, key: jax.
 
 
 def euler(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """First-order steps of the probability-flow ODE dx/dσ = -σ score(x, σ) (Song et al. 2021, eq. 13; Karras et al. 2022, eq. 1)."""
+    """First-order steps of the probability-flow ODE dx/dσ = -σ score(x, σ) (Song et al. 2021,
+    eq. 13; Karras et al. 2022, eq. 1)."""
 
     def step(x, pair):
         sigma, tau = pair
@@ -208,7 +234,8 @@ def euler(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax
 
 
 def heun(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Second-order steps of the same ODE: the slopes at both ends, averaged (Karras et al. 2022, algorithm 1).  Last σ > 0."""
+    """Second-order steps of the same ODE: the slopes at both ends, averaged
+    (Karras et al. 2022, algorithm 1).  Last σ > 0."""
 
     def step(x, pair):
         sigma, tau = pair
@@ -228,11 +255,14 @@ def _pairs(sigmas, x):
 # --- likelihood ---
 
 
-def probability_flow_log_prob(score: Score, x: jax.Array, sigmas: jax.Array, *, data_sd: float) -> jax.Array:
+def probability_flow_log_prob(
+    score: Score, x: jax.Array, sigmas: jax.Array, *, data_sd: float
+) -> jax.Array:
     """log density of the model that the probability-flow ODE defines, (n, 2) -> (n,), nats.
 
-    log p_min(x) = log N(x_max; 0, (σ_max² + data_sd²) I) - ∫ σ div score dσ along dx/dσ = -σ score (Chen et al. 2018, theorem 1;
-    Song et al. 2021, eq. 39), Heun steps over `sigmas` *increasing*, the divergence exact by two forward derivatives.
+    log p_min(x) = log N(x_max; 0, (σ_max² + data_sd²) I) - ∫ σ div score dσ along dx/dσ = -σ score
+    (Chen et al. 2018, theorem 1; Song et al. 2021, eq. 39), Heun steps over `sigmas` *increasing*,
+    the divergence exact by two forward derivatives.
     """
     eye = jnp.eye(2, dtype=x.dtype)
 
@@ -247,7 +277,10 @@ def probability_flow_log_prob(score: Score, x: jax.Array, sigmas: jax.Array, *, 
         sigma, tau = pair
         dx, div = slope(x, sigma)
         dx_end, div_end = slope(x + (tau - sigma) * dx, tau)
-        return (x + (tau - sigma) * (dx + dx_end) / 2, change + (tau - sigma) * (div + div_end) / 2), None
+        return (
+            x + (tau - sigma) * (dx + dx_end) / 2,
+            change + (tau - sigma) * (div + div_end) / 2,
+        ), None
 
     (x_max, change), _ = jax.lax.scan(step, (x, jnp.zeros(len(x), x.dtype)), _pairs(sigmas, x))
     variance = jnp.asarray(sigmas, x.dtype)[-1] ** 2 + data_sd**2
@@ -258,8 +291,11 @@ def probability_flow_log_prob(score: Score, x: jax.Array, sigmas: jax.Array, *, 
 
 
 @partial(jax.jit, static_argnames=("n", "method", "features", "data_sd"))
-def sample_stack(params, key, sigmas, *, n: int, method: str, features: int, data_sd: float, eta: float = 0.0):
-    """n points of every set by "ddim", "euler" or "heun" over decreasing sigmas: (sets, n, 2) and the path (sets, steps, n, 2)."""
+def sample_stack(
+    params, key, sigmas, *, n: int, method: str, features: int, data_sd: float, eta: float = 0.0
+):
+    """n points of every set by "ddim", "euler" or "heun" over decreasing sigmas: (sets, n, 2) and
+    the path (sets, steps, n, 2)."""
     if method not in ("ddim", "euler", "heun"):
         raise ValueError(f"method={method!r} must be 'ddim', 'euler' or 'heun'")
 
@@ -287,9 +323,11 @@ def log_prob_stack(params, x, sigmas, *, features: int, data_sd: float):
 
 @partial(jax.jit, static_argnames=("n", "steps_per_sigma", "step_size", "features", "data_sd"))
 def annealed_langevin_stack(
-    params, key, sigmas, *, n: int, steps_per_sigma: int, step_size: float, features: int, data_sd: float
-):
-    """n points of every set by annealed Langevin over decreasing sigmas, then one denoising step x + σ² score (the posterior mean).
+    params, key, sigmas, *,
+    n: int, steps_per_sigma: int, step_size: float, features: int, data_sd: float,
+):  # fmt: skip
+    """n points of every set by annealed Langevin over decreasing sigmas, then one denoising step
+    x + σ² score (the posterior mean).
 
     Returns (sets, n, 2) and the path, one frame per level, (sets, levels, n, 2).
     """

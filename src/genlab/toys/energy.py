@@ -1,4 +1,5 @@
-"""Energy-based models of the plane: p(x) ∝ exp(-E(x)) with E an MLP, trained by the contrast of data and model samples."""
+"""Energy-based models of the plane: p(x) ∝ exp(-E(x)) with E an MLP, trained by the contrast of
+data and model samples."""
 
 from functools import partial
 from typing import NamedTuple
@@ -20,7 +21,8 @@ BANDWIDTH = 3.0  # of the random Fourier features, radians per network unit
 class EnergyModel(NamedTuple):
     """A stack of trained energies, one per data set on axis 0.
 
-    params: pytree (sets, ...).  chains: the last negative samples (sets, n, 2).  history: logs per chunk (chunks, sets).
+    params: pytree (sets, ...).  chains: the last negative samples (sets, n, 2).  history: logs per
+    chunk (chunks, sets).
     """
 
     params: list
@@ -31,27 +33,34 @@ class EnergyModel(NamedTuple):
 def energy(params, x: jax.Array, *, base_sd: float, activation: str = "swish") -> jax.Array:
     """E(x) = MLP(x / SCALE) + |x|²/(2 base_sd²), (n, 2) -> (n,).
 
-    The second term makes exp(-E) a tilt of a Gaussian, hence normalisable whatever the network does far from the data;
-    base_sd = inf leaves it out, as the sources do.
+    The second term makes exp(-E) a tilt of a Gaussian, hence normalisable whatever the network does
+    far from the data; base_sd = inf leaves it out, as the sources do.
     """
-    return fourier_mlp(params, x / SCALE, activation)[..., 0] + jnp.sum(x**2, axis=-1) / (2 * base_sd**2)
+    return fourier_mlp(params, x / SCALE, activation)[..., 0] + jnp.sum(x**2, axis=-1) / (
+        2 * base_sd**2
+    )
 
 
 def contrastive_loss(e_data: jax.Array, e_model: jax.Array) -> jax.Array:
-    """mean E(data) - mean E(model samples): its gradient is that of the negative log-likelihood (LeCun et al. 2006; Hinton 2002)."""
+    """mean E(data) - mean E(model samples): its gradient is that of the negative log-likelihood
+    (LeCun et al. 2006; Hinton 2002)."""
     return e_data.mean() - e_model.mean()
 
 
 def absolute_loss(e_data: jax.Array, e_model: jax.Array) -> jax.Array:
-    """|mean E(data) - mean E(model samples)|, the loss as source A words it.  Zero for every flat energy."""
+    """|mean E(data) - mean E(model samples)|, the loss as source A words it.
+    Zero for every flat energy."""
     return jnp.abs(contrastive_loss(e_data, e_model))
 
 
 LOSSES = {"contrastive": contrastive_loss, "absolute": absolute_loss}
 
 
-def negative_sampler(log_density, *, sampler: str, step_size, jumps: int, box: float) -> langevin.Kernel:
-    """The kernel that moves the negative samples: "langevin" or "mala", followed by `jumps` global moves."""
+def negative_sampler(
+    log_density, *, sampler: str, step_size, jumps: int, box: float
+) -> langevin.Kernel:
+    """The kernel that moves the negative samples: "langevin" or "mala", followed by `jumps` global
+    moves."""
     if sampler == "langevin":
         local = langevin.unadjusted_langevin(langevin.score_of(log_density), step_size)
     elif sampler == "mala":
@@ -89,18 +98,23 @@ def train_energy(
 ) -> EnergyModel:
     """Train one energy per data set, all sets in one compiled loop.
 
-    data (sets, n, 2), held_out (sets, m, 2).  Each step moves the negative samples by `langevin_steps` of the kernel, from
-    where the last step left them (`persistent`; a share `restart` of them from noise) or all from noise N(0, SCALE² I),
-    and then descends loss(E(data), E(negatives)) + l2 (mean E(data)² + mean E(negatives)²) (Du & Mordatch 2019, section 3.2)
-    by Adam.  `data_noise` is Gaussian noise added to the data, data units.  History: `train_loss` and `validation_loss`,
-    mean E(data) - mean E(negatives) on the batch and on held_out; `energy_data`, `energy_model`.
+    data (sets, n, 2), held_out (sets, m, 2).  Each step moves the negative samples by
+    `langevin_steps` of the kernel, from where the last step left them (`persistent`; a share
+    `restart` of them from noise) or all from noise N(0, SCALE² I), and then descends loss(E(data),
+    E(negatives)) + l2 (mean E(data)² + mean E(negatives)²) (Du & Mordatch 2019, section 3.2) by
+    Adam.  `data_noise` is Gaussian noise added to the data, data units.  History: `train_loss` and
+    `validation_loss`, mean E(data) - mean E(negatives) on the batch and on held_out;
+    `energy_data`, `energy_model`.
     """
     n_sets = len(data)
     data, held_out = jnp.asarray(data), jnp.asarray(held_out)
-    key_init, key_train = jax.random.key(stream(seed, "init")), jax.random.key(stream(seed, "train"))
-    params = jax.vmap(lambda k: init_fourier_mlp((2, *hidden, 1), n_waves, bandwidth=BANDWIDTH, key=k))(
-        jax.random.split(key_init, n_sets)
+    key_init, key_train = (
+        jax.random.key(stream(seed, "init")),
+        jax.random.key(stream(seed, "train")),
     )
+    params = jax.vmap(
+        lambda k: init_fourier_mlp((2, *hidden, 1), n_waves, bandwidth=BANDWIDTH, key=k)
+    )(jax.random.split(key_init, n_sets))
     schedule = optax.cosine_decay_schedule(lr, steps) if decay_lr else lr
     optimizer = optax.adam(schedule)
     E = partial(energy, base_sd=base_sd, activation=activation)
@@ -114,13 +128,21 @@ def train_energy(
         x = minibatch(data, batch_size, key=keys[0])
         x = x + data_noise * jax.random.normal(keys[1], x.shape)
         fresh = noise_like(chains, keys[2])
-        start = jnp.where(jax.random.uniform(keys[3], (n_chains, 1)) < (restart if persistent else 1.0), fresh, chains)
-        kernel = negative_sampler(lambda y: -E(params, y), sampler=sampler, step_size=step_size, jumps=jumps, box=box)
+        start = jnp.where(
+            jax.random.uniform(keys[3], (n_chains, 1)) < (restart if persistent else 1.0),
+            fresh,
+            chains,
+        )
+        kernel = negative_sampler(
+            lambda y: -E(params, y), sampler=sampler, step_size=step_size, jumps=jumps, box=box
+        )
         negatives, _, _ = langevin.run_chain(kernel, start, steps=langevin_steps, key=keys[4])
 
         def objective(p):
             e_data, e_model = E(p, x), E(p, negatives)
-            return LOSSES[loss](e_data, e_model) + l2 * (jnp.mean(e_data**2) + jnp.mean(e_model**2)), (
+            return LOSSES[loss](e_data, e_model) + l2 * (
+                jnp.mean(e_data**2) + jnp.mean(e_model**2)
+            ), (
                 e_data.mean(),
                 e_model.mean(),
             )
@@ -143,7 +165,9 @@ def train_energy(
 
     chains = noise_like(jnp.zeros((n_sets, n_chains, 2)), jax.random.fold_in(key_init, 1))
     state = (params, params, jax.vmap(optimizer.init)(params), chains)
-    (_, average, _, chains), history = train(step, state, steps=steps, key=key_train, what=f"EBM ({loss}, {sampler})")
+    (_, average, _, chains), history = train(
+        step, state, steps=steps, key=key_train, what=f"EBM ({loss}, {sampler})"
+    )
     return EnergyModel(jax.tree.map(np.asarray, average), np.asarray(chains), history)
 
 
@@ -161,7 +185,8 @@ def sample_energy(
     activation: str = "swish",
     keep_every: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """n points of each energy of the stack by chains from noise, never from data: (sets, n, 2) and the path (sets, kept, n, 2)."""
+    """n points of each energy of the stack by chains from noise, never from data: (sets, n, 2) and
+    the path (sets, kept, n, 2)."""
 
     @jax.jit
     @jax.vmap
@@ -172,7 +197,9 @@ def sample_energy(
             sampler=sampler, step_size=step_size, jumps=jumps, box=box,
         )  # fmt: skip
         start = SCALE * jax.random.normal(key_start, (n, 2))
-        x, path, _ = langevin.run_chain(kernel, start, steps=steps, key=key_chain, keep_every=keep_every)
+        x, path, _ = langevin.run_chain(
+            kernel, start, steps=steps, key=key_chain, keep_every=keep_every
+        )
         return x, path
 
     keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(jax.tree.leaves(params)[0]))

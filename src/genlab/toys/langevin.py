@@ -1,7 +1,9 @@
-"""Markov chains for densities known up to a constant: Langevin, its Metropolis correction, and global moves.
+"""Markov chains for densities known up to a constant: Langevin, its Metropolis correction, and
+global moves.
 
-A kernel is ``step(key, x) -> (x, info)`` on points x (n, d); info holds one value per point.  Kernels are compiled by
-`run_chain`, which keeps a thinned path.  `log_density` and `score` act on whole arrays: (n, d) -> (n,) and (n, d) -> (n, d).
+A kernel is ``step(key, x) -> (x, info)`` on points x (n, d); info holds one value per point.
+Kernels are compiled by `run_chain`, which keeps a thinned path.  `log_density` and `score` act on
+whole arrays: (n, d) -> (n,) and (n, d) -> (n, d).
 """
 
 from collections.abc import Callable
@@ -21,7 +23,8 @@ def score_of(log_density: LogDensity) -> Score:
 
 
 def unadjusted_langevin(score: Score, step_size: float) -> Kernel:
-    """x' = x + h score(x) + sqrt(2h) ξ, ξ ~ N(0, I) (Roberts & Tweedie 1996, section 1.4.1, with h their σ²/2).
+    """x' = x + h score(x) + sqrt(2h) ξ, ξ ~ N(0, I) (Roberts & Tweedie 1996, section 1.4.1,
+    with h their σ²/2).
 
     Its stationary law is not the target: on N(0, 1) the variance is 1/(1 - h/2).
     """
@@ -34,7 +37,8 @@ def unadjusted_langevin(score: Score, step_size: float) -> Kernel:
 
 
 def mala(log_density: LogDensity, step_size: float | jax.Array) -> Kernel:
-    """Langevin with the Metropolis-Hastings correction (Roberts & Tweedie 1996, section 1.4.2): exactly invariant.
+    """Langevin with the Metropolis-Hastings correction (Roberts & Tweedie 1996, section 1.4.2):
+    exactly invariant.
 
     info: `accepted` (n,) bool.
     """
@@ -61,17 +65,21 @@ def mala(log_density: LogDensity, step_size: float | jax.Array) -> Kernel:
 
 
 def uniform_jump(log_density: LogDensity, box: float) -> Kernel:
-    """Propose a uniform point of [-box, box]^d, accept with min(1, p(x')/p(x)) (Hastings 1970, independence sampler).
+    """Propose a uniform point of [-box, box]^d, accept with min(1, p(x')/p(x))
+    (Hastings 1970, independence sampler).
 
-    In two dimensions this mixes between modes in tens of steps; its acceptance falls exponentially with the dimension.
-    A chain outside the box is moved inside at once: the target is understood as restricted to the box.
+    In two dimensions this mixes between modes in tens of steps; its acceptance falls exponentially
+    with the dimension.  A chain outside the box is moved inside at once: the target is understood
+    as restricted to the box.
     """
 
     def step(key, x):
         key_proposal, key_accept = jax.random.split(key)
         proposal = jax.random.uniform(key_proposal, x.shape, minval=-box, maxval=box)
         log_p = jnp.where(jnp.all(jnp.abs(x) <= box, axis=-1), log_density(x), -jnp.inf)
-        accepted = jnp.log(jax.random.uniform(key_accept, log_p.shape)) < log_density(proposal) - log_p
+        accepted = (
+            jnp.log(jax.random.uniform(key_accept, log_p.shape)) < log_density(proposal) - log_p
+        )
         return jnp.where(accepted[:, None], proposal, x), {"accepted": accepted}
 
     return step
@@ -95,8 +103,9 @@ def run_chain(
 ) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
     """Apply `kernel` `steps` times to all chains x (n, d), inside one compiled loop.
 
-    Returns the last points (n, d), the path (kept, n, d) with one frame per `keep_every` steps (default: the last only),
-    and the infos averaged over steps, per point (n,).  ValueError if keep_every does not divide steps.
+    Returns the last points (n, d), the path (kept, n, d) with one frame per `keep_every` steps
+    (default: the last only), and the infos averaged over steps, per point (n,).  ValueError if
+    keep_every does not divide steps.
     """
     keep_every = keep_every or steps
     if steps % keep_every:
@@ -126,7 +135,8 @@ def annealed_langevin(
     step_size: float,
     key: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Langevin through falling noise levels, step h_i = step_size σ_i² (Song & Ermon 2019, algorithm 1, with ε/2 = step_size σ_L²).
+    """Langevin through falling noise levels, step h_i = step_size σ_i² (Song & Ermon 2019,
+    algorithm 1, with ε/2 = step_size σ_L²).
 
     score(x (n, d), sigma ()) -> (n, d).  Returns the last points and the path, one frame per level.
     """

@@ -1,20 +1,29 @@
-"""Multilayer perceptrons as plain pytrees: a list of (W, b) pairs and a function that applies it."""
+"""Multilayer perceptrons as plain pytrees: a list of (W, b) pairs and a function that applies
+it."""
 
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 
-ACTIVATIONS: dict[str, Callable] = {"relu": jax.nn.relu, "swish": jax.nn.swish, "tanh": jnp.tanh, "gelu": jax.nn.gelu}
+ACTIVATIONS: dict[str, Callable] = {
+    "relu": jax.nn.relu,
+    "swish": jax.nn.swish,
+    "tanh": jnp.tanh,
+    "gelu": jax.nn.gelu,
+}
 
 
 def init_mlp(sizes: Sequence[int], *, key: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
     """Weights of an MLP with layer widths `sizes` = (d_in, hidden..., d_out).
 
-    W ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) and the same for b (LeCun et al. 1998, the default of torch.nn.Linear).
+    W ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) and the same for b (LeCun et al. 1998, the default
+    of torch.nn.Linear).
     """
     params = []
-    for layer_key, fan_in, fan_out in zip(jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True):
+    for layer_key, fan_in, fan_out in zip(
+        jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True
+    ):
         key_w, key_b = jax.random.split(layer_key)
         bound = fan_in**-0.5
         params.append(
@@ -26,7 +35,9 @@ def init_mlp(sizes: Sequence[int], *, key: jax.Array) -> list[tuple[jax.Array, j
     return params
 
 
-def mlp(params: list[tuple[jax.Array, jax.Array]], x: jax.Array, activation: str = "swish") -> jax.Array:
+def mlp(
+    params: list[tuple[jax.Array, jax.Array]], x: jax.Array, activation: str = "swish"
+) -> jax.Array:
     """Apply the MLP to x (..., d_in) -> (..., d_out); no activation after the last layer."""
     act = ACTIVATIONS[activation]
     for W, b in params[:-1]:
@@ -36,9 +47,11 @@ def mlp(params: list[tuple[jax.Array, jax.Array]], x: jax.Array, activation: str
 
 
 def fourier_features(s: jax.Array, n_features: int, max_frequency: float = 32.0) -> jax.Array:
-    """Sines and cosines of a scalar per row: s (...,) -> (..., n_features), frequencies log-spaced in [1, max_frequency].
+    """Sines and cosines of a scalar per row: s (...,) -> (..., n_features), frequencies log-spaced
+    in [1, max_frequency].
 
-    The sinusoidal embedding of Vaswani et al. 2017, section 3.5, with s of order one instead of a position.
+    The sinusoidal embedding of Vaswani et al. 2017, section 3.5, with s of order one
+    instead of a position.
     """
     frequencies = jnp.geomspace(1.0, max_frequency, n_features // 2)
     angles = s[..., None] * frequencies
@@ -46,10 +59,11 @@ def fourier_features(s: jax.Array, n_features: int, max_frequency: float = 32.0)
 
 
 def init_fourier_mlp(sizes: Sequence[int], n_waves: int, *, bandwidth: float, key: jax.Array):
-    """An MLP that sees x and the sines and cosines of `n_waves` fixed random projections of it: (B, layers).
+    """An MLP that sees x and the sines and cosines of `n_waves` fixed random projections of it:
+    (B, layers).
 
-    B (d_in, n_waves) ~ N(0, bandwidth²) is never trained.  Random Fourier features let a small network draw sharp edges
-    (Tancik et al. 2020, section 4).
+    B (d_in, n_waves) ~ N(0, bandwidth²) is never trained.  Random Fourier features let a small
+    network draw sharp edges (Tancik et al. 2020, section 4).
     """
     key_b, key_mlp = jax.random.split(key)
     B = bandwidth * jax.random.normal(key_b, (sizes[0], n_waves))

@@ -1,6 +1,8 @@
-"""Denoising score matching on the plane at one noise level, as in the sources, and the exact blurred densities to judge it by.
+"""Denoising score matching on the plane at one noise level, as in the sources, and the exact
+blurred densities to judge it by.
 
-Many levels are `diffusion` seen from the other side: σ² times the loss below is the loss of a noise predictor.
+Many levels are `diffusion` seen from the other side: σ² times the loss below is the loss of
+a noise predictor.
 """
 
 from functools import partial
@@ -23,7 +25,8 @@ PER_UNIT = 40  # cells per data unit of the exact tables, a quarter of the sourc
 
 
 class ScoreModel(NamedTuple):
-    """A stack of score networks of one noise level, one per data set on axis 0; history as in `training.train`."""
+    """A stack of score networks of one noise level, one per data set on axis 0; history as in
+    `training.train`."""
 
     params: list
     history: dict[str, np.ndarray]
@@ -35,10 +38,11 @@ def score(params, x: jax.Array, activation: str = "swish") -> jax.Array:
 
 
 def dsm_loss(s_noisy: jax.Array, noise: jax.Array, sigma: jax.Array | float) -> jax.Array:
-    """‖s(x + σ ε) + ε/σ‖², summed over dimensions, mean over the batch (Vincent 2011, eq. 11, with its 1/2 left out).
+    """‖s(x + σ ε) + ε/σ‖², summed over dimensions, mean over the batch
+    (Vincent 2011, eq. 11, with its 1/2 left out).
 
-    `s_noisy` (n, 2) is the network at x + σ ε and `noise` (n, 2) is ε ~ N(0, I).  Its minimiser is the score of the data
-    blurred by N(0, σ² I), and its minimum is not zero: see `loss_floor`.
+    `s_noisy` (n, 2) is the network at x + σ ε and `noise` (n, 2) is ε ~ N(0, I).  Its minimiser is
+    the score of the data blurred by N(0, σ² I), and its minimum is not zero: see `loss_floor`.
     """
     return jnp.mean(jnp.sum((s_noisy + noise / sigma) ** 2, axis=-1))
 
@@ -57,13 +61,19 @@ def train_single_sigma(
 ) -> ScoreModel:
     """Train one score network per data set at one noise level, all sets in one compiled loop.
 
-    data (sets, n, 2), held_out (sets, m, 2).  Adam at a constant rate, as in sources A and B.  ValueError for sigma <= 0.
+    data (sets, n, 2), held_out (sets, m, 2).  Adam at a constant rate, as in sources A and B.
+    ValueError for sigma <= 0.
     """
     _check_sigma(sigma)
     n_sets = len(data)
     data, held_out = jnp.asarray(data), jnp.asarray(held_out)
-    key_init, key_train = jax.random.key(stream(seed, "init")), jax.random.key(stream(seed, "train"))
-    params = jax.vmap(lambda k: init_mlp((2, *hidden, 2), key=k))(jax.random.split(key_init, n_sets))
+    key_init, key_train = (
+        jax.random.key(stream(seed, "init")),
+        jax.random.key(stream(seed, "train")),
+    )
+    params = jax.vmap(lambda k: init_mlp((2, *hidden, 2), key=k))(
+        jax.random.split(key_init, n_sets)
+    )
     optimizer = optax.adam(lr)
 
     def loss_at(params, x, key):
@@ -73,25 +83,35 @@ def train_single_sigma(
     def update(state, data, held_out, key):
         params, opt_state = state
         keys = jax.random.split(key, 4)
-        loss, grads = jax.value_and_grad(loss_at)(params, minibatch(data, batch_size, key=keys[0]), keys[1])
+        loss, grads = jax.value_and_grad(loss_at)(
+            params, minibatch(data, batch_size, key=keys[0]), keys[1]
+        )
         validation = loss_at(params, minibatch(held_out, 64, key=keys[2]), keys[3])
         updates, opt_state = optimizer.update(grads, opt_state)
-        return (optax.apply_updates(params, updates), opt_state), {"train_loss": loss, "validation_loss": validation}
+        return (optax.apply_updates(params, updates), opt_state), {
+            "train_loss": loss,
+            "validation_loss": validation,
+        }
 
     def step(state, key):
         return jax.vmap(update)(state, data, held_out, jax.random.split(key, n_sets))
 
     state = (params, jax.vmap(optimizer.init)(params))
-    (params, _), history = train(step, state, steps=steps, key=key_train, what=f"DSM (sigma {sigma:g})")
+    (params, _), history = train(
+        step, state, steps=steps, key=key_train, what=f"DSM (sigma {sigma:g})"
+    )
     return ScoreModel(jax.tree.map(np.asarray, params), history)
 
 
 def _chains(score_of_x, key, start_at, *, n, steps, step_size, keep_every):
-    """n unadjusted Langevin chains from N(start_at, SCALE² I): their ends (n, 2) and path (kept, n, 2)."""
+    """n unadjusted Langevin chains from N(start_at, SCALE² I): their ends (n, 2) and
+    path (kept, n, 2)."""
     key_start, key_chain = jax.random.split(key)
     start = jnp.asarray(start_at, jnp.float32) + SCALE * jax.random.normal(key_start, (n, 2))
     kernel = langevin.unadjusted_langevin(score_of_x, step_size)
-    x, path, _ = langevin.run_chain(kernel, start, steps=steps, key=key_chain, keep_every=keep_every)
+    x, path, _ = langevin.run_chain(
+        kernel, start, steps=steps, key=key_chain, keep_every=keep_every
+    )
     return x, path
 
 
@@ -108,7 +128,8 @@ def sample_langevin(
 ) -> tuple[np.ndarray, np.ndarray]:
     """n points of each score of the stack by unadjusted Langevin from N(start_at, SCALE² I).
 
-    Returns the points (sets, n, 2) and the path (sets, kept, n, 2), a frame per `keep_every` steps (default: the last).
+    Returns the points (sets, n, 2) and the path (sets, kept, n, 2), a frame per `keep_every` steps
+    (default: the last).
     """
     chains = {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
 
@@ -125,7 +146,8 @@ def sample_langevin(
 
 
 class Blurred(NamedTuple):
-    """A density blurred by N(0, σ² I), on the midpoints of equal cells over [-half, half]², x₁ fastest.
+    """A density blurred by N(0, σ² I), on the midpoints of equal cells over
+    [-half, half]², x₁ fastest.
 
     density (b, b); score (b, b, 2), ∇ log p_σ; half: integer half width.
     """
@@ -136,7 +158,8 @@ class Blurred(NamedTuple):
 
 
 def cell_masses(density: Density, *, per_unit: int = PER_UNIT) -> np.ndarray:
-    """Probability of each of `per_unit`² cells per unit area over the density's box, (m, m), by the midpoint rule."""
+    """Probability of each of `per_unit`² cells per unit area over the density's box, (m, m),
+    by the midpoint rule."""
     points, cell = grid(density.box, round(2 * density.box * per_unit))
     masses = np.exp(density.log_prob(points)) * cell
     m = round(len(masses) ** 0.5)
@@ -144,11 +167,12 @@ def cell_masses(density: Density, *, per_unit: int = PER_UNIT) -> np.ndarray:
 
 
 def blur(masses: np.ndarray, sigma: float, *, per_unit: int = PER_UNIT) -> Blurred:
-    """The exact density and score of the cells' masses (m, m) blurred by N(0, σ² I), out to four σ beyond them.
+    """The exact density and score of the cells' masses (m, m) blurred by N(0, σ² I), out to
+    four σ beyond them.
 
-    score(x) = (E[x₀ | x] - x)/σ² (Vincent 2011, section 4.3); the kernel is a product, so two matrix products give each
-    moment.  Where the density underflows the score points to the nearest cell with mass, its limit far from the data.
-    ValueError for sigma <= 0.
+    score(x) = (E[x₀ | x] - x)/σ² (Vincent 2011, section 4.3); the kernel is a product, so two
+    matrix products give each moment.  Where the density underflows the score points to the nearest
+    cell with mass, its limit far from the data.  ValueError for sigma <= 0.
     """
     _check_sigma(sigma)
     half = int(np.ceil(len(masses) / (2 * per_unit) + 4 * sigma))
@@ -156,7 +180,11 @@ def blur(masses: np.ndarray, sigma: float, *, per_unit: int = PER_UNIT) -> Blurr
     pad = (len(x) - len(masses)) // 2
     masses = np.pad(masses, pad)
     kernel = np.exp(-((x[:, None] - x) ** 2) / (2 * sigma**2)) / np.sqrt(2 * np.pi * sigma**2)
-    p, first, second = kernel @ masses @ kernel.T, kernel @ masses @ (kernel * x).T, (kernel * x) @ masses @ kernel.T
+    p, first, second = (
+        kernel @ masses @ kernel.T,
+        kernel @ masses @ (kernel * x).T,
+        (kernel * x) @ masses @ kernel.T,
+    )
     nearest = x[distance_transform_edt(masses <= 0, return_distances=False, return_indices=True)]
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(p > 1e-250, np.stack([first, second]) / p, nearest[::-1])
@@ -165,9 +193,12 @@ def blur(masses: np.ndarray, sigma: float, *, per_unit: int = PER_UNIT) -> Blurr
 
 
 def tabulated_score(table: jax.Array, half: int, x: jax.Array) -> jax.Array:
-    """The score table (b, b, 2) of a `Blurred` at any points, (n, 2) -> (n, 2): bilinear, the nearest edge's value outside."""
+    """The score table (b, b, 2) of a `Blurred` at any points, (n, 2) -> (n, 2): bilinear,
+    the nearest edge's value outside."""
     at = (x[:, ::-1] + half) * (len(table) / (2 * half)) - 0.5
-    look_up = partial(jax.scipy.ndimage.map_coordinates, coordinates=list(at.T), order=1, mode="nearest")
+    look_up = partial(
+        jax.scipy.ndimage.map_coordinates, coordinates=list(at.T), order=1, mode="nearest"
+    )
     return jnp.stack([look_up(table[..., 0]), look_up(table[..., 1])], axis=-1)
 
 
@@ -181,7 +212,8 @@ def sample_blurred(
     start_at: tuple[float, float] = (0.0, 0.0),
     keep_every: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`sample_langevin` with the exact scores in the network's place: what is wrong with these is the sampler's fault."""
+    """`sample_langevin` with the exact scores in the network's place: what is wrong with these is
+    the sampler's fault."""
     chains = {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
     half = blurred[0].half
 
@@ -191,14 +223,16 @@ def sample_blurred(
         return _chains(lambda x: tabulated_score(table, half, x), key, start_at, **chains)
 
     keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(blurred))
-    return jax.tree.map(np.asarray, run(jnp.asarray(np.stack([b.score for b in blurred]), jnp.float32), keys))
+    return jax.tree.map(
+        np.asarray, run(jnp.asarray(np.stack([b.score for b in blurred]), jnp.float32), keys)
+    )
 
 
 def loss_floor(blurred: Blurred, sigma: float) -> float:
     """The smallest reachable `dsm_loss` at σ: 2/σ² - E‖∇ log p_σ‖².
 
-    The target -ε/σ has second moment 2/σ² and, given the noisy point, the mean ∇ log p_σ; what is left is the variance of
-    the noise given the point, and no network removes it.
+    The target -ε/σ has second moment 2/σ² and, given the noisy point, the mean ∇ log p_σ; what is
+    left is the variance of the noise given the point, and no network removes it.
     """
     cell = (2 * blurred.half / len(blurred.density)) ** 2
     return float(2 / sigma**2 - np.sum(blurred.density[..., None] * blurred.score**2) * cell)
@@ -206,4 +240,6 @@ def loss_floor(blurred: Blurred, sigma: float) -> float:
 
 def _check_sigma(sigma: float) -> None:
     if sigma <= 0:
-        raise ValueError(f"sigma={sigma} must be positive: it is the standard deviation of the noise")
+        raise ValueError(
+            f"sigma={sigma} must be positive: it is the standard deviation of the noise"
+        )

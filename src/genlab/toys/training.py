@@ -1,8 +1,9 @@
 """One compiled training loop for everything on 2-D data.
 
-A training is a function ``step(state, key) -> (state, logs)``: state is any pytree (parameters, optimiser state, chains),
-logs a dict of scalars or small arrays.  The loop below runs it inside XLA; Python only sees chunk boundaries, where the
-history is collected and progress reported.  To train several data sets or seeds at once, `jax.vmap` the step.
+A training is a function ``step(state, key) -> (state, logs)``: state is any pytree
+(parameters, optimiser state, chains), logs a dict of scalars or small arrays.  The loop below runs
+it inside XLA; Python only sees chunk boundaries, where the history is collected and progress
+reported.  To train several data sets or seeds at once, `jax.vmap` the step.
 """
 
 from collections.abc import Callable
@@ -29,17 +30,20 @@ def train(
     what: str = "training",
     snapshot: Callable[[State], jax.Array] | None = None,
 ) -> tuple[State, dict[str, np.ndarray]]:
-    """Run `step` `steps` times.  Step i gets ``jax.random.fold_in(key, i)``, so the result does not depend on `chunks`.
+    """Run `step` `steps` times.  Step i gets ``jax.random.fold_in(key, i)``, so the result does not
+    depend on `chunks`.
 
-    Returns the last state and the history: ``history["step"]`` (chunks,), the number of steps done at the end of each
-    chunk, for every log its mean over the chunk, shape (chunks, ...), and with `snapshot` its value of the state at the end
-    of each chunk as ``history["snapshot"]``.  Raises ValueError for fewer than one step.
+    Returns the last state and the history: ``history["step"]`` (chunks,), the number of steps done
+    at the end of each chunk, for every log its mean over the chunk, shape (chunks, ...), and with
+    `snapshot` its value of the state at the end of each chunk as ``history["snapshot"]``.
+    Raises ValueError for fewer than one step.
     """
     if steps < 1:
         raise ValueError(f"steps={steps} must be at least 1")
     shapes = jax.eval_shape(step, state, key)[1]
 
-    # A dynamic trip count, so that chunks of unequal length share one compilation; the state is updated in place.
+    # A dynamic trip count, so that chunks of unequal length share one compilation; the state is
+    # updated in place.
     @partial(jax.jit, donate_argnums=0)
     def run(state, start, stop):
         def body(i, carry):
@@ -51,7 +55,8 @@ def train(
         state, sums = jax.lax.fori_loop(start, stop, body, (state, zeros))
         return state, jax.tree.map(lambda s: s / (stop - start), sums)
 
-    state = jax.tree.map(jnp.array, state)  # a copy: `run` consumes its argument, the caller's state stays valid
+    # A copy: `run` consumes its argument, the caller's state stays valid.
+    state = jax.tree.map(jnp.array, state)
     bounds = np.linspace(0, steps, min(chunks, steps) + 1).round().astype(int)
     rows = []
     for i in progress(len(bounds) - 1, what):
@@ -59,7 +64,9 @@ def train(
         if snapshot is not None:
             logs = logs | {"snapshot": snapshot(state)}
         rows.append(jax.tree.map(np.asarray, logs))
-    history = {"step": bounds[1:]} | {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    history = {"step": bounds[1:]} | {
+        name: np.stack([row[name] for row in rows]) for name in rows[0]
+    }
     return state, history
 
 
