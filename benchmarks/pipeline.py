@@ -34,13 +34,13 @@ def project(folder: Path) -> dict[str, str]:
 
 
 def genlab(*words: str) -> list[str]:
-    return [sys.executable, "-m", "genlab.report.cli", *words]
+    return [sys.executable, "-m", "genlab.pipeline.cli", *words]
 
 
 def overhead(folder: Path, repeats: int = 5) -> None:
     """Seconds of `genlab run` on one section, on several, and of bare papermill on
     the same notebook."""
-    from genlab.report.sections import read_section
+    from genlab.pipeline.runs.pages import read_section
 
     env = project(folder)
     nbformat.write(read_section(folder / "notebooks/first.md").notebook, folder / "first.ipynb")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genlab.report import gate
+from genlab.pipeline.gate import statistics
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tests" / "baselines" / "power.json"
@@ -121,13 +121,13 @@ def planted(fault: Fault, folder: Path) -> Path:
     return source
 
 
-def alarms(experiment: str, fresh: dict, rows: list[int]) -> list[gate.Judgement]:
+def alarms(experiment: str, fresh: dict, rows: list[int]) -> list[statistics.Judgement]:
     """The gate's alarms for these replicates of a fresh result."""
     known = baseline(experiment)
     metrics = {
         m: (better, values, [fresh[m][1][i] for i in rows]) for m, (better, values) in known.items()
     }
-    judged = gate.judge(metrics, tests=BOOK)
+    judged = statistics.judge(metrics, tests=BOOK)
     return sorted(
         (j for j in judged if j.alarm),
         key=lambda j: -abs(j.shift) if np.isfinite(j.shift) else -np.inf,
@@ -169,7 +169,9 @@ def split_alarms(pool: dict, *, splits: int, alarm_rate: float, rng: np.random.G
         metrics = {
             m: (better, [v[i] for i in known], [v[fresh]]) for m, (better, v) in pool.items()
         }
-        count += any(j.alarm for j in gate.judge(metrics, alarm_rate=alarm_rate, tests=len(pool)))
+        count += any(
+            j.alarm for j in statistics.judge(metrics, alarm_rate=alarm_rate, tests=len(pool))
+        )
     return count / splits
 
 
@@ -187,14 +189,14 @@ def leave_one_out(baselines: list) -> list[str]:
                 metrics[b.section, m] = (about["better"], v[:i] + v[i + 1 :], [v[i]])
         found += [
             f"seed {seed}: {j.name[0]} {j.name[1]}"
-            for j in gate.judge(metrics, tests=tests)
+            for j in statistics.judge(metrics, tests=tests)
             if j.alarm
         ]
     return found
 
 
 if __name__ == "__main__":
-    from genlab.report import baseline as committed
+    from genlab.pipeline.gate import baseline as committed
 
     rows = []
     for fault in FAULTS:
@@ -204,7 +206,7 @@ if __name__ == "__main__":
         "baseline_seeds": BASELINE,
         "fresh_runs": FRESH,
         "quantities": BOOK,
-        "alarm_rate": gate.ALARM_RATE,
+        "alarm_rate": statistics.ALARM_RATE,
         "seeds": SEEDS,
     }
     rng = np.random.default_rng(0)

@@ -25,7 +25,7 @@ class Project:
         self.env.pop("GENLAB_RUN_DIR", None)
 
     def start(self, *words: str, **options) -> subprocess.Popen:
-        command = [sys.executable, "-m", "genlab.report.cli", *words]
+        command = [sys.executable, "-m", "genlab.pipeline.cli", *words]
         return subprocess.Popen(
             command,
             env=self.env,

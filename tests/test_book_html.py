@@ -7,9 +7,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from genlab.report.build import book_tree, jupyter_book, write_tree
-from genlab.report.run import plan, run_jobs
-from genlab.report.sections import section_names
+from genlab.pipeline.execution.plan import plan, run_jobs
+from genlab.pipeline.runs.pages import section_names
+from genlab.pipeline.views.book import book_tree, jupyter_book, write_tree
 
 ERRORS = ("Traceback (most recent call last)", "system-message", "problematic", "<!-- genlab:")
 

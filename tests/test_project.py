@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from genlab.report.cli import main
+from genlab.pipeline.cli import main
 from genlab.report.paths import ROOT
 
 PACKAGE = ROOT / "src" / "genlab"
@@ -84,8 +84,8 @@ def test_walls(path):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("genlab.report.run", "from genlab.toys import energy"),
-        ("genlab.report.run", "def f():\n    import jax"),
+        ("genlab.pipeline.execution.plan", "from genlab.toys import energy"),
+        ("genlab.pipeline.execution.plan", "def f():\n    import jax"),
         ("genlab.toys.energy", "from genlab.report import section"),
         ("genlab.toys.energy", "from genlab.toys import score"),
         ("genlab.toys.energy", "import jax\nimport torch"),

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from pipeline import Project, one_line
 
-from genlab.report.build import _with_outputs
+from genlab.pipeline.views.book import _with_outputs
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from pipeline import Project, one_line
 from rich.console import Console
 
-from genlab.report import execute, run
+from genlab.pipeline.execution import plan, process
 from genlab.report.paths import UserError
 
 
@@ -62,7 +62,7 @@ def test_the_time_left_knows_what_was_read_back():
     """A run is expected to take what all its trainings cost; those that are remembered
     are over at once."""
     said, job = io.StringIO(), SimpleNamespace(key="k", section="first")
-    display = run._Display(Console(file=said, width=100), 1)
+    display = plan._Display(Console(file=said, width=100), 1)
     display.update(job, 100.0, 10.0, {"what": "VAE", "done": 1, "total": 4, "remembered": 60.0})
     display.update(job, 100.0, 20.0, {"remembered": 60.0})
     assert said.getvalue().split("\n")[:2] == [
@@ -142,15 +142,15 @@ def test_clean_keeps_current_and_published_runs(project):
 def test_threads_are_those_asked_for(project, monkeypatch):
     monkeypatch.delenv("GENLAB_THREADS", raising=False)
     monkeypatch.delenv("XLA_FLAGS", raising=False)
-    one = execute.environment(project.root, {}, "cpu")
+    one = process.environment(project.root, {}, "cpu")
     assert one["OMP_NUM_THREADS"] == "1" and "multi_thread_eigen=false" in one["XLA_FLAGS"]
     monkeypatch.setenv("GENLAB_THREADS", "3")
-    three = execute.environment(project.root, {}, "cpu")
+    three = process.environment(project.root, {}, "cpu")
     assert three["OMP_NUM_THREADS"] == three["NPROC"] == "3" and "XLA_FLAGS" not in three
     for given in ("0", "two", "-1"):
         monkeypatch.setenv("GENLAB_THREADS", given)
         with pytest.raises(UserError, match=f"GENLAB_THREADS='{given}' must be a whole number"):
-            execute.threads()
+            process.threads()
 
 
 def test_bad_threads_are_one_line_and_change_nothing(project, monkeypatch):

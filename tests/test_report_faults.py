@@ -204,7 +204,7 @@ def test_a_read_only_store_is_one_line(project):
         "raise OSError(errno.EROFS, 'Read-only file system', str(self))\n"
         "    return real(self, *a, **k)\n"
         "pathlib.Path.mkdir = refuse\n"
-        "from genlab.report.cli import main\n"
+        "from genlab.pipeline.cli import main\n"
         "main(['run', 'first'])\n"
     )
     result = subprocess.run(
@@ -226,7 +226,7 @@ def test_full_disk_is_one_line_and_stores_nothing(project):
         "    if 'staged' in str(src): raise OSError(errno.ENOSPC, 'No space left on device')\n"
         "    return real(src, dst)\n"
         "os.replace = full\n"
-        "from genlab.report.cli import main\n"
+        "from genlab.pipeline.cli import main\n"
         "main(['run', 'first'])\n"
     )
     result = subprocess.run(

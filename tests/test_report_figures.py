@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genlab.report.figures import LOSS, lighter
+from genlab.pipeline.gate.figures import LOSS, lighter
 
 
 def png(picture) -> bytes:

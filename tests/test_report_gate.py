@@ -11,55 +11,57 @@ from gate_faults import UNCHANGED, leave_one_out, run, split_alarms
 from pipeline import Project, one_line
 from scipy import stats
 
-from genlab.report import baseline, gate
-from genlab.report.figures import similarity, thumbnail
+from genlab.pipeline.gate import baseline, statistics
+from genlab.pipeline.gate.figures import similarity, thumbnail
 from genlab.report.paths import ROOT, UserError
 
 
 def test_the_interval_is_that_of_the_textbook_for_a_symmetric_baseline():
     x = np.array([-3.0, -2.0, -1.5, -0.5, 0.5, 1.5, 2.0, 3.0]) + 3.0
-    low, high = gate.interval(x, 1, "target", 0.05)
+    low, high = statistics.interval(x, 1, "target", 0.05)
     width = stats.t.ppf(0.975, 7 / 2) * x.std(ddof=1) * np.sqrt(1 + 1 / 8)
     assert np.allclose([low, high], [3.0 - width, 3.0 + width])
     assert (
-        gate.interval(x, 1, "lower", 0.05)[0] == -np.inf
-        and gate.interval(x, 1, "higher", 0.05)[1] == np.inf
+        statistics.interval(x, 1, "lower", 0.05)[0] == -np.inf
+        and statistics.interval(x, 1, "higher", 0.05)[1] == np.inf
     )
     t = (10.0 - 3.0) / (x.std(ddof=1) * np.sqrt(1 + 1 / 8))
-    assert gate.p_value(x, np.array([10.0]), "lower") == pytest.approx(stats.t.sf(t, 7 / 2))
-    assert gate.p_value(x, np.array([10.0]), "higher") == pytest.approx(stats.t.cdf(t, 7 / 2))
+    assert statistics.p_value(x, np.array([10.0]), "lower") == pytest.approx(stats.t.sf(t, 7 / 2))
+    assert statistics.p_value(x, np.array([10.0]), "higher") == pytest.approx(stats.t.cdf(t, 7 / 2))
 
 
 def test_positive_quantities_are_compared_by_ratio():
     x = [1.0, 2.5, 4.0, 0.5, 2.2, 1.7, 0.8, 3.1]
-    (plain,) = gate.judge({"m": ("target", x, [1.5])}, tests=1)
-    (scaled,) = gate.judge({"m": ("target", [7.3 * v for v in x], [7.3 * 1.5])}, tests=1)
+    (plain,) = statistics.judge({"m": ("target", x, [1.5])}, tests=1)
+    (scaled,) = statistics.judge({"m": ("target", [7.3 * v for v in x], [7.3 * 1.5])}, tests=1)
     assert (
         plain.low > 0
         and scaled.p == pytest.approx(plain.p)
         and scaled.high == pytest.approx(7.3 * plain.high)
     )
-    (signed,) = gate.judge({"m": ("target", [*x[:-1], -0.1], [1.5])}, tests=1)
+    (signed,) = statistics.judge({"m": ("target", [*x[:-1], -0.1], [1.5])}, tests=1)
     assert signed.low < 0  # a value below zero: no logarithm
 
 
 def test_a_skewed_baseline_is_wider_on_its_long_side(rng):
     x = rng.exponential(size=4000)
-    above, below = gate.spread(x, 1), gate.spread(x, -1)
+    above, below = statistics.spread(x, 1), statistics.spread(x, -1)
     assert above == pytest.approx(np.sqrt(4 / np.e), rel=0.05)  # 2 E[(x - 1)²; x > 1] = 4/e
-    assert below == gate.spread(x) == pytest.approx(1.0, rel=0.05)
+    assert below == statistics.spread(x) == pytest.approx(1.0, rel=0.05)
 
 
 @pytest.mark.parametrize("better", ["lower", "higher", "target"])
 def test_inside_the_interval_is_a_p_value_above_the_level(rng, better):
     x = rng.normal(size=9)
-    low, high = gate.interval(x, 2, better, 0.01)
+    low, high = statistics.interval(x, 2, better, 0.01)
     for value in np.linspace(-8, 8, 41):
-        assert (low <= value <= high) == (gate.p_value(x, np.array([value, value]), better) >= 0.01)
+        assert (low <= value <= high) == (
+            statistics.p_value(x, np.array([value, value]), better) >= 0.01
+        )
 
 
 def test_holm_by_hand():
-    levels = gate.holm_levels([0.001, 0.04, 0.012, 0.5], 0.05, 4)
+    levels = statistics.holm_levels([0.001, 0.04, 0.012, 0.5], 0.05, 4)
     # two rejected, then it stops
     assert np.allclose(levels, [0.05 / 4, 0.05 / 2, 0.05 / 3, 0.05 / 2])
 
@@ -83,7 +85,7 @@ def test_the_alarm_rate_of_a_book_is_at_most_the_stated_one(rng):
     error = np.sqrt(rate * (1 - rate) / 1500)
 
     def ours(metrics):
-        return any(j.alarm for j in gate.judge(metrics, alarm_rate=rate, tests=30))
+        return any(j.alarm for j in statistics.judge(metrics, alarm_rate=rate, tests=30))
 
     # the twin: a normal quantile and the plain spread, as if the seeds told it exactly
     def wrong(metrics):
@@ -119,7 +121,7 @@ def test_the_book_itself_raises_no_alarm_when_its_seeds_judge_each_other():
 
 def test_verdicts():
     steady, counts = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.03], [25.0] * 8
-    judged = gate.judge(
+    judged = statistics.judge(
         {
             "worse": ("lower", steady, [3.0]),
             "better": ("lower", steady, [-3.0]),
@@ -141,7 +143,7 @@ def test_verdicts():
         "rounding near one": "ok", "not finite": "worse", "seed ignored": "seed ignored",
     }  # fmt: skip
     with pytest.raises(ValueError, match="at least 3"):
-        gate.judge({"m": ("lower", [1.0, 2.0], [1.0])}, tests=1)
+        statistics.judge({"m": ("lower", [1.0, 2.0], [1.0])}, tests=1)
 
 
 def picture(points, *, font="DejaVu Sans", size=9.0) -> bytes:

@@ -10,12 +10,12 @@ import sys
 import pytest
 from pipeline import Project
 
-from genlab.report import closure, sections
+from genlab.report import closure
 from genlab.report.paths import ROOT, UserError
 
 KEYS = (
-    "import json; from genlab.report.keys import default_key; "
-    "from genlab.report.sections import section_names; "
+    "import json; from genlab.pipeline.runs.keys import default_key; "
+    "from genlab.pipeline.runs.pages import section_names; "
     "print(json.dumps({n: {p: default_key(n, p) for p in ('quick', 'full')} "
     "for n in section_names()}))"
 )

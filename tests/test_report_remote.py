@@ -11,8 +11,8 @@ import psutil
 import pytest
 from pipeline import Farm, Project, one_line, wait_for
 
-from genlab.report import cluster, store, worker
-from genlab.report.where import HERE
+from genlab.pipeline.execution import HERE, farm, worker
+from genlab.pipeline.runs import store
 
 
 @pytest.fixture
@@ -83,15 +83,15 @@ def test_a_section_that_kills_its_workers_is_reported_with_its_memory(project, f
     line = one_line(err)
     assert (
         process.returncode == 1
-        and f"killed its worker {cluster.ATTEMPTS} times" in line
+        and f"killed its worker {farm.ATTEMPTS} times" in line
         and "MiB" in line
     )
     assert project.snapshot() == {}
 
 
 def test_two_deaths_near_the_memory_limit_are_enough():
-    seen = cluster._Watched()
-    there = cluster.Cluster(client=None, name="nowhere")
+    seen = farm._Watched()
+    there = farm.Cluster(client=None, name="nowhere")
     started, much = (
         {"event": "started", "limit_mib": 1000.0},
         {"event": "progress", "memory_mib": 950.0, "seconds": 1.0, "progress": {}},
@@ -103,7 +103,7 @@ def test_two_deaths_near_the_memory_limit_are_enough():
     for event in (started, much, started, much):
         hear(event)
     with pytest.raises(
-        cluster.RunFailed, match=r"killed its worker 2 times.*950 MiB of the 1,000 MiB"
+        farm.RunFailed, match=r"killed its worker 2 times.*950 MiB of the 1,000 MiB"
     ):
         hear(started)
 
@@ -237,7 +237,7 @@ def test_a_scheduler_behind_tls_serves_who_has_the_certificate_and_nobody_else(p
 
 
 def test_a_local_run_listens_on_loopback_only():
-    with cluster.connect(HERE):
+    with farm.connect(HERE):
         found = psutil.Process().net_connections(kind="inet")
         assert all(
             c.laddr.ip in ("127.0.0.1", "::1") for c in found if c.status == psutil.CONN_LISTEN

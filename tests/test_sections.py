@@ -10,10 +10,12 @@ import sys
 import nbformat
 import pytest
 
-from genlab.report import check, execute, keys, store
+from genlab.pipeline.execution import process
+from genlab.pipeline.execution.plan import plan, run_jobs
+from genlab.pipeline.gate import check
+from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.pages import get_section, read_section, section_names
 from genlab.report.paths import ROOT
-from genlab.report.run import plan, run_jobs
-from genlab.report.sections import get_section, read_section, section_names
 
 CHECK = "nbval-check-output"
 MEMORY_MIB = 4096
@@ -87,7 +89,7 @@ def test_quick_run_and_nbval(name, tmp_path):
              for n in get_section(name).needs
              for r in [store.find(n, keys.default_key(n, "quick"))]}  # fmt: skip
     # Train again, for the comparison to mean something.
-    env = execute.environment(tmp_path, needs, "cpu") | {"GENLAB_REMEMBER": "0"}
+    env = process.environment(tmp_path, needs, "cpu") | {"GENLAB_REMEMBER": "0"}
     env.pop("GENLAB_PROGRESS")
     copy = tmp_path / f"{name}.ipynb"
     copy.write_bytes(run.notebook.read_bytes())

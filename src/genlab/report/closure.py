@@ -47,7 +47,11 @@ def imported_modules(source: str) -> set[str]:
     """
     found = {n for n in imports(source) if n.split(".")[0] == "genlab" and module_file(n)}
     found |= {".".join(n.split(".")[:k]) for n in found for k in range(1, n.count(".") + 1)}
-    return {n for n in found if not n.startswith("genlab.report") or n in ("genlab.report", "genlab.report.section")}
+    return {
+        n
+        for n in found
+        if not n.startswith("genlab.report") or n in ("genlab.report", "genlab.report.section")
+    }
 
 
 @cache
@@ -81,7 +85,9 @@ def packages(closure: dict[str, str], names: Iterable[str] = ()) -> dict[str, st
     So a new version of a tool that computes nothing (a linter, a scheduler, Sphinx) moves no key.
     """
     models = {m: digest for m, digest in closure.items() if not m.startswith("genlab.report")}
-    top = set(names).union(*(_imports_of_file(module_file(m), digest)[1] for m, digest in models.items()))
+    top = set(names).union(
+        *(_imports_of_file(module_file(m), digest)[1] for m, digest in models.items())
+    )
     todo = [dist for name in top for dist in distributions().get(name, [])]
     found: dict[str, str] = {}
     while todo:

@@ -21,7 +21,10 @@ from functools import cache, cached_property
 from pathlib import Path
 
 SCHEME = 2  # of the key: 1 was the bytes of files
-OPAQUE = ("genlab.report",)  # keys, store, runner: they carry results and must not change them; never followed ...
+OPAQUE = (
+    "genlab.report",
+    "genlab.pipeline",
+)  # keys, store, runner: they carry results and must not change them; never followed ...
 SEEN = ("genlab.report.section",)  # ... but for what a page says itself
 ADDRESSED = {
     "__file__",
@@ -60,14 +63,24 @@ def bound_names(node: ast.AST) -> Iterator[tuple[str, str]]:
     for child in ast.walk(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
-                yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
+                yield (
+                    (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
+                )
         elif isinstance(child, ast.ImportFrom):
-            yield from ((alias.asname or alias.name, f"{child.module}.{alias.name}") for alias in child.names)
+            yield from (
+                (alias.asname or alias.name, f"{child.module}.{alias.name}")
+                for alias in child.names
+            )
 
 
 def imported(node: ast.AST) -> set[str]:
     """Full names of all that is imported below `node`: modules, and names that may be modules."""
-    found = {alias.name for child in ast.walk(node) if isinstance(child, ast.Import) for alias in child.names}
+    found = {
+        alias.name
+        for child in ast.walk(node)
+        if isinstance(child, ast.Import)
+        for alias in child.names
+    }
     return found | {full for _, full in bound_names(node)}
 
 
@@ -88,7 +101,11 @@ class Writer:
     """Writes syntax trees as text that is the same for every layout and every Python since 3.11, and notes references."""
 
     def __init__(
-        self, library: "Library", bindings: Mapping[str, set[str]], unit: Unit, kept: frozenset[str] = frozenset()
+        self,
+        library: "Library",
+        bindings: Mapping[str, set[str]],
+        unit: Unit,
+        kept: frozenset[str] = frozenset(),
     ):
         self.library, self.bindings, self.unit, self.kept = library, bindings, unit, kept
 
@@ -117,7 +134,9 @@ class Writer:
         """A statement that defines something, without the name that it defines."""
         if isinstance(node, FUNCTIONS):
             return self._function(node, frozenset(), skip=("name",))
-        return self._fields(without_docstring(node), frozenset(), skip=("name", "targets", "target", "simple"))
+        return self._fields(
+            without_docstring(node), frozenset(), skip=("name", "targets", "target", "simple")
+        )
 
     def _piece(self, local):
         return lambda piece: ["Text", piece] if isinstance(piece, str) else self.write(piece, local)
@@ -125,14 +144,24 @@ class Writer:
     def _fields(self, node: ast.AST, local: frozenset[str], skip: tuple[str, ...] = ()) -> list:
         skip = (*skip, "ctx", "kind", "type_comment")
         values = ((name, getattr(node, name, None)) for name in node._fields if name not in skip)
-        return [type(node).__name__, *([n, self.write(v, local)] for n, v in values if v is not None and v != [])]
+        return [
+            type(node).__name__,
+            *([n, self.write(v, local)] for n, v in values if v is not None and v != []),
+        ]
 
     def _function(self, node, local: frozenset[str], skip: tuple[str, ...] = ()) -> list:
         args = node.args
-        owned = {a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg) if a}
+        owned = {
+            a.arg
+            for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+            if a
+        }
         if not isinstance(node, ast.Lambda):
             shared = {
-                n for child in ast.walk(node) if isinstance(child, (ast.Global, ast.Nonlocal)) for n in child.names
+                n
+                for child in ast.walk(node)
+                if isinstance(child, (ast.Global, ast.Nonlocal))
+                for n in child.names
             }
             owned |= stored_names(node.body) - shared
             imports = {name for statement in node.body for name, _ in bound_names(statement)}
@@ -151,7 +180,9 @@ class Writer:
             return ["Attribute", node.attr, self.write(node.value, local)]
         if base.id in local or base.id not in self.bindings:
             return ["Name", base.id, *attributes]
-        variable = base.id in self.kept  # on a page, the name of an import may be given to something else
+        variable = (
+            base.id in self.kept
+        )  # on a page, the name of an import may be given to something else
         found = [["Name", base.id, *attributes]] if variable else []
         for target in sorted(self.bindings[base.id]):
             for meaning, rest in self.library.resolve(target, attributes):
@@ -190,7 +221,10 @@ def joined(values: Iterable[ast.AST]) -> Iterator:
 
 def without_docstring(node: ast.AST) -> ast.AST:
     """The function or class without its docstring; any other node unchanged."""
-    if not isinstance(node, (*FUNCTIONS, ast.ClassDef)) or ast.get_docstring(node, clean=False) is None:
+    if (
+        not isinstance(node, (*FUNCTIONS, ast.ClassDef))
+        or ast.get_docstring(node, clean=False) is None
+    ):
         return node
     return type(node)(**{f: getattr(node, f, None) for f in node._fields} | {"body": node.body[1:]})
 
@@ -251,7 +285,9 @@ def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     for node in body:
         yield node
         if isinstance(node, (ast.If, ast.Try, ast.With)):
-            yield from statements(n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node)
+            yield from statements(
+                n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node
+            )
 
 
 def defined(node: ast.AST) -> Iterator[str]:
@@ -261,7 +297,9 @@ def defined(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         names = [
-            n for target in targets for n in (target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target])
+            n
+            for target in targets
+            for n in (target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target])
         ]
         yield from (n.id for n in names if isinstance(n, ast.Name))
 
@@ -279,25 +317,35 @@ class Library:
     def file(self, name: str) -> Path | None:
         """File of the module `name` ("genlab.toys.score"), or None if there is no such module."""
         base = self.folder.joinpath(*name.split(".")[1:])
-        return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+        return next(
+            (p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None
+        )
 
     def module(self, name: str) -> Module | None:
         """The module of that name, or None."""
         if name not in self._modules:
             path = self.file(name) if name.split(".")[0] == self.package else None
-            self._modules[name] = Module(name, path, ast.parse(path.read_text("utf-8"))) if path else None
+            self._modules[name] = (
+                Module(name, path, ast.parse(path.read_text("utf-8"))) if path else None
+            )
         return self._modules[name]
 
     def opaque(self, module: str) -> bool:
         """Whether the module belongs to the pipeline, which results must not depend on."""
-        return module in OPAQUE or (module.startswith(tuple(f"{o}." for o in OPAQUE)) and module not in SEEN)
+        return module in OPAQUE or (
+            module.startswith(tuple(f"{o}." for o in OPAQUE)) and module not in SEEN
+        )
 
-    def resolve(self, target: str, attributes: Iterable[str] = ()) -> list[tuple[Ref | str, list[str]]]:
+    def resolve(
+        self, target: str, attributes: Iterable[str] = ()
+    ) -> list[tuple[Ref | str, list[str]]]:
         """What the full name `target` followed by `attributes` may mean: (definition, module or external name, attributes left)."""
         words = [*target.split("."), *attributes]
         if words[0] != self.package:
             return [(".".join(words), [])]
-        depth = next(d for d in range(len(words), 0, -1) if d == 1 or self.module(".".join(words[:d])))
+        depth = next(
+            d for d in range(len(words), 0, -1) if d == 1 or self.module(".".join(words[:d]))
+        )
         name, rest = ".".join(words[:depth]), words[depth:]
         module = self.module(name)
         if not rest or not module or self.opaque(name):
@@ -316,7 +364,9 @@ class Library:
     def unit(self, ref: Ref) -> Unit:
         """The definition as text with holes; of a module as a value: all it defines, by name."""
         if ref not in self._units:
-            self._units[ref] = self._module_unit(ref.module) if not ref.name else self._definition(ref)
+            self._units[ref] = (
+                self._module_unit(ref.module) if not ref.name else self._definition(ref)
+            )
         return self._units[ref]
 
     def _definition(self, ref: Ref) -> Unit:
@@ -324,7 +374,9 @@ class Library:
         writer, parts = Writer(self, module.bindings, unit), []
         for node, i in module.definitions[ref.name]:
             parts.append([writer.definition(node), i])
-        self._place(unit, parts, f"{ref.module}.{ref.name}", [n for n, _ in module.definitions[ref.name]])
+        self._place(
+            unit, parts, f"{ref.module}.{ref.name}", [n for n, _ in module.definitions[ref.name]]
+        )
         return unit
 
     def _place(self, unit: Unit, parts: list, address: str, nodes: Iterable[ast.AST]) -> None:
@@ -372,7 +424,9 @@ class Library:
                 if name in found or self.opaque(name) or not self.module(name):
                     continue
                 found.add(name)
-                todo += [n for n in imported(self.module(name).tree) if n.split(".")[0] == self.package]
+                todo += [
+                    n for n in imported(self.module(name).tree) if n.split(".")[0] == self.package
+                ]
         return sorted(found)
 
     def digest(self, ref: Ref) -> str:
@@ -387,7 +441,9 @@ class Library:
         every member has heard of every other and the order in which they are met does not matter."""
         self._digests |= dict.fromkeys(group, "self")
         for _ in group:
-            self._digests |= {r: sha(filled(self.unit(r), self._digests.__getitem__)) for r in group}
+            self._digests |= {
+                r: sha(filled(self.unit(r), self._digests.__getitem__)) for r in group
+            }
 
     def reach(self, roots: Iterable[Ref]) -> dict[Ref, Ref | None]:
         """{definition: who led to it first} of all that is reached from the roots, breadth first."""
@@ -457,22 +513,40 @@ def reached(library: Library, units: list[Unit], modules: Iterable[str]) -> Reac
     loaded = library.loaded(modules)
     effects = {name: library.effects(name) for name in loaded}
     called = sorted({r for name in loaded for r in library.called(name)})
-    roots = [r for u in units for r in u.refs] + [r for us in effects.values() for u in us for r in u.refs] + called
+    roots = (
+        [r for u in units for r in u.refs]
+        + [r for us in effects.values() for u in us for r in u.refs]
+        + called
+    )
     trail = library.reach(roots)
     cells = [sha(filled(u, library.digest)) for u in units]
-    done = sorted(sha("\0".join(filled(u, library.digest) for u in us)) for us in effects.values() if us)
-    said = [cell for cell, unit in zip(cells, units, strict=True) if unit.text != NOTHING or unit.refs]
+    done = sorted(
+        sha("\0".join(filled(u, library.digest) for u in us)) for us in effects.values() if us
+    )
+    said = [
+        cell for cell, unit in zip(cells, units, strict=True) if unit.text != NOTHING or unit.refs
+    ]
     whole = sha(json.dumps([said, done, sorted({library.digest(r) for r in called})]))
-    definitions = {library.label(r): library.digest(r) for r in trail if r.name and not library.opaque(r.module)}
+    definitions = {
+        library.label(r): library.digest(r)
+        for r in trail
+        if r.name and not library.opaque(r.module)
+    }
     definitions |= {
-        f"{library.label(Ref(name))}: at import": sha("\0".join(filled(u, library.digest) for u in us))
+        f"{library.label(Ref(name))}: at import": sha(
+            "\0".join(filled(u, library.digest) for u in us)
+        )
         for name, us in effects.items()
         if us
     }
-    outside = [library.unit(r) for r in trail if r.module not in SEEN] + [u for us in effects.values() for u in us]
+    outside = [library.unit(r) for r in trail if r.module not in SEEN] + [
+        u for us in effects.values() for u in us
+    ]
     names = {x for u in [*units, *outside] for x in u.external} | {m for m in modules}
     packages = {n.split(".")[0] for n in names} - {library.package, *sys.stdlib_module_names}
-    return Reached(whole, cells, dict(sorted(definitions.items())), packages, [u.refs for u in units], trail)
+    return Reached(
+        whole, cells, dict(sorted(definitions.items())), packages, [u.refs for u in units], trail
+    )
 
 
 def page(library: Library, cells: list[ast.Module]) -> Reached:
@@ -513,9 +587,21 @@ def unfollowable(tree: ast.AST, package: str = "genlab") -> list[str]:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             first = node.args[0] if node.args else None
             if node.func.id in ("globals", "exec", "eval", "__import__", "compile"):
-                found.append(f"line {node.lineno}: {node.func.id}(): call what is meant by its name")
-            elif node.func.id in ("getattr", "vars", "setattr") and isinstance(first, ast.Name) and first.id in modules:
-                found.append(f"line {node.lineno}: {node.func.id}() on {first.id}: name the attribute")
-        elif isinstance(node, ast.Attribute) and node.attr in ("import_module", "__dict__", "modules"):
+                found.append(
+                    f"line {node.lineno}: {node.func.id}(): call what is meant by its name"
+                )
+            elif (
+                node.func.id in ("getattr", "vars", "setattr")
+                and isinstance(first, ast.Name)
+                and first.id in modules
+            ):
+                found.append(
+                    f"line {node.lineno}: {node.func.id}() on {first.id}: name the attribute"
+                )
+        elif isinstance(node, ast.Attribute) and node.attr in (
+            "import_module",
+            "__dict__",
+            "modules",
+        ):
             found.append(f"line {node.lineno}: .{node.attr}: import what is meant by its name")
     return found

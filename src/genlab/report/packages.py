@@ -64,4 +64,8 @@ def behind(modules: Iterable[str]) -> dict[str, str]:
 def installed_differently(wanted: dict[str, str]) -> list[str]:
     """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not the pinned one."""
     here = {name: _installed(name) for name in wanted}
-    return [f"{n} {here[n]} installed, {v} pinned" for n, v in wanted.items() if here[n] != v.split("+")[0]]
+    return [
+        f"{n} {here[n]} installed, {v} pinned"
+        for n, v in wanted.items()
+        if here[n] != v.split("+")[0]
+    ]

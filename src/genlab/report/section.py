@@ -58,11 +58,17 @@ def metric(name: str, value, *, null=None, **about) -> None:
     if not np.isfinite(value):
         raise ValueError(f"metric {name!r} is {value}: a result must be finite")
     if about.get("better", "lower") not in BETTER:
-        raise ValueError(f"metric {name!r}: better={about['better']!r} must be one of {', '.join(BETTER)}")
+        raise ValueError(
+            f"metric {name!r}: better={about['better']!r} must be one of {', '.join(BETTER)}"
+        )
     about = {k: v.item() if hasattr(v, "item") else v for k, v in about.items()}
     if null is not None:
         null = np.asarray(null, dtype=float)
-        about |= {"null_mean": float(null.mean()), "null_sd": float(null.std(ddof=1)), "null_draws": len(null)}
+        about |= {
+            "null_mean": float(null.mean()),
+            "null_sd": float(null.std(ddof=1)),
+            "null_draws": len(null),
+        }
     glue(name, Metric(value, **about), display=False)
 
 
@@ -102,7 +108,9 @@ def needed(name: str) -> Run:
     """The run of a section that this one `needs`.  Raises KeyError if the front matter does not name it."""
     folders = json.loads(os.environ.get("GENLAB_NEEDS", "{}"))
     if name not in folders:
-        raise KeyError(f"section {name!r} is not among the needed runs {sorted(folders)}: name it under `needs:`")
+        raise KeyError(
+            f"section {name!r} is not among the needed runs {sorted(folders)}: name it under `needs:`"
+        )
     record = json.loads(Path(folders[name]["record"]).read_text())
     arrays = folders[name].get("arrays")
     return Run(record["metrics"], record["params"], np.load(arrays) if arrays else {})
@@ -119,7 +127,9 @@ def show(*functions: Callable) -> Markdown:
                 start = source.find(quote)
                 end = source.find(quote, start + 3)
                 if 0 <= start < end:
-                    source = source[: source.rfind("\n", 0, start) + 1] + source[end + 3 :].lstrip("\n")
+                    source = source[: source.rfind("\n", 0, start) + 1] + source[end + 3 :].lstrip(
+                        "\n"
+                    )
                     break
         blocks.append(f"```python\n{source.rstrip()}\n```")
     return Markdown("\n\n".join(blocks))
@@ -135,7 +145,9 @@ def remember(function: Callable, *args, **kwargs):
     """
     mode = os.environ.get("GENLAB_REMEMBER", "1")
     if not function.__module__.startswith("genlab."):
-        raise ValueError(f"remember: {function.__module__}.{function.__name__} is not in genlab, so it cannot be keyed")
+        raise ValueError(
+            f"remember: {function.__module__}.{function.__name__} is not in genlab, so it cannot be keyed"
+        )
     if mode == "0":
         return function(*args, **kwargs)
     closure = import_closure({function.__module__})

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from genlab.report import store
+from genlab.pipeline.runs import store
 from genlab.report.paths import PACKAGE, ROOT, UserError
-from genlab.report.sections import in_order
+from genlab.pipeline.runs.pages import in_order
 
 
 @contextmanager

@@ -48,7 +48,9 @@ class Judgement:
         return float(shift / _standard_error(baseline, len(fresh), 1 if shift > 0 else -1))
 
 
-def on_scale(baseline: Sequence[float], fresh: Sequence[float]) -> tuple[np.ndarray, np.ndarray, bool]:
+def on_scale(
+    baseline: Sequence[float], fresh: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, bool]:
     """Both as logarithms, and True, if all are positive and not all are counts; else as they are."""
     b, f = np.asarray(baseline, dtype=float), np.asarray(fresh, dtype=float)
     logarithmic = bool(np.all(b > 0) and np.all(f > 0) and not np.all(b == np.round(b)))
@@ -81,7 +83,11 @@ def p_value(baseline: np.ndarray, fresh: np.ndarray, better: str) -> float:
     shift = np.mean(fresh) - np.mean(baseline)
 
     def tail(side: int) -> float:
-        return float(special.stdtr(_freedom(baseline), -side * shift / _standard_error(baseline, len(fresh), side)))
+        return float(
+            special.stdtr(
+                _freedom(baseline), -side * shift / _standard_error(baseline, len(fresh), side)
+            )
+        )
 
     return {"lower": tail(1), "higher": tail(-1), "target": 2 * min(tail(1), tail(-1))}[better]
 
@@ -112,12 +118,17 @@ def interval(baseline: np.ndarray, k: int, better: str, level: float) -> tuple[f
 def seed_ignored(baseline: Sequence[float], fresh: Sequence[float]) -> bool:
     """Whether other seeds gave the very same fractional number although the baseline's seeds did not."""
     constant = len(fresh) > 1 and len(set(fresh)) == 1
-    varied = len(set(baseline)) == len(baseline) and not all(float(x).is_integer() for x in baseline)
+    varied = len(set(baseline)) == len(baseline) and not all(
+        float(x).is_integer() for x in baseline
+    )
     return constant and varied
 
 
 def judge(
-    metrics: dict[str, tuple[str, Sequence[float], Sequence[float]]], *, alarm_rate: float = ALARM_RATE, tests: int
+    metrics: dict[str, tuple[str, Sequence[float], Sequence[float]]],
+    *,
+    alarm_rate: float = ALARM_RATE,
+    tests: int,
 ) -> list[Judgement]:
     """Judge all metrics {name: (better, baseline values, fresh values)} together.
 
@@ -127,7 +138,9 @@ def judge(
     names = list(metrics)
     for name in names:
         if len(metrics[name][1]) < 3:
-            raise ValueError(f"{name}: {len(metrics[name][1])} baseline values, a spread needs at least 3")
+            raise ValueError(
+                f"{name}: {len(metrics[name][1])} baseline values, a spread needs at least 3"
+            )
     scaled = [on_scale(baseline, fresh) for _, baseline, fresh in metrics.values()]
     betters = [better for better, _, _ in metrics.values()]
     p = [
@@ -150,5 +163,7 @@ def judge(
             verdict = "better"
         else:
             verdict = "ok"
-        judged.append(Judgement(name, better, tuple(baseline), tuple(fresh), low, high, p_worse, verdict))
+        judged.append(
+            Judgement(name, better, tuple(baseline), tuple(fresh), low, high, p_worse, verdict)
+        )
     return judged

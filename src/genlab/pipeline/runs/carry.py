@@ -15,10 +15,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 
-from genlab.report import keys, store
+from genlab.pipeline.runs import keys
+from genlab.pipeline.runs import store
 from genlab.report.paths import ROOT, UserError
-from genlab.report.sections import get_section, read_section
-from genlab.report.trees import by_commit, environment, package_in, tree_at
+from genlab.pipeline.runs.pages import get_section, read_section
+from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
 
 PICTURES = ("image/", "text/html", "application/vnd.plotly")  # what a reader sees of a cell's output
 

@@ -13,16 +13,19 @@ from typing import Any
 import nbformat
 import yaml
 
-from genlab.report import keys, store
+from genlab.pipeline.html import number
+from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.pages import Section, get_section, section_names
+from genlab.pipeline.runs.store import Run
+from genlab.pipeline.runs.why import changes
 from genlab.report.paths import BUILD, ROOT, UserError
-from genlab.report.sections import Section, get_section, section_names
-from genlab.report.store import Run
-from genlab.report.why import changes
 
 Tree = dict[str, bytes]  # path in the book's source -> content
 
 
-def page_notebook(section: Section, run: Run, *, stale: list[str] | None = None) -> nbformat.NotebookNode:
+def page_notebook(
+    section: Section, run: Run, *, stale: list[str] | None = None
+) -> nbformat.NotebookNode:
     """The notebook to render.
 
     With a current key its prose and layout are the section file's, its outputs the run's, matched code cell by code cell: a
@@ -32,7 +35,13 @@ def page_notebook(section: Section, run: Run, *, stale: list[str] | None = None)
     if stale is not None:
         cells = executed.cells
     else:
-        results = iter([c for c in executed.cells if c.cell_type == "code" and "injected-parameters" not in tags(c)])
+        results = iter(
+            [
+                c
+                for c in executed.cells
+                if c.cell_type == "code" and "injected-parameters" not in tags(c)
+            ]
+        )
         cells = [
             _with_outputs(cell, next(results)) if cell.cell_type == "code" else cell.copy()
             for cell in section.notebook.cells
@@ -47,8 +56,13 @@ def page_notebook(section: Section, run: Run, *, stale: list[str] | None = None)
                 *tags(cell),
                 "hide-input",
             ]  # drawing a figure is one click away, the method stays in sight
-    _after_title(cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else ""))
-    metadata = {"kernelspec": section.notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+    _after_title(
+        cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else "")
+    )
+    metadata = {
+        "kernelspec": section.notebook.metadata["kernelspec"],
+        "language_info": {"name": "python"},
+    }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
@@ -63,9 +77,13 @@ def _with_outputs(cell, executed):
     outputs = [
         output
         for output in executed.outputs
-        if not (draws and output.output_type == "execute_result" and set(output.data) == {"text/plain"})
+        if not (
+            draws and output.output_type == "execute_result" and set(output.data) == {"text/plain"}
+        )
     ]
-    return nbformat.from_dict({**cell, "outputs": outputs, "execution_count": executed.execution_count})
+    return nbformat.from_dict(
+        {**cell, "outputs": outputs, "execution_count": executed.execution_count}
+    )
 
 
 def _after_title(cells, text: str) -> None:
@@ -91,7 +109,9 @@ def about_run(record: Mapping[str, Any], section: Section) -> str:
         f"key <code>{record['key']}</code>",
     ]
     if record["commit"]:
-        facts.append(f"commit <code>{record['commit']}</code>{' with changes' if record['dirty'] else ''}")
+        facts.append(
+            f"commit <code>{record['commit']}</code>{' with changes' if record['dirty'] else ''}"
+        )
     line = " · ".join(facts)
     if differ:
         values = ", ".join(f"{k} = {v!r}" for k, v in differ.items())
@@ -156,35 +176,38 @@ def fill(tree: Tree, marker: str, text: str) -> None:
             tree[name] = content.replace(marker.encode(), text.encode())
 
 
-def number(value: Any) -> str:
-    """A number for a table: four significant digits, whole numbers whole."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or float(value).is_integer():
-        return str(value if isinstance(value, bool) else int(value))
-    return f"{value:.4g}"
-
-
 def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
     """Every metric of every section, with its limit, its null and its spread: Markdown tables."""
     blocks = []
     for name, record in records.items():
-        rows = ["| metric | value | real against real | limit | better | n |", "|---|--:|--:|--:|---|--:|"]
+        rows = [
+            "| metric | value | real against real | limit | better | n |",
+            "|---|--:|--:|--:|---|--:|",
+        ]
         for metric, about in record["metrics"].items():
-            null = f"{number(about['null_mean'])} ± {number(about['null_sd'])}" if "null_mean" in about else ""
+            null = (
+                f"{number(about['null_mean'])} ± {number(about['null_sd'])}"
+                if "null_mean" in about
+                else ""
+            )
             value = number(about["value"]) + (f" ± {number(about['sd'])}" if "sd" in about else "")
             unit = f" {about['unit']}" if about.get("unit") else ""
             rows.append(
                 f"| `{metric}` | {value}{unit} | {null} | {number(about.get('limit'))} | {about['better']} | {number(about.get('n'))} |"
             )
-        heading = f"## {get_section(name).title}\n\n{record['profile']} profile, key `{record['key']}`"
+        heading = (
+            f"## {get_section(name).title}\n\n{record['profile']} profile, key `{record['key']}`"
+        )
         blocks.append(f"{heading}\n\n" + "\n".join(rows))
     return "\n\n".join(blocks)
 
 
 def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:
     """What each page cost: a Markdown table."""
-    rows = ["| section | profile | seconds | peak memory [MiB] | device | started |", "|---|---|--:|--:|---|---|"]
+    rows = [
+        "| section | profile | seconds | peak memory [MiB] | device | started |",
+        "|---|---|--:|--:|---|---|",
+    ]
     for name, r in records.items():
         rows.append(
             f"| {name} | {r['profile']} | {r['seconds']:.0f} | {r['peak_memory_mib']:,} | {r['device']} | {r['started'][:16]} |"
@@ -199,11 +222,16 @@ def power_table() -> str:
         return "(`make power` measures this table.)"
     told = json.loads(path.read_text())
     k = told["seeds"]
-    rows = [f"| fault, and where | shown by | shift [se] | 1 run | {k} seeds |", "|---|---|--:|--:|--:|"]
+    rows = [
+        f"| fault, and where | shown by | shift [se] | 1 run | {k} seeds |",
+        "|---|---|--:|--:|--:|",
+    ]
     for r in told["faults"]:
         metric = f"`{r['metric']}`" if r["metric"] else "nothing"
         caught = [f"{100 * r[f'power_{n}']:.0f} %" for n in (1, k)]
-        rows.append(f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught[0]} | {caught[1]} |")
+        rows.append(
+            f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught[0]} | {caught[1]} |"
+        )
     null = told["unchanged"]
     rates = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in null["rates"].items())
     seeds, alarms = null["book_seeds"], null["book_alarms"]
@@ -238,7 +266,9 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     if result.returncode:
         text = result.stdout + result.stderr
-        told = [ln for ln in text.splitlines() if "WARNING" in ln or "ERROR" in ln] or text.splitlines()[-3:]
+        told = [
+            ln for ln in text.splitlines() if "WARNING" in ln or "ERROR" in ln
+        ] or text.splitlines()[-3:]
         shown = "; ".join(line.replace(str(source) + "/", "") for line in told[:8])
         raise UserError(f"Jupyter Book refused the pages ({len(told)} warnings or errors): {shown}")
 
@@ -252,8 +282,12 @@ def build_book(profile: str) -> Path:
     stamp, first = BUILD / "html.sha256", BUILD / "html" / "index.html"
     if first.is_file() and stamp.is_file() and stamp.read_text() == digest.hexdigest():
         return first
-    common = [name for name in tree if name == "_toc.yml" or "_static" in name]  # what every page shows
-    moved = any((p := BUILD / "source" / name).is_file() and p.read_bytes() != tree[name] for name in common)
+    common = [
+        name for name in tree if name == "_toc.yml" or "_static" in name
+    ]  # what every page shows
+    moved = any(
+        (p := BUILD / "source" / name).is_file() and p.read_bytes() != tree[name] for name in common
+    )
     with store.disk_errors("the book"):
         stamp.unlink(missing_ok=True)
         (BUILD / "source").mkdir(parents=True, exist_ok=True)
@@ -282,7 +316,9 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
         if p.is_file() and p.suffix != ".md" and "published" not in p.parts
     }
     tree["_config.yml"] = (ROOT / "_config.yml").read_bytes()
-    references = ROOT / "book" / "references.md"  # without it every citation on the page would be empty
+    references = (
+        ROOT / "book" / "references.md"
+    )  # without it every citation on the page would be empty
     toc: dict[str, Any] = {"format": "jb-book", "root": f"notebooks/{name}"}
     if references.is_file():
         toc["chapters"] = [{"file": "book/references"}]

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from genlab.report import baseline, gate, pages, store
-from genlab.report.figures import figures
+from genlab.pipeline import html
+from genlab.pipeline.gate import baseline, statistics
+from genlab.pipeline.gate.figures import figures
+from genlab.pipeline.runs import store
+from genlab.pipeline.runs.pages import nearest, section_names
+from genlab.pipeline.runs.why import changes
 from genlab.report.paths import RUNS, UserError
-from genlab.report.sections import nearest, section_names
-from genlab.report.why import changes
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ def find_runs(words: Sequence[str]) -> list[Named]:
     found = [Named(word, _find(word, sections)) for word in words]
     names = {n.record["section"] for n in found}
     if len(names) > 1:
-        raise UserError(f"runs of different sections ({', '.join(sorted(names))}): compare runs of one section")
+        raise UserError(
+            f"runs of different sections ({', '.join(sorted(names))}): compare runs of one section"
+        )
     return found
 
 
@@ -47,10 +51,14 @@ def _find(word: str, sections: Sequence[str]) -> store.Run:
         return runs[0]
     if word == "published":
         if len(set(sections)) != 1:
-            raise UserError("`published` needs a section beside it, as in `genlab compare ebm published`")
+            raise UserError(
+                "`published` needs a section beside it, as in `genlab compare ebm published`"
+            )
         run = store.published(sections[0])
         if run is None:
-            raise UserError(f"{sections[0]} has no published run: `genlab publish {sections[0]}` makes one")
+            raise UserError(
+                f"{sections[0]} has no published run: `genlab publish {sections[0]}` makes one"
+            )
         return run
     hexadecimal = len(word) >= 4 and set(word) <= set("0123456789abcdef")
     if hexadecimal and (records := sorted(RUNS.glob(f"*/{word}*/record.json"))):
@@ -90,10 +98,13 @@ def rows(runs: Sequence[Named]) -> list[Row]:
         about = [n.record["metrics"].get(name) for n in runs]
         values = [a["value"] if a else None for a in about]
         first = next(i for i, v in enumerate(values) if v is not None)
-        deltas = [None if v is None or i == first else v - values[first] for i, v in enumerate(values)]
+        deltas = [
+            None if v is None or i == first else v - values[first] for i, v in enumerate(values)
+        ]
         pairs = [(spreads[first].get(name), s.get(name)) for s in spreads]
         errors = [
-            None if d is None or None in pair else float(np.hypot(*pair)) for d, pair in zip(deltas, pairs, strict=True)
+            None if d is None or None in pair else float(np.hypot(*pair))
+            for d, pair in zip(deltas, pairs, strict=True)
         ]
         table.append(Row(name, about[first].get("better", "lower"), values, deltas, errors))
     return table
@@ -103,7 +114,12 @@ def _spreads(record: dict) -> dict[str, float]:
     """{metric: its standard deviation}: over seeds where there is a baseline, else the run's own, else that of its null."""
     base = baseline.read(record["section"], record["profile"], record["device"])
     seeds = (
-        {m: gate.spread(np.array(about["values"], dtype=float)) for m, about in base.metrics.items()} if base else {}
+        {
+            m: statistics.spread(np.array(about["values"], dtype=float))
+            for m, about in base.metrics.items()
+        }
+        if base
+        else {}
     )
     own = {m: a.get("sd", a.get("null_sd")) for m, a in record["metrics"].items()}
     return {m: s for m, s in own.items() if s is not None} | seeds
@@ -126,11 +142,11 @@ def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
     for name, values in different_parameters(runs).items():
         out.add_row(name, *map(str, values), style="dim")
     for row in table:
-        cells = [pages.number(row.values[0])]
+        cells = [html.number(row.values[0])]
         for i in range(1, len(runs)):
             delta = "" if row.deltas[i] is None else f"  {row.deltas[i]:+.3g}"
             error = "" if row.errors[i] is None else f" ± {row.errors[i]:.2g}"
-            cells.append(f"{pages.number(row.values[i])}{delta}{error} {row.sign(i):<6}")
+            cells.append(f"{html.number(row.values[i])}{delta}{error} {row.sign(i):<6}")
         out.add_row(row.name, *cells)
     return out
 
@@ -138,19 +154,24 @@ def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
 def side_by_side(runs: Sequence[Named]) -> dict[str, list[bytes | None]]:
     """{figure: its PNG in each run, None where a run lacks it}."""
     pictures = [figures(n.run.notebook) for n in runs]
-    return {name: [p.get(name) for p in pictures] for name in dict.fromkeys(n for p in pictures for n in p)}
+    return {
+        name: [p.get(name) for p in pictures]
+        for name in dict.fromkeys(n for p in pictures for n in p)
+    }
 
 
 def report(runs: Sequence[Named], table: Sequence[Row]) -> Path:
     """Write the HTML page and return its path."""
     title = " against ".join(dict.fromkeys(n.name for n in runs))
-    return pages.write(
+    return html.write(
         f"compare/{'-'.join(n.record['key'][:8] for n in runs)}.html",
         "compare.html",
         title=f"{runs[0].record['section']}: {title}",
         runs=runs,
         parameters=different_parameters(runs),
-        code=[(n.name, changes(runs[0].record["key_parts"], n.record["key_parts"])) for n in runs[1:]],
+        code=[
+            (n.name, changes(runs[0].record["key_parts"], n.record["key_parts"])) for n in runs[1:]
+        ],
         rows=table,
         figures=side_by_side(runs),
     )

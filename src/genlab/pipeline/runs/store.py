@@ -3,7 +3,6 @@
 Published runs, `book/published/SECTION.{ipynb,json,npz}`, are found by the same key.
 """
 
-import base64
 import errno
 import hashlib
 import json
@@ -11,7 +10,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +22,10 @@ import numpy as np
 from filelock import FileLock
 
 from genlab.report.code import Reached
-from genlab.report.paths import PACKAGE, PUBLISHED, ROOT, RUNS, UserError
+from genlab.report.paths import BUILD, PACKAGE, PUBLISHED, ROOT, RUNS, UserError
 
 RECORD_FIELDS = ("section", "profile", "params", "seed", "key", "key_parts", "device", "seconds", "metrics")
-NOTEBOOK_BYTES, ARRAYS_BYTES = 2_500_000, 3_000_000  # the most a published run may weigh
+KEPT = ("trained", "sweeps")  # folders of the store that hold no runs
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,11 @@ def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> st
     """Give a published run another key, with the definitions behind it and facts about the change; the key."""
     key = key_of(parts)
     about = {"key": key, "key_parts": parts, "definitions": behind.definitions, "cells": behind.cells}
-    _replace(run.record_file, (json.dumps(run.record | about | more, indent=1) + "\n").encode())
+    replace(run.record_file, (json.dumps(run.record | about | more, indent=1) + "\n").encode())
     return key
 
 
-def _replace(target: Path, content: bytes) -> None:
+def replace(target: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     partial = target.with_name(target.name + ".partial")
     partial.write_bytes(content)
@@ -220,33 +220,19 @@ def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | No
     return target / "notebook.ipynb"
 
 
-def publish(run: Run) -> list[Path]:
-    """Copy a run to book/published/, its figures made lighter.  UserError if it is too heavy, or holds an absolute path of this machine."""
-    from genlab.report.figures import lighter  # here: it loads image libraries, which no other command needs
+def leftovers(current: Collection[str | None], days: int) -> list[Path]:
+    """Runs whose key is not among the `current` ones, failed runs, trained states unused for so many days, drafts of builds."""
+    folders = [f for f in RUNS.glob("[!.]*/*") if f.is_dir() and f.parent.name not in KEPT]
+    old = [f for f in folders if f.name not in current]
+    age = time.time() - days * 86_400
+    states = (RUNS / "trained").glob("*")
+    old += [f for f in states if max(f.stat().st_atime, f.stat().st_mtime) < age]
+    old += [*RUNS.glob(".partial/*"), BUILD / "pages"]
+    return [f for f in old if f.exists()]
 
-    section = run.record["section"]
-    notebook = json.loads(run.notebook.read_text())
-    notebook["metadata"].pop("papermill", None)  # holds the paths of this machine
-    for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
-        if png := output.get("data", {}).get("image/png"):
-            output["data"]["image/png"] = base64.b64encode(lighter(base64.b64decode(png))).decode()
-    text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-    if len(text) > NOTEBOOK_BYTES:
-        raise UserError(
-            f"{section}: the notebook weighs {len(text):,} bytes, at most {NOTEBOOK_BYTES:,} are published: draw smaller figures"
-        )
-    if str(ROOT) in text or str(Path.home()) + "/" in text:
-        raise UserError(f"{section}: the notebook holds an absolute path of this machine: print names, not paths")
-    if run.arrays and run.arrays.stat().st_size > ARRAYS_BYTES:
-        raise UserError(
-            f"{section}: the arrays weigh {run.arrays.stat().st_size:,} bytes, at most {ARRAYS_BYTES:,}: save fewer"
-        )
-    files = {".ipynb": text.encode(), ".json": run.record_file.read_bytes()}
-    files |= {".npz": run.arrays.read_bytes()} if run.arrays else {}
-    written = []
-    with disk_errors("the published run"):
-        PUBLISHED.mkdir(parents=True, exist_ok=True)
-        for suffix, content in files.items():
-            written.append(PUBLISHED / f"{section}{suffix}")
-            _replace(written[-1], content)
-    return written
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files and folders of the store."""
+    with disk_errors("the store"):
+        for path in paths:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

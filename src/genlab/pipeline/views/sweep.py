@@ -10,13 +10,12 @@ import numpy as np
 from rich.table import Table
 from scipy import stats
 
-from genlab.report import compare, pages
+from genlab.pipeline import html
+from genlab.pipeline.views import compare
 from genlab.report.paths import RUNS
 
 SHOWN_METRICS = 6  # columns of the printed table; the CSV has all
-DRAWN_METRICS = (
-    12  # panels of a line plot: the metrics that a parameter moves most, in units of their spread over seeds
-)
+DRAWN_METRICS = 12  # panels of a line plot: the metrics that a parameter moves most, in units of their spread over seeds
 CONFIDENCE = 0.95  # of the drawn intervals for the mean over seeds
 
 
@@ -47,7 +46,11 @@ def _shown(rows: list[dict], names: list[str]) -> Table:
     for row in rows:
         groups.setdefault(tuple(row[n] for n in names), []).append(row)
     fixed = {*names, "seed", "state", "key", "seconds"}
-    moving = [m for m in dict.fromkeys(m for r in rows for m in r) if m not in fixed and _moves(groups.values(), m)]
+    moving = [
+        m
+        for m in dict.fromkeys(m for r in rows for m in r)
+        if m not in fixed and _moves(groups.values(), m)
+    ]
     shown = Table(box=None, header_style="bold")
     for column in [*names, "runs", *moving[:SHOWN_METRICS]]:
         shown.add_column(column, justify="right")
@@ -76,7 +79,9 @@ def write(section: str, rows: Rows) -> tuple[Path, int]:
     folder = RUNS / "sweeps"
     folder.mkdir(parents=True, exist_ok=True)
     taken = [
-        int(f.stem.rsplit("-", 1)[1]) for f in folder.glob(f"{section}-*.csv") if f.stem.rsplit("-", 1)[1].isdigit()
+        int(f.stem.rsplit("-", 1)[1])
+        for f in folder.glob(f"{section}-*.csv")
+        if f.stem.rsplit("-", 1)[1].isdigit()
     ]
     number = 1 + max(taken, default=0)
     path = folder / f"{section}-{number}.csv"
@@ -93,7 +98,11 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, mean
-    width = stats.t(len(values) - 1).isf((1 - CONFIDENCE) / 2) * np.std(values, ddof=1) / np.sqrt(len(values))
+    width = (
+        stats.t(len(values) - 1).isf((1 - CONFIDENCE) / 2)
+        * np.std(values, ddof=1)
+        / np.sqrt(len(values))
+    )
     return mean - width, mean + width
 
 
@@ -102,7 +111,10 @@ def _most_moved(rows: list[dict], parameter: str) -> list[str]:
     fixed = {"seed", "state", "key", "seconds"}
     score = {}
     for metric in dict.fromkeys(m for r in rows for m in r):
-        groups = [[r[metric] for r in rows if r[parameter] == v and metric in r] for v in {r[parameter] for r in rows}]
+        groups = [
+            [r[metric] for r in rows if r[parameter] == v and metric in r]
+            for v in {r[parameter] for r in rows}
+        ]
         numeric = all(isinstance(x, (int, float)) for g in groups for x in g)
         if (
             metric in fixed
@@ -129,18 +141,29 @@ def line_plot(rows: list[dict], parameter: str, others: Sequence[str]) -> bytes 
         return None
     columns = min(4, len(metrics))
     with sns.axes_style("whitegrid"), matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(3.1 * columns, 2.5 * -(-len(metrics) // columns)), layout="constrained")
+        figure = Figure(
+            figsize=(3.1 * columns, 2.5 * -(-len(metrics) // columns)), layout="constrained"
+        )
         axes = figure.subplots(-(-len(metrics) // columns), columns, squeeze=False).ravel()
         settings = list(dict.fromkeys(tuple(r[o] for o in others) for r in rows))
         values = sorted({r[parameter] for r in rows})
         for ax, metric in zip(axes, metrics, strict=False):
-            for colour, setting in zip(sns.color_palette("colorblind", len(settings)), settings, strict=True):
+            for colour, setting in zip(
+                sns.color_palette("colorblind", len(settings)), settings, strict=True
+            ):
                 mine = [r for r in rows if tuple(r[o] for o in others) == setting and metric in r]
                 groups = {v: [r[metric] for r in mine if r[parameter] == v] for v in values}
                 x = [v for v, g in groups.items() if g]
                 low, high = np.transpose([interval(groups[v]) for v in x])
                 label = ", ".join(f"{o}={v}" for o, v in zip(others, setting, strict=True))
-                ax.plot(x, [np.mean(groups[v]) for v in x], marker="o", markersize=4, color=colour, label=label or None)
+                ax.plot(
+                    x,
+                    [np.mean(groups[v]) for v in x],
+                    marker="o",
+                    markersize=4,
+                    color=colour,
+                    label=label or None,
+                )
                 ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             ax.set(xlabel=parameter, title=metric)
             ax.title.set_fontsize(8.5)
@@ -158,7 +181,9 @@ def line_plot(rows: list[dict], parameter: str, others: Sequence[str]) -> bytes 
 def report(section: str, rows: Rows, jobs: Sequence, names: Sequence[str], number: int) -> Path:
     """Write the sweep's page: line plots per numeric parameter, the table, and one seed's figures of every setting side by side."""
     numeric = [
-        n for n in names[:-1] if isinstance(rows.rows[0][n], (int, float)) and not isinstance(rows.rows[0][n], bool)
+        n
+        for n in names[:-1]
+        if isinstance(rows.rows[0][n], (int, float)) and not isinstance(rows.rows[0][n], bool)
     ]
     plots = {n: line_plot(rows.rows, n, [o for o in names[:-1] if o != n]) for n in numeric}
     settings = {}
@@ -167,7 +192,7 @@ def report(section: str, rows: Rows, jobs: Sequence, names: Sequence[str], numbe
         if job.run and label not in settings:
             settings[label] = compare.Named(label, job.run)
     runs = list(settings.values())
-    return pages.write(
+    return html.write(
         f"sweeps/{section}-{number}.html",
         "sweep.html",
         title=f"{section}: sweep over {', '.join(names[:-1])}",

@@ -1,6 +1,6 @@
 """Execute one section in a process of its own, under a wall-clock and a memory budget, and believe only a complete result.
 
-As a program (``python -m genlab.report.execute IN OUT PARAMS``) this file is the child that calls papermill.
+As a program (``python -m genlab.pipeline.execution.process IN OUT PARAMS``) this file is the child that calls papermill.
 """
 
 import contextlib
@@ -24,7 +24,9 @@ from genlab.report.paths import ROOT, RUNS
 
 # Seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent.
 POLL = 0.15, 1.0
-METRIC_MIME = "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
+METRIC_MIME = (
+    "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
+)
 
 
 class RunFailed(Exception):
@@ -46,13 +48,22 @@ PERSONAL = ("JAX_", "XLA_", "TORCH_", "PYTORCH_", "TF_", "MPL", "MATPLOTLIB", "I
 
 
 def environment(
-    folder: Path, needs: dict[str, dict[str, str]], device: str, threads: int, *, fresh: bool = False
+    folder: Path,
+    needs: dict[str, dict[str, str]],
+    device: str,
+    threads: int,
+    *,
+    fresh: bool = False,
 ) -> dict[str, str]:
     """Environment of a section's process: where it may write, what it may read, its threads, one hash seed.
 
     The user's own settings do not reach it: neither IPython's start-up files, nor a matplotlibrc, nor switches of JAX and torch.
     """
-    env = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL) or k in ("GENLAB_GPU", "GENLAB_REMEMBER")}
+    env = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(PERSONAL) or k in ("GENLAB_GPU", "GENLAB_REMEMBER")
+    }
     style = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
     env |= {
         "GENLAB_RUN_DIR": str(folder),
@@ -100,14 +111,31 @@ def execute(
 
     budget: the most `seconds` and `memory_mib` it may use.  RunFailed if anything went wrong.
     """
-    source, target, values = folder / "source.ipynb", folder / "notebook.ipynb", folder / "params.json"
+    source, target, values = (
+        folder / "source.ipynb",
+        folder / "notebook.ipynb",
+        folder / "params.json",
+    )
     nbformat.write(notebook, source)
     values.write_text(json.dumps(params))
-    command = [sys.executable, "-m", "genlab.report.execute", str(source), str(target), str(values)]
+    command = [
+        sys.executable,
+        "-m",
+        "genlab.pipeline.execution.process",
+        str(source),
+        str(target),
+        str(values),
+    ]
     start, peak = time.monotonic(), 0.0
     with open(folder / "log.txt", "wb") as log:
         process = subprocess.Popen(
-            command, env=env, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=env,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
     try:
         seconds = 0.0
@@ -125,7 +153,11 @@ def execute(
                     raise RunFailed(
                         f"{what} budget exceeded: {used:,.0f} {unit} used, {most:,.0f} allowed by `budget:` in the section"
                     )
-            watch(seconds, memory, _read_json(folder / "progress.json") | {"remembered": _remembered(folder)})
+            watch(
+                seconds,
+                memory,
+                _read_json(folder / "progress.json") | {"remembered": _remembered(folder)},
+            )
     finally:
         kill_tree(process.pid, str(folder))
     seconds = time.monotonic() - start + _remembered(folder)
@@ -193,16 +225,23 @@ def complete_cells(notebook: Path, returncode: int, log: Path) -> list[nbformat.
             if output.output_type == "error":
                 line = next((ln for ln in cell.source.splitlines() if ln.strip()), "")
                 value = (output.evalue.splitlines() or [""])[0]
-                raise RunFailed(f"code cell {i + 1} (`{line.strip()[:60]}`) raised {output.ename}: {value}")
+                raise RunFailed(
+                    f"code cell {i + 1} (`{line.strip()[:60]}`) raised {output.ename}: {value}"
+                )
     if returncode != 0:
         tail = [ln for ln in log.read_text(errors="replace").splitlines() if ln.strip()]
         if "DeadKernelError" in "".join(tail[-40:]) or returncode < 0:
             raise RunFailed("the kernel died (killed, or out of memory): no cell after it ran")
         raise RunFailed(f"papermill stopped: {tail[-1] if tail else f'exit code {returncode}'}")
     for i, cell in enumerate(written):
-        drawn = any("image/png" in o.get("data", {}) or "text/html" in o.get("data", {}) for o in cell.outputs)
+        drawn = any(
+            "image/png" in o.get("data", {}) or "text/html" in o.get("data", {})
+            for o in cell.outputs
+        )
         if "image" in cell.metadata.get("mystnb", {}) and not drawn:
-            raise RunFailed(f"code cell {i + 1} announces a figure and drew none: end it with the figure open")
+            raise RunFailed(
+                f"code cell {i + 1} announces a figure and drew none: end it with the figure open"
+            )
     unexecuted = [i for i, c in enumerate(cells) if c.source.strip() and c.execution_count is None]
     if not cells or unexecuted:
         raise RunFailed(f"{len(unexecuted)} of {len(cells)} code cells never ran")
@@ -216,7 +255,9 @@ def read_metrics(cells: list[nbformat.NotebookNode]) -> dict[str, dict[str, Any]
         for output in cell.outputs:
             name = output.get("metadata", {}).get("scrapbook", {}).get("name")
             if name and METRIC_MIME in output.get("data", {}):
-                metrics[name] = {k: v for k, v in output["data"][METRIC_MIME].items() if v not in (None, "")}
+                metrics[name] = {
+                    k: v for k, v in output["data"][METRIC_MIME].items() if v not in (None, "")
+                }
     return metrics
 
 

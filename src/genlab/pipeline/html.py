@@ -8,14 +8,14 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from genlab.pipeline.runs.store import disk_errors
 from genlab.report.paths import BUILD
-from genlab.report.store import disk_errors
 
 
 def write(file: str, template: str, **values) -> Path:
     """Render a template of `genlab/report/templates` to a file under _build/ and return its path."""
     environment = Environment(
-        loader=PackageLoader("genlab.report"),
+        loader=PackageLoader("genlab.pipeline"),
         autoescape=select_autoescape(),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -43,7 +43,9 @@ def picture(png: bytes) -> Markup:
     return Markup("data:image/png;base64," + base64.b64encode(png).decode())
 
 
-def strip(baseline: Sequence[float], fresh: Sequence[float], low: float, high: float, width: int = 150) -> Markup:
+def strip(
+    baseline: Sequence[float], fresh: Sequence[float], low: float, high: float, width: int = 150
+) -> Markup:
     """A small picture of a judgement: the interval as a bar, the baseline's values as ticks, the fresh ones as a dot."""
     finite = [v for v in (*baseline, *fresh, low, high) if np.isfinite(v)]
     least, most = min(finite), max(finite)
@@ -53,8 +55,12 @@ def strip(baseline: Sequence[float], fresh: Sequence[float], low: float, high: f
         return round(10 + (np.clip(value, least, most) - least) * scale, 1)
 
     left, right = (0 if np.isinf(low) else x(low)), (width if np.isinf(high) else x(high))
-    ticks = "".join(f'<line class="tick" x1="{x(v)}" x2="{x(v)}" y1="5" y2="17"/>' for v in baseline)
-    dots = "".join(f'<circle class="dot" cx="{x(v)}" cy="11" r="4"/>' for v in fresh if np.isfinite(v))
+    ticks = "".join(
+        f'<line class="tick" x1="{x(v)}" x2="{x(v)}" y1="5" y2="17"/>' for v in baseline
+    )
+    dots = "".join(
+        f'<circle class="dot" cx="{x(v)}" cy="11" r="4"/>' for v in fresh if np.isfinite(v)
+    )
     return Markup(
         f'<svg class="strip" width="{width}" height="22" role="img" aria-label="interval, baseline values and the fresh value">'
         f'<rect class="interval" x="{left}" y="3" width="{max(right - left, 1)}" height="16" rx="3"/>{ticks}{dots}</svg>'

@@ -16,8 +16,6 @@ from skimage.metrics import structural_similarity
 
 WIDTH = 240  # pixels of a thumbnail
 BLUR = 1.5  # pixels: about the stroke of a letter at that width
-COLOURS = 256  # in the palette of a lighter picture
-LOSS = 1.5  # its largest root mean square error, grey levels of 255
 
 
 def figures(notebook: Path) -> dict[str, bytes]:
@@ -28,21 +26,6 @@ def figures(notebook: Path) -> dict[str, bytes]:
             if png := output.get("data", {}).get("image/png"):
                 found.append(base64.b64decode(png))
     return {f"figure_{i:02d}": png for i, png in enumerate(found, start=1)}
-
-
-def lighter(png: bytes) -> bytes:
-    """The picture with a palette of COLOURS, about half the bytes, unless that loses more than LOSS or gains nothing: then as it is."""
-    picture = Image.open(io.BytesIO(png))
-    if picture.mode == "P" or picture.convert("RGBA").getextrema()[3] != (255, 255):
-        return png  # has a palette, or would need one with transparent colours
-    picture = picture.convert("RGB")
-    reduced = picture.quantize(COLOURS, dither=Image.Dither.NONE)
-    error = np.asarray(reduced.convert("RGB"), float) - np.asarray(picture, float)
-    if np.sqrt((error**2).mean()) > LOSS:
-        return png
-    file = io.BytesIO()
-    reduced.save(file, "PNG", optimize=True)
-    return min(png, file.getvalue(), key=len)
 
 
 def thumbnail(png: bytes) -> Image.Image:

@@ -2,8 +2,6 @@
 
 import datetime
 import json
-import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -15,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from genlab.report import keys, store
-from genlab.report.execute import RunFailed
+from genlab.pipeline.execution import HERE, Where
+from genlab.pipeline.execution.process import RunFailed
+from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.pages import get_section, in_order
 from genlab.report.paths import ROOT, UserError
-from genlab.report.sections import get_section, in_order
-from genlab.report.where import HERE, Where
 
 if TYPE_CHECKING:
-    from genlab.report.cluster import Cluster
+    from genlab.pipeline.execution.farm import Cluster
 
 
 @dataclass
@@ -87,7 +84,9 @@ def plan(
     return list(jobs.values())
 
 
-def plan_points(points: Iterable[tuple[str, Mapping[str, Any]]], profile: str) -> tuple[list[Job], list[Job]]:
+def plan_points(
+    points: Iterable[tuple[str, Mapping[str, Any]]], profile: str
+) -> tuple[list[Job], list[Job]]:
     """The jobs of many points (section, given values), each once with what it needs; and the job of every point, in order."""
     jobs: dict[str, Job] = {}
     wanted = []
@@ -112,7 +111,9 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
                 display.finished(job)
         todo = [job for job in jobs if job.state == "waiting"]
         if todo:
-            from genlab.report.cluster import connect  # half a second: only when something has to run
+            from genlab.pipeline.execution.farm import (
+                connect,  # half a second: only when something has to run
+            )
 
             with connect(where, max(job.parts["threads"] for job in todo)) as cluster:
                 _run_all(todo, cluster, display)
@@ -139,7 +140,10 @@ def _run_all(waiting: list[Job], cluster: "Cluster", display: "_Display") -> Non
                 for job in list(waiting):
                     failed = [n for n in job.needs if n.state in ("failed", "skipped")]
                     if failed:
-                        job.state, job.message = "skipped", f"needs {failed[0].section}, which {failed[0].state}"
+                        job.state, job.message = (
+                            "skipped",
+                            f"needs {failed[0].section}, which {failed[0].state}",
+                        )
                     elif _ready(job):
                         job.identify()
                         running[pool.submit(_run_one, job, cluster, stop, display)] = job
@@ -157,7 +161,7 @@ def _run_all(waiting: list[Job], cluster: "Cluster", display: "_Display") -> Non
 
 def _run_one(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Display") -> None:
     """Bring one job to its end; never raises for a failure of the section itself."""
-    from genlab.report.cluster import Stopped
+    from genlab.pipeline.execution.farm import Stopped
 
     start = time.monotonic()
     try:
@@ -177,7 +181,12 @@ def _run_one(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
 def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Display") -> store.Run:
     section = get_section(job.section)
     expected = next(
-        (r.record["seconds"] for r in store.stored(job.section) if r.record["profile"] == job.profile), None
+        (
+            r.record["seconds"]
+            for r in store.stored(job.section)
+            if r.record["profile"] == job.profile
+        ),
+        None,
     )
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     result = cluster.run(_task(job), stop, partial(display.update, job, expected))
@@ -207,7 +216,9 @@ def _task(job: Job) -> dict[str, Any]:
             arrays = need.run.arrays.read_bytes() if need.run.arrays else None
             needs[need.section] = {"record": need.run.record_file.read_bytes(), "arrays": arrays}
         except FileNotFoundError:
-            raise RunFailed(f"the needed run of {need.section} is gone from the store: run again") from None
+            raise RunFailed(
+                f"the needed run of {need.section} is gone from the store: run again"
+            ) from None
     return {
         "section": job.section,
         "key": job.key,
@@ -242,7 +253,9 @@ class _Display:
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
         )
-        self.live = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+        self.live = (
+            Progress(*columns, console=console, transient=True) if console.is_terminal else None
+        )
 
     def __enter__(self):
         if self.live:
@@ -254,10 +267,20 @@ class _Display:
             self.live.stop()
 
     def update(self, job: Job, expected: float | None, seconds: float, progress: dict) -> None:
-        worth = seconds + progress.get("remembered", 0.0)  # trainings only read back count in what was expected
+        worth = seconds + progress.get(
+            "remembered", 0.0
+        )  # trainings only read back count in what was expected
         left = f"about {clock(max(expected - worth, 1))} left" if expected else "first run"
-        note = f"{progress['what']} {progress['done']}/{progress['total']}, {left}" if "what" in progress else left
-        share = min(worth / expected, 0.99) if expected else progress.get("done", 0) / progress.get("total", 1)
+        note = (
+            f"{progress['what']} {progress['done']}/{progress['total']}, {left}"
+            if "what" in progress
+            else left
+        )
+        share = (
+            min(worth / expected, 0.99)
+            if expected
+            else progress.get("done", 0) / progress.get("total", 1)
+        )
         if self.live:
             if id(job) not in self.tasks:
                 self.tasks[id(job)] = self.live.add_task(job.section, total=1.0, note=note)
@@ -270,37 +293,14 @@ class _Display:
         self.count += 1
         if self.live and id(job) in self.tasks:
             self.live.remove_task(self.tasks.pop(id(job)))
-        words = {"reused": "up to date", "done": f"done in {clock(job.seconds)}", "failed": f"FAILED: {job.message}"}
+        words = {
+            "reused": "up to date",
+            "done": f"done in {clock(job.seconds)}",
+            "failed": f"FAILED: {job.message}",
+        }
         self.console.print(
             f"[{self.count}/{self.total}] {job.section}: {words[job.state]}",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
-
-
-def summary(jobs: list[Job]) -> Table:
-    """One row a job: state, time, memory, number of metrics, key."""
-    table = Table(box=None, header_style="bold")
-    for column in ("section", "profile", "state", "seconds", "MiB", "metrics", "key"):
-        table.add_column(column, justify="right" if column in ("seconds", "MiB", "metrics") else "left")
-    for job in jobs:
-        record = job.run.record if job.run else {}
-        numbers = (
-            [str(round(record["seconds"], 1)), str(record["peak_memory_mib"]), str(len(record["metrics"]))]
-            if record
-            else ["", "", ""]
-        )
-        table.add_row(job.section, job.profile, job.state, *numbers, job.key)
-    return table
-
-
-def interrupt_on_terminate() -> None:
-    """Let SIGTERM clean up as Ctrl-C does, and let both work where the shell started us with interrupts ignored."""
-
-    def handler(*_):
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
-        signal.signal(signal.SIGTERM, handler)
-        signal.signal(signal.SIGINT, handler)

@@ -14,12 +14,15 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from genlab.report import gate, store
-from genlab.report.figures import figures, ink, similarity, thumbnail
+from genlab.pipeline.gate import statistics
+from genlab.pipeline.gate.figures import figures, ink, similarity, thumbnail
+from genlab.pipeline.runs import store
 from genlab.report.paths import ROOT, UserError
 
 FOLDER = ROOT / "tests" / "baselines"
-FIRST_SEED = 101  # baseline seeds are never the published one or its neighbours, which the gate judges
+FIRST_SEED = (
+    101  # baseline seeds are never the published one or its neighbours, which the gate judges
+)
 LEAST_SEEDS = 8
 LOOKS = {"likeness": "higher", "ink": "target"}  # of a figure, and which way is better
 
@@ -43,7 +46,9 @@ class Baseline:
 
     def reference(self, figure: str) -> Image.Image:
         """Thumbnail of the first seed's figure."""
-        return Image.open(path(self.section, self.profile, self.device).with_suffix("") / f"{figure}.png")
+        return Image.open(
+            path(self.section, self.profile, self.device).with_suffix("") / f"{figure}.png"
+        )
 
 
 def path(section: str, profile: str, device: str) -> Path:
@@ -59,7 +64,9 @@ def read(section: str, profile: str, device: str) -> Baseline | None:
     try:
         return Baseline(**json.loads(file.read_text()))
     except (ValueError, TypeError) as error:
-        raise UserError(f"damaged baseline {file.relative_to(ROOT)} ({error}): `git checkout` restores it") from None
+        raise UserError(
+            f"damaged baseline {file.relative_to(ROOT)} ({error}): `git checkout` restores it"
+        ) from None
 
 
 def read_all(profile: str, device: str) -> list[Baseline]:
@@ -78,7 +85,11 @@ def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
         if not all(name in r["metrics"] for r in records):
             continue  # a metric that some seed does not have cannot be judged
         values = [_rounded(r["metrics"][name]["value"]) for r in records]
-        metrics[name] = {"better": about.get("better", "lower"), "unit": about.get("unit", ""), "values": values}
+        metrics[name] = {
+            "better": about.get("better", "lower"),
+            "unit": about.get("unit", ""),
+            "values": values,
+        }
     pictures = [{n: thumbnail(png) for n, png in figures(run.notebook).items()} for run in runs]
     common = [name for name in pictures[0] if all(name in p for p in pictures)]
     looks: dict[str, dict] = {}
@@ -86,10 +97,20 @@ def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
         measured = [look(name, pictures[0][name], p[name]) for p in pictures]
         for quantity, better in LOOKS.items():
             values = [round(m[f"{name}/{quantity}"], 5) for m in measured]
-            looks[f"{name}/{quantity}"] = {"better": better, "values": values[1:] if quantity == "likeness" else values}
+            looks[f"{name}/{quantity}"] = {
+                "better": better,
+                "values": values[1:] if quantity == "likeness" else values,
+            }
     seeds = [r["seed"] for r in records]
     base = Baseline(
-        first["section"], first["profile"], first["device"], seeds, first["key"], first["commit"], metrics, looks
+        first["section"],
+        first["profile"],
+        first["device"],
+        seeds,
+        first["key"],
+        first["commit"],
+        metrics,
+        looks,
     )
     return base, {name: pictures[0][name] for name in common}
 
@@ -107,9 +128,15 @@ def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:
     """Write the baseline, one line per metric."""
     file = path(base.section, base.profile, base.device)
     fields = asdict(base)
-    lines = [f" {json.dumps(k)}: {json.dumps(v)}" for k, v in fields.items() if k not in ("metrics", "figures")]
+    lines = [
+        f" {json.dumps(k)}: {json.dumps(v)}"
+        for k, v in fields.items()
+        if k not in ("metrics", "figures")
+    ]
     for group in ("metrics", "figures"):
-        rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields[group].items())
+        rows = ",\n".join(
+            f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields[group].items()
+        )
         lines.append(f" {json.dumps(group)}: {{\n{rows}\n }}")
     folder = file.with_suffix("")
     with store.disk_errors("the baseline"):
@@ -125,7 +152,10 @@ def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:
 def changes(old: Baseline | None, new: Baseline) -> Table:
     """For a reviewer: every metric that moved by more than its standard error between two baselines, or came or went."""
     table = Table(
-        box=None, header_style="bold", title=f"{new.section} ({new.profile}, {new.device})", title_justify="left"
+        box=None,
+        header_style="bold",
+        title=f"{new.section} ({new.profile}, {new.device})",
+        title_justify="left",
     )
     for column in ("metric", "before", "now", "shift [sd]"):
         table.add_column(column, justify="left" if column == "metric" else "right")
@@ -133,7 +163,7 @@ def changes(old: Baseline | None, new: Baseline) -> Table:
     for name in dict.fromkeys([*before, *new.metrics]):
         a, b = before.get(name, {}).get("values"), new.metrics.get(name, {}).get("values")
         if a and b:
-            shift = (np.mean(b) - np.mean(a)) / gate.spread(np.array(a, dtype=float))
+            shift = (np.mean(b) - np.mean(a)) / statistics.spread(np.array(a, dtype=float))
             if abs(shift) < np.sqrt(1 / len(a) + 1 / len(b)):
                 continue
             table.add_row(name, mean_and_sd(a), mean_and_sd(b), f"{shift:+.1f}")

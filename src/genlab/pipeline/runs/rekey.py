@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from genlab.report import code, keys, store
+from genlab.report import code
+from genlab.pipeline.runs import keys
+from genlab.pipeline.runs import store
 from genlab.report.paths import UserError
-from genlab.report.sections import in_order, read_section
-from genlab.report.trees import by_commit, environment, package_in, tree_at
+from genlab.pipeline.runs.pages import in_order, read_section
+from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
 
 OLD_KEY = """
 import json, sys

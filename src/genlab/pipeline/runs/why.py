@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from genlab.report import keys, store
+from genlab.pipeline.runs import keys
+from genlab.pipeline.runs import store
 from genlab.report.code import Ref, Unit, library
 from genlab.report.paths import PACKAGE
-from genlab.report.sections import Section, get_section
+from genlab.pipeline.runs.pages import Section, get_section
 
 Parts = Mapping[str, Any]
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from rich.table import Table
 
-from genlab.report import baseline, gate, keys, pages, store
-from genlab.report.baseline import Baseline
-from genlab.report.figures import figures, thumbnail
-from genlab.report.gate import Judgement
+from genlab.pipeline import html
+from genlab.pipeline.gate import baseline, statistics
+from genlab.pipeline.gate.baseline import Baseline
+from genlab.pipeline.gate.figures import figures, thumbnail
+from genlab.pipeline.gate.statistics import Judgement
+from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.pages import get_section
 from genlab.report.paths import UserError
-from genlab.report.sections import get_section
 
 
 @dataclass
@@ -56,12 +58,16 @@ def values_of(base: Baseline, runs: Sequence[store.Run]) -> dict[str, list[float
         for name, png in figures(run.notebook).items():
             image = thumbnail(png)
             known = f"{name}/likeness" in base.figures
-            for quantity, value in baseline.look(name, base.reference(name) if known else image, image).items():
+            for quantity, value in baseline.look(
+                name, base.reference(name) if known else image, image
+            ).items():
                 found.setdefault(quantity, []).append(value)
     return {name: values for name, values in found.items() if len(values) == len(runs)}
 
 
-def check(names: Sequence[str], profile: str, *, seeds: int, alarm_rate: float = gate.ALARM_RATE) -> list[Checked]:
+def check(
+    names: Sequence[str], profile: str, *, seeds: int, alarm_rate: float = statistics.ALARM_RATE
+) -> list[Checked]:
     """Judge the sections together; a section that cannot be judged says why and does not stop the others."""
     results, questions, tests = [], {}, 0
     device = ""
@@ -87,7 +93,7 @@ def check(names: Sequence[str], profile: str, *, seeds: int, alarm_rate: float =
         questions |= {(name, m): (*known[m], found[m]) for m in known if m in found}
     for device in {r.baseline.device for r in results if r.baseline}:
         tests += sum(b.tests() for b in baseline.read_all(profile, device))
-    for judgement in gate.judge(questions, alarm_rate=alarm_rate, tests=tests):
+    for judgement in statistics.judge(questions, alarm_rate=alarm_rate, tests=tests):
         section, _ = judgement.name
         next(r for r in results if r.section == section).judgements.append(judgement)
     return results
@@ -102,19 +108,36 @@ def summary(results: Sequence[Checked]) -> Table:
     """One row a section, and below it every metric that is not as it was."""
     table = Table(box=None, header_style="bold")
     for column in ("section", "metric", "baseline", "now", "interval", "shift [se]", "verdict"):
-        table.add_column(column, justify="right" if column in ("baseline", "now", "interval", "shift [se]") else "left")
+        table.add_column(
+            column,
+            justify="right" if column in ("baseline", "now", "interval", "shift [se]") else "left",
+        )
     for r in results:
         alarms = sum(j.alarm for j in r.judgements) + len(r.missing)
         better = sum(j.verdict == "better" for j in r.judgements)
         said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better" + (
             f", {len(r.new)} new" if r.new else ""
         )
-        table.add_row(r.section, said, "", "", "", "", "not checked" if r.problem else "ok" if r.passed else "FAILED")
+        table.add_row(
+            r.section,
+            said,
+            "",
+            "",
+            "",
+            "",
+            "not checked" if r.problem else "ok" if r.passed else "FAILED",
+        )
         for j in r.judgements:
             if j.verdict != "ok":
                 now = f"{np.mean(j.fresh):.4g}"
                 table.add_row(
-                    "", j.name[1], baseline.mean_and_sd(j.baseline), now, interval_text(j), f"{j.shift:+.1f}", j.verdict
+                    "",
+                    j.name[1],
+                    baseline.mean_and_sd(j.baseline),
+                    now,
+                    interval_text(j),
+                    f"{j.shift:+.1f}",
+                    j.verdict,
                 )
         for name in r.missing:
             table.add_row("", name, "", "", "", "", "missing")
@@ -132,7 +155,7 @@ def report(results: Sequence[Checked], profile: str, alarm_rate: float):
     """Write the HTML report and return its path."""
     passed = sum(r.passed for r in results)
     alarms = [(r, j) for r in results for j in r.judgements if j.alarm]
-    return pages.write(
+    return html.write(
         "check/index.html",
         "check.html",
         title="Regression gate",
@@ -141,7 +164,7 @@ def report(results: Sequence[Checked], profile: str, alarm_rate: float):
         alarm_rate=alarm_rate,
         passed=passed,
         alarms=alarms,
-        strip=pages.strip,
+        strip=html.strip,
         interval_text=interval_text,
         mean_and_sd=baseline.mean_and_sd,
     )

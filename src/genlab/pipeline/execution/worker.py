@@ -14,8 +14,9 @@ import psutil
 from distributed import Status, get_worker
 from distributed.worker import thread_state
 
-from genlab.report import execute, keys, store
-from genlab.report.keys import sha256
+from genlab.pipeline.execution import process
+from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.keys import sha256
 from genlab.report.packages import installed_differently, pinned
 from genlab.report.paths import PACKAGE, UserError
 
@@ -30,7 +31,9 @@ class _Unwanted(Exception):
 @cache
 def fingerprint() -> dict[str, dict[str, str]]:
     """What must be the same on client and worker: every source file of genlab, the pinned packages, Python."""
-    files = {str(p.relative_to(PACKAGE)): sha256(p.read_bytes()) for p in sorted(PACKAGE.rglob("*.py"))}
+    files = {
+        str(p.relative_to(PACKAGE)): sha256(p.read_bytes()) for p in sorted(PACKAGE.rglob("*.py"))
+    }
     return {"code": files, "lock": dict(pinned()), "python": {"version": platform.python_version()}}
 
 
@@ -75,7 +78,11 @@ def run_section(task: dict[str, Any]) -> dict[str, Any]:
     def watch(seconds: float, memory_mib: float, progress: dict) -> None:
         nonlocal last
         state = worker.state.tasks.get(name)
-        if state is None or state.state != "executing" or worker.status not in (Status.running, Status.paused):
+        if (
+            state is None
+            or state.state != "executing"
+            or worker.status not in (Status.running, Status.paused)
+        ):
             raise _Unwanted
         if time.monotonic() - last >= EVENT_SECONDS:
             last = time.monotonic()
@@ -104,12 +111,14 @@ def _run_in(folder: Path, task: dict[str, Any], watch) -> dict[str, Any]:
         if files["arrays"] is not None:
             (base / "arrays.npz").write_bytes(files["arrays"])
             needs[name]["arrays"] = str(base / "arrays.npz")
-    env = execute.environment(folder, needs, task["device"], task["threads"], fresh=task["fresh"])
+    env = process.environment(folder, needs, task["device"], task["threads"], fresh=task["fresh"])
     notebook = nbformat.reads(task["notebook"], as_version=4)
     target, arrays = folder / "notebook.ipynb", folder / "arrays.npz"
     try:
-        outcome = execute.execute(notebook, task["params"], folder, env, watch, budget=task["budget"])
-    except execute.RunFailed as error:
+        outcome = process.execute(
+            notebook, task["params"], folder, env, watch, budget=task["budget"]
+        )
+    except process.RunFailed as error:
         return {"failed": str(error), "notebook": target.read_bytes() if target.is_file() else None}
     return {
         "notebook": target.read_bytes(),

@@ -18,10 +18,10 @@ import dask
 from distributed import Client, KilledWorker, LocalCluster
 from distributed.security import Security
 
-from genlab.report import keys, worker
-from genlab.report.execute import RunFailed
+from genlab.pipeline.execution import Where, worker
+from genlab.pipeline.execution.process import RunFailed
+from genlab.pipeline.runs import keys
 from genlab.report.paths import UserError
-from genlab.report.where import Where
 
 ATTEMPTS = 3  # a section whose worker dies is tried again twice
 MEMORY_SHARE = 0.8  # of a worker's memory: above it, two deaths are taken for a lack of memory
@@ -34,7 +34,10 @@ def security(where: Where) -> Security | None:
     if not where.tls_ca:
         return None
     return Security(
-        tls_ca_file=where.tls_ca, tls_client_cert=where.tls_cert, tls_client_key=where.tls_key, require_encryption=True
+        tls_ca_file=where.tls_ca,
+        tls_client_cert=where.tls_cert,
+        tls_client_key=where.tls_key,
+        require_encryption=True,
     )
 
 
@@ -50,7 +53,10 @@ def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
     """
     _hush()
     dask.config.set(
-        {"distributed.comm.timeouts.connect": "10s", "distributed.admin.large-graph-warning-threshold": "1GB"}
+        {
+            "distributed.comm.timeouts.connect": "10s",
+            "distributed.admin.large-graph-warning-threshold": "1GB",
+        }
     )
     if where.scheduler is None:
         local = LocalCluster(
@@ -93,9 +99,15 @@ def gpu_of_workers(where: Where) -> str:
     """
     with connect(where) as cluster:
         workers = cluster.client.scheduler_info(n_workers=-1)["workers"]
-        willing = [address for address, about in workers.items() if about.get("resources", {}).get("GPU")]
+        willing = [
+            address for address, about in workers.items() if about.get("resources", {}).get("GPU")
+        ]
         try:
-            found = cluster.client.run(keys.gpu_name, workers=willing, on_error="ignore") if willing else {}
+            found = (
+                cluster.client.run(keys.gpu_name, workers=willing, on_error="ignore")
+                if willing
+                else {}
+            )
         except Exception:  # a worker with another genlab: it will refuse by itself, with the reason
             found = {}
     return next((name for name in sorted(filter(None, found.values()))), "none")
@@ -119,15 +131,20 @@ class Cluster:
         self.refused: dict[str, str] = {}  # worker address -> why
         self.lock = threading.Lock()
 
-    def run(self, task: dict[str, Any], stop: threading.Event, watch: Callable[[float, dict], None]) -> dict[str, Any]:
+    def run(
+        self, task: dict[str, Any], stop: threading.Event, watch: Callable[[float, dict], None]
+    ) -> dict[str, Any]:
         """Bring one section to its end on some worker, through deaths and refusals of workers.  RunFailed with one line if none can."""
         task = task | {"fingerprint": worker.fingerprint()}
         while True:
             with self.lock:
-                willing = [w for w in self.workers() if w not in self.refused] if self.refused else None
+                willing = (
+                    [w for w in self.workers() if w not in self.refused] if self.refused else None
+                )
             if willing == []:
                 raise RunFailed(
-                    "no worker may run it: " + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items())
+                    "no worker may run it: "
+                    + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items())
                 )
             result = self._attempt(task, willing, stop, watch)
             if "refused" not in result:
@@ -204,7 +221,9 @@ class Cluster:
             return future.result(timeout=30)
         except KilledWorker:
             raise RunFailed(_killed(seen.starts, seen)) from None
-        except Exception as error:  # the worker could not even read the task: another version of genlab
+        except (
+            Exception
+        ) as error:  # the worker could not even read the task: another version of genlab
             raise RunFailed(
                 f"a worker of {self.name} cannot run sections ({_first_line(error)}): install this checkout there"
             ) from None

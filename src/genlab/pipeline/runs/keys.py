@@ -12,9 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from genlab.report import code, packages, store
+from genlab.report import code, packages
+from genlab.pipeline.runs import store
 from genlab.report.paths import PACKAGE, ROOT, UserError
-from genlab.report.sections import Section, get_section
+from genlab.pipeline.runs.pages import Section, get_section
 
 VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
 

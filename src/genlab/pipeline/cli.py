@@ -1,0 +1,312 @@
+"""The command `genlab`: run sections and sweeps, build the book, publish results, and say what can be trusted."""
+
+import itertools
+import sys
+
+import click
+
+from genlab.pipeline.options import (
+    OPEN,
+    PARAMETER,
+    PROFILE,
+    assignments,
+    chosen,
+    fail_if_any,
+    one_run,
+    runs_somewhere,
+    show_page,
+    show_table,
+    some_or_all,
+)
+from genlab.report.paths import ROOT, UserError
+
+
+class Commands(click.Group):
+    """Turns a user's mistake into one line on stderr and exit code 2, an interrupt into one line and 130."""
+
+    def main(self, *args, **kwargs):
+        try:
+            super().main(*args, **kwargs, standalone_mode=False)
+        except (UserError, click.ClickException) as error:
+            text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+            click.echo(f"genlab: {' '.join(text.split())}", err=True)
+            sys.exit(2)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(
+                "genlab: interrupted: finished runs are kept, nothing else was stored", err=True
+            )
+            sys.exit(130)
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="genlab")
+def main():
+    """Generative Models, Reproduced: run its sections, sweep their parameters, build the book."""
+
+
+@main.command("list")
+def list_sections():
+    """Sections, what each needs, device policy, and whether their results are current."""
+    from genlab.pipeline.views.overview import sections
+
+    show_table(sections(), 200)
+
+
+@main.command()
+@click.argument("section")
+def describe(section):
+    """Parameters of SECTION: type, default, quick value, meaning, unit, rule."""
+    from genlab.pipeline.views.overview import about, parameters
+
+    click.echo(about(section))
+    show_table(parameters(section), 200)
+
+
+@main.command()
+@some_or_all
+@PARAMETER
+@PROFILE
+@click.option("--seed", type=int, default=None, help="the same as -p seed=N")
+@click.option(
+    "--force", is_flag=True, help="run again even if the stored run is current, trainings included"
+)
+@runs_somewhere
+def run(names, parameters, profile, seed, force, where):
+    """Run SECTIONS (and what they need); an up-to-date run is reused."""
+    from genlab.pipeline.execution.plan import plan, run_jobs
+    from genlab.pipeline.views.overview import jobs
+
+    given = assignments(parameters) | ({} if seed is None else {"seed": seed})
+    done = run_jobs(plan(names, given, profile, force=force), where=where)
+    show_table(jobs(done), 140)
+    fail_if_any(done)
+
+
+@main.command()
+@click.argument("section")
+@click.option(
+    "-g",
+    "grid",
+    multiple=True,
+    metavar="NAME=V1,V2,…",
+    help="values of one parameter; several -g make a product",
+)
+@PARAMETER
+@PROFILE
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, help="run every point with seeds 0 … N-1"
+)
+@runs_somewhere
+def sweep(section, grid, parameters, profile, seeds, where):
+    """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as CSV."""
+    from genlab.pipeline.execution.plan import plan_points, run_jobs
+    from genlab.pipeline.views.sweep import report, table, write
+
+    chosen([section], False)
+    if not grid:
+        raise UserError("a sweep needs at least one -g NAME=V1,V2, as in -g sigma=0.05,0.1,0.2")
+    axes = {name: values.split(",") for name, values in assignments(grid).items()}
+    fixed = assignments(parameters)
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    given = [(section, fixed | point | {"seed": s}) for point in points for s in range(seeds)]
+    planned, wanted = plan_points(given, profile)
+    run_jobs(planned, where=where)
+    rows = table(wanted, [*axes, "seed"])
+    path, number = write(section, rows)
+    page = report(section, rows, wanted, [*axes, "seed"], number)
+    show_table(rows.shown, 160)
+    click.echo(
+        f"{len(wanted)} runs, all metrics in {path.relative_to(ROOT)}, page {page.relative_to(ROOT)}"
+    )
+    fail_if_any(planned)
+
+
+@main.command()
+@click.option(
+    "--profile",
+    default="full",
+    show_default=True,
+    help="which runs the pages show: full (published) or quick (stored)",
+)
+@OPEN
+def build(profile, show):
+    """Build the HTML book from stored and published runs; nothing is executed."""
+    from genlab.pipeline.views.book import build_book
+
+    show_page("the book is at", build_book(profile), show)
+
+
+@main.command()
+@one_run
+@OPEN
+def page(section, given, profile, show):
+    """Build the HTML page of one stored run of SECTION, with the parameters it was run with."""
+    from genlab.pipeline.views.book import build_page
+
+    show_page("the page is at", build_page(section, given, profile), show)
+
+
+@main.command()
+@some_or_all
+def publish(names):
+    """Make the current full runs of SECTIONS the published ones (book/published/)."""
+    from genlab.pipeline.runs.publish import current_full_run, publish
+
+    for found in [current_full_run(name) for name in names]:
+        record = found.record
+        if record["dirty"]:
+            click.echo(
+                f"genlab: note: {record['section']} was run from a checkout with uncommitted "
+                "changes",
+                err=True,
+            )
+        publish(found)
+        click.echo(f"published {record['section']} ({record['key']})")
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="only say what would go")
+@click.option(
+    "--days",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    help="keep trained states used within so many days",
+)
+def clean(dry_run, days):
+    """Remove old and failed runs, stale trained states and build leftovers; never published results."""
+    from genlab.pipeline.runs import keys, store
+    from genlab.pipeline.runs.pages import PROFILES, section_names
+
+    current = {keys.current_key(name, p) for name in section_names() for p in PROFILES}
+    old = store.leftovers(current, days)
+    if not dry_run:
+        store.remove(old)
+    for path in old:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {path.relative_to(ROOT)}")
+    click.echo(
+        f"{len(old)} {'to remove' if dry_run else 'removed'}; published results are never touched"
+    )
+
+
+@main.command()
+@one_run
+def why(section, given, profile):
+    """Say what changed since the stored run of SECTION: definition, cell, parameter, package or needed section."""
+    from genlab.pipeline.runs.why import explain
+
+    click.echo("\n".join(explain(section, profile, given)[1]))
+
+
+@main.command()
+@some_or_all
+def rekey(names):
+    """Give published results whose key has an old form one of the present form, where the old key proves them."""
+    from genlab.pipeline.runs.rekey import rekey
+
+    for name, said in rekey(names):
+        click.echo(f"{name}: {said}")
+
+
+@main.command()
+@some_or_all
+def carry(names):
+    """Carry published results of SECTIONS to the present code, where the quick profile gives the same bits before and after.
+
+    For changes that are meant to change nothing.  What only the full profile reaches is not covered.
+    """
+    from genlab.pipeline.runs.carry import carry
+
+    refused = False
+    for name, good, said in carry(names):
+        refused |= not good
+        click.echo(f"{name}: {said if good else f'NOT carried: {said}'}", err=not good)
+    sys.exit(refused)
+
+
+@main.command()
+@some_or_all
+@PROFILE
+@click.option(
+    "--seeds",
+    type=click.IntRange(8),
+    default=8,
+    show_default=True,
+    help="seeds behind each baseline",
+)
+@runs_somewhere
+def baseline(names, profile, seeds, where):
+    """Write the baselines of SECTIONS: run them at several seeds, keep every metric's values for `genlab check`."""
+    from genlab.pipeline.execution.plan import plan_points, run_jobs
+    from genlab.pipeline.gate import baseline
+
+    numbers = range(baseline.FIRST_SEED, baseline.FIRST_SEED + seeds)
+    given = [(name, {"seed": seed}) for name in names for seed in numbers]
+    planned, points = plan_points(given, profile)
+    run_jobs(planned, where=where)
+    fail_if_any(planned)
+    for name in names:
+        made, thumbnails = baseline.make([job.run for job in points if job.section == name])
+        show_table(
+            baseline.changes(baseline.read(name, made.profile, made.device), made), width=160
+        )
+        file = baseline.write(made, thumbnails).relative_to(ROOT)
+        click.echo(f"{made.tests()} quantities in {file}")
+
+
+@main.command()
+@click.argument("sections", nargs=-1)
+@PROFILE
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    help="judge the mean over this many seeds, running those that are missing",
+)
+@click.option(
+    "--alarm-rate",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    default=0.01,
+    show_default=True,
+    help="chance of a false alarm anywhere in the book",
+)
+@OPEN
+@runs_somewhere
+def check(sections, profile, seeds, alarm_rate, show, where):
+    """Compare the current runs of SECTIONS (all, if none is named) with their baselines; exit 1 if a result got worse."""
+    from genlab.pipeline.execution.plan import plan_points, run_jobs
+    from genlab.pipeline.gate import check
+
+    names = chosen(sections, not sections)
+    if seeds:
+        first = {name: check.section_seed(name) for name in names}
+        given = [(name, {"seed": first[name] + i}) for name in names for i in range(seeds)]
+        run_jobs(plan_points(given, profile)[0], where=where)
+    results = check.check(names, profile, seeds=seeds or 1, alarm_rate=alarm_rate)
+    show_table(check.summary(results))
+    show_page("report:", check.report(results, profile, alarm_rate), show)
+    if failed := [r.section for r in results if not r.passed]:
+        click.echo(
+            f"genlab: the gate did not pass: {', '.join(failed)}: see the report, "
+            "`genlab why SECTION`, `genlab compare SECTION published`",
+            err=True,
+        )
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
+@OPEN
+def compare(runs, show):
+    """Compare runs: a section (its newest run), a key, a run's folder, or `published`."""
+    from genlab.pipeline.views import compare
+
+    if len(runs) < 2:
+        raise UserError("a comparison needs two runs or more, as in `genlab compare ebm published`")
+    found = compare.find_runs(runs)
+    table = compare.rows(found)
+    show_table(compare.shown(found, table))
+    show_page("page:", compare.report(found, table), show)
+
+
+if __name__ == "__main__":
+    main()

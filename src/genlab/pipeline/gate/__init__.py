@@ -1,0 +1,1 @@
+"""The gate: whether results are what they used to be."""

@@ -1,0 +1,1 @@
+"""Views of runs: the book, comparisons, sweeps, tables."""
