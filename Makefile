@@ -42,11 +42,13 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/page_format.py --check
 	$(BIN)/yamllint --strict .
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python tests/page_format.py
 
 # The picture on the first page and in the README, from the published samples.
 cover: $(STAMP)
