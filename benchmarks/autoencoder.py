@@ -15,9 +15,9 @@ import time
 
 import torch
 
+from genlab.autoencoders.convolutional import LOSSES, conv_autoencoder, train_autoencoder
 from genlab.data import images
-from genlab.images.autoencoder import LOSSES, conv_autoencoder, train_autoencoder
-from genlab.images.training import as_images
+from genlab.images.networks import as_images
 
 BATCH, LATENT = 128, 10
 

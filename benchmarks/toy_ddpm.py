@@ -16,7 +16,7 @@ import optax
 import torch
 
 from genlab.toys.networks import init_mlp, mlp
-from genlab.toys.training import minibatch, train
+from genlab.training.jax import minibatch, train
 
 SIZES, BATCH = (256, 128, 128, 128, 2), 32
 FREQUENCIES = jnp.geomspace(1.0, 64.0, 64)

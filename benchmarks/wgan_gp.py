@@ -16,9 +16,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from genlab.data import images
-from genlab.images import adversarial, players
-from genlab.images.critic import critic_loss, gradient_penalty
-from genlab.images.training import as_images
+from genlab.games import game, players
+from genlab.games.critic import critic_loss, gradient_penalty
+from genlab.images.networks import as_images
 
 BATCH, LATENT, CRITIC_UPDATES, WEIGHT = 64, 64, 5, 10.0
 ADAM = {"lr": 2e-4, "betas": (0.5, 0.9)}
@@ -77,7 +77,7 @@ def plain_rounds(pictures, generator, critic, rounds: int) -> None:
 
 
 def our_rounds(pictures, generator, critic, rounds: int) -> None:
-    adversarial.train_gan(
+    game.train_gan(
         pictures, generator, critic, steps=rounds, seed=0, loss="wasserstein",
         n_critic=CRITIC_UPDATES, gp_weight=WEIGHT, batch_size=BATCH,
         ema_decay=0.0, grid=1, records=1, **ADAM,
@@ -109,7 +109,7 @@ def main(repeats: int, updates: int) -> None:
             return WEIGHT * gradient_penalty(critic, x, y)
 
         for i in range(updates):
-            adversarial.discriminator_step(
+            game.discriminator_step(
                 generator, critic, optimizer, real[i % 20], loss=critic_loss, penalty=penalty
             )
 

@@ -35,12 +35,21 @@ BLOCK = re.compile(r"^(```|\$\$).*?^\1$", re.MULTILINE | re.DOTALL)  # cells, di
 OTHER_LINES = re.compile(r"\||#|\d+\. |   ")  # tables, headings, numbered lists
 VERBATIM = re.compile(r"(`+).+?\1|\$[^$]+\$")  # code, roles and formulas, whose stops end nothing
 END = re.compile(r"""[.!?]["')\]*_]* (?=["'(\[*_]*[A-Z0-9\0])""")
-NO_END = re.compile(r"(\b(e\.g|i\.e|[Ff]igs?|[Ee]qs?|vs|cf|al)|(?<!source )(?<!appendix )\b[A-Z])\. $")
+NO_END = re.compile(
+    r"(\b(e\.g|i\.e|[Ff]igs?|[Ee]qs?|vs|cf|al)|(?<!source )(?<!appendix )\b[A-Z])\. $"
+)
 
 
 def run_ruff(*arguments: str, source: str) -> str:
     """What ruff prints about, or makes of, a source.  SystemExit with its message where it cannot read the source."""
-    ruff = subprocess.run([*RUFF, *arguments, "-"], input=source, capture_output=True, text=True, check=False, cwd=ROOT)
+    ruff = subprocess.run(
+        [*RUFF, *arguments, "-"],
+        input=source,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
     if ruff.returncode and not ruff.stdout:
         raise SystemExit(ruff.stderr.strip())
     return ruff.stdout
@@ -51,9 +60,13 @@ def formatted(page: str, name: str = "page") -> str:
     blank = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
     cells = [blank | {"source": match["code"]} for match in CELL.finditer(page)]
     notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
-    made = run_ruff("format", *LAYOUT, f"--stdin-filename={name}.ipynb", source=json.dumps(notebook))
+    made = run_ruff(
+        "format", *LAYOUT, f"--stdin-filename={name}.ipynb", source=json.dumps(notebook)
+    )
     sources = iter("".join(cell["source"]).rstrip("\n") for cell in json.loads(made)["cells"])
-    return CELL.sub(lambda match: match[0].removesuffix(match["code"] + "```") + next(sources) + "\n```", page)
+    return CELL.sub(
+        lambda match: match[0].removesuffix(match["code"] + "```") + next(sources) + "\n```", page
+    )
 
 
 def code_alone(page: str) -> str:
@@ -69,7 +82,9 @@ def code_alone(page: str) -> str:
 def sentences(text: str) -> list[str]:
     """The sentences of one line of prose."""
     masked = VERBATIM.sub(lambda match: "\0" * len(match[0]), text)
-    ends = [match.end() for match in END.finditer(masked) if not NO_END.search(masked[: match.end()])]
+    ends = [
+        match.end() for match in END.finditer(masked) if not NO_END.search(masked[: match.end()])
+    ]
     return [text[a:b].rstrip() for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
@@ -77,7 +92,9 @@ def complaints(page: str, name: str) -> list[str]:
     """What is amiss in the layout of a page, as `file:line: what`."""
     found = []
     if len(CELL.findall(page)) != page.count(f"\n{OPENING}"):
-        found.append(f"{name}: a code cell is not closed by ``` or has options that are not understood")
+        found.append(
+            f"{name}: a code cell is not closed by ``` or has options that are not understood"
+        )
     elif formatted(page, name) != page:
         found.append(f"{name}: `make format` would change its code")
     for match in CELL.finditer(page):
@@ -90,15 +107,24 @@ def complaints(page: str, name: str) -> list[str]:
         rest = other.sub(lambda match: "\n" * match[0].count("\n"), rest)
     for number, line in enumerate(rest.splitlines(), 1):
         if not OTHER_LINES.match(line) and len(sentences(line)) > 1:
-            found.append(f"{name}:{number}: a sentence begins within the line: {sentences(line)[1]}")
-    options = ["--quiet", "--output-format=concise", "--extension=md:python", f"--stdin-filename={name}"]
+            found.append(
+                f"{name}:{number}: a sentence begins within the line: {sentences(line)[1]}"
+            )
+    options = [
+        "--quiet",
+        "--output-format=concise",
+        "--extension=md:python",
+        f"--stdin-filename={name}",
+    ]
     return found + run_ruff("check", *LAYOUT, *options, source=code_alone(page)).splitlines()
 
 
 def main(arguments: list[str]) -> int:
     """Format the pages named, or all; with --check only tell.  The exit status."""
     check = "--check" in arguments
-    paths = [Path(a).resolve() for a in arguments if a != "--check"] or sorted((ROOT / "notebooks").glob("*.md"))
+    paths = [Path(a).resolve() for a in arguments if a != "--check"] or sorted(
+        (ROOT / "notebooks").glob("*.md")
+    )
     found = []
     for path in paths:
         page, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from genlab.boltzmann import classifier as C
-from genlab.diverged import Diverged
+from genlab.boltzmann import sigmoid_net
+from genlab.training import Diverged
 
 
 @pytest.fixture
@@ -20,54 +20,64 @@ def clouds(rng):
 
 
 def test_logits_are_the_formula(key, rng):
-    layers = C.init_layers([2, 4, 3], key=key)
+    layers = sigmoid_net.init_layers([2, 4, 3], key=key)
     x, side = rng.normal(size=(5, 2)), rng.normal(size=(5, 3))
     first = layers[0]._replace(side=jnp.asarray(rng.normal(size=(3, 4)), jnp.float32))
     W, c, s = (np.asarray(a) for a in first)
     expected = expit(x @ W + c + side @ s) @ np.asarray(layers[1].W) + np.asarray(layers[1].c)
-    np.testing.assert_allclose(C.logits([first, layers[1]], x, side), expected, atol=1e-5)
-    assert np.abs(C.logits(layers, x) - expected).max() > 0.01
+    np.testing.assert_allclose(sigmoid_net.logits([first, layers[1]], x, side), expected, atol=1e-5)
+    assert np.abs(sigmoid_net.logits(layers, x) - expected).max() > 0.01
 
 
 def test_dropout_keeps_the_mean(key):
-    layers = C.with_output([C.Layer(jnp.zeros((2, 1000)), jnp.zeros(1000))], 1)
+    layers = sigmoid_net.with_output([sigmoid_net.Layer(jnp.zeros((2, 1000)), jnp.zeros(1000))], 1)
     layers[1] = layers[1]._replace(W=jnp.ones((1000, 1)) / 1000)
     x = jnp.zeros((200, 2))
-    dropped = C.logits(layers, x, dropout=0.4, key=key)
+    dropped = sigmoid_net.logits(layers, x, dropout=0.4, key=key)
     assert float(dropped.std()) > 1e-3
     assert abs(float(dropped.mean()) - 0.5) < 5 * float(dropped.std()) / np.sqrt(200)
 
 
 def test_it_learns_and_random_labels_do_not_generalise(clouds, key, rng):
     x, labels = clouds
-    layers = C.init_layers([2, 16, 3], key=key)
-    trained, history = C.train_classifier(
+    layers = sigmoid_net.init_layers([2, 16, 3], key=key)
+    trained, history = sigmoid_net.train_classifier(
         layers, x[:400], labels[:400], epochs=30, seed=0, lr=0.02, batch_size=50
     )
-    assert (np.asarray(C.predict(trained, x[400:])) == labels[400:]).mean() > 0.93
+    assert (np.asarray(sigmoid_net.predict(trained, x[400:])) == labels[400:]).mean() > 0.93
     assert history["loss"][-1] < 0.3 < history["loss"][0] and history["step"][-1] == 240
-    shuffled, _ = C.train_classifier(
+    shuffled, _ = sigmoid_net.train_classifier(
         layers, x[:400], rng.permutation(labels[:400]), epochs=30, seed=0, lr=0.02, batch_size=50
     )
-    assert (np.asarray(C.predict(shuffled, x[400:])) == labels[400:]).mean() < 0.6
+    assert (np.asarray(sigmoid_net.predict(shuffled, x[400:])) == labels[400:]).mean() < 0.6
 
 
 def test_a_side_channel_can_carry_the_label(clouds):
     x, labels = clouds
     side = np.eye(3, dtype=np.float32)[labels]
-    layers = C.with_output(
-        [C.Layer(np.zeros((2, 8)), np.zeros(8), np.random.default_rng(0).normal(size=(3, 8)))], 3
+    layers = sigmoid_net.with_output(
+        [
+            sigmoid_net.Layer(
+                np.zeros((2, 8)), np.zeros(8), np.random.default_rng(0).normal(size=(3, 8))
+            )
+        ],
+        3,
     )
-    trained, _ = C.train_classifier(
+    trained, _ = sigmoid_net.train_classifier(
         layers, 0 * x, labels, side=side, epochs=30, seed=0, lr=0.02, batch_size=50
     )
-    assert (np.asarray(C.predict(trained, 0 * x, side)) == labels).mean() == 1.0
+    assert (np.asarray(sigmoid_net.predict(trained, 0 * x, side)) == labels).mean() == 1.0
 
 
 def test_zero_weights_are_logistic_regression(clouds):
     x, labels = clouds
-    fitted, history = C.train_classifier(
-        [C.Layer(np.zeros((2, 3)), np.zeros(3))], x, labels, epochs=1, seed=0, batch_size=600
+    fitted, history = sigmoid_net.train_classifier(
+        [sigmoid_net.Layer(np.zeros((2, 3)), np.zeros(3))],
+        x,
+        labels,
+        epochs=1,
+        seed=0,
+        batch_size=600,
     )
     assert history["loss"][0] == pytest.approx(np.log(3), abs=1e-6)
     onehot = np.eye(3)[labels]
@@ -91,6 +101,10 @@ def test_zero_weights_are_logistic_regression(clouds):
 def test_bad_input(key, about, message):
     good = {"labels": [0, 1, 2], "epochs": 1, "seed": 0, "batch_size": 3}
     with pytest.raises(ValueError, match=message):
-        C.train_classifier(C.init_layers([2, 3], key=key), np.zeros((3, 2)), **(good | about))
+        sigmoid_net.train_classifier(
+            sigmoid_net.init_layers([2, 3], key=key), np.zeros((3, 2)), **(good | about)
+        )
     with pytest.raises(Diverged, match="training of the classifier stopped at step"):
-        C.train_classifier(C.init_layers([2, 3], key=key), np.full((3, 2), 1e38), **good)
+        sigmoid_net.train_classifier(
+            sigmoid_net.init_layers([2, 3], key=key), np.full((3, 2), 1e38), **good
+        )

@@ -8,10 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.boltzmann import dbm as D
-from genlab.boltzmann import likelihood, machine
-from genlab.boltzmann import rbm as R
-from genlab.diverged import Diverged
+from genlab.boltzmann import exact as enumerated
+from genlab.boltzmann import likelihood, rbm
+from genlab.boltzmann.dbm import (
+    DBM,
+    ais,
+    centred_gradient,
+    elbo,
+    energy,
+    from_rbms,
+    gibbs_step,
+    mean_field,
+    train_dbm,
+)
+from genlab.training import Diverged
 
 SHAPE = (4, 3, 2)
 PATTERNS = np.array(
@@ -22,11 +32,11 @@ PATTERNS = np.array(
 def random_dbm(scale=1.0, shape=SHAPE, seed=4):
     rng = np.random.default_rng(seed)
     sizes = (shape[:2], shape[1:], *((n,) for n in shape))
-    return D.DBM(*(jnp.asarray(scale * rng.normal(size=s), jnp.float32) for s in sizes))
+    return DBM(*(jnp.asarray(scale * rng.normal(size=s), jnp.float32) for s in sizes))
 
 
 def as_machine(dbm):
-    return machine.from_layers(
+    return enumerated.from_layers(
         [np.asarray(dbm.W1), np.asarray(dbm.W2)], [np.asarray(x) for x in dbm[2:]]
     )
 
@@ -36,20 +46,20 @@ def split(x):
 
 
 def test_energy_is_the_enumerated_one():
-    dbm, x = random_dbm(), machine.states(9)
+    dbm, x = random_dbm(), enumerated.states(9)
     np.testing.assert_allclose(
-        D.energy(dbm, *split(x)), machine.energy(as_machine(dbm), x), atol=5e-6
+        energy(dbm, *split(x)), enumerated.energy(as_machine(dbm), x), atol=5e-6
     )
 
 
 def chain_error(dbm, key, n=20_000):
     h1, means = jnp.zeros((n, 3)), []
-    step = jax.jit(lambda h1, key: D.gibbs_step(dbm, h1, key=key))
+    step = jax.jit(lambda h1, key: gibbs_step(dbm, h1, key=key))
     for i in range(60):
         v, h1, h2, _ = step(h1, jax.random.fold_in(key, i))
     means = np.concatenate([np.asarray(x).mean(0) for x in (v, h1, h2)])
     return np.abs(
-        (means - machine.probabilities(as_machine(random_dbm())) @ machine.states(9))
+        (means - enumerated.probabilities(as_machine(random_dbm())) @ enumerated.states(9))
         / (0.5 / np.sqrt(n))
     ).max()
 
@@ -62,29 +72,29 @@ def test_sweeps_keep_the_law_and_a_deaf_layer_does_not(key):
 
 def test_mean_field_is_a_fixed_point_and_its_bound_rises(key):
     dbm = random_dbm()
-    v = jnp.asarray(machine.states(4), jnp.float32)
-    values = [np.asarray(D.elbo(dbm, v, 0.0, steps=steps)[0]) for steps in (1, 2, 4, 8, 50)]
+    v = jnp.asarray(enumerated.states(4), jnp.float32)
+    values = [np.asarray(elbo(dbm, v, 0.0, steps=steps)[0]) for steps in (1, 2, 4, 8, 50)]
     assert all((b >= a - 1e-5).all() for a, b in itertools.pairwise(values))
-    field = D.mean_field(dbm, v, steps=200)
+    field = mean_field(dbm, v, steps=200)
     assert float(field.residual.max()) < 1e-5
     np.testing.assert_allclose(
         field.q1, jax.nn.sigmoid(v @ dbm.W1 + field.q2 @ dbm.W2.T + dbm.c1), atol=1e-5
     )
-    damped = D.mean_field(dbm, v, steps=400, damping=0.5)
+    damped = mean_field(dbm, v, steps=400, damping=0.5)
     assert float(damped.residual.max()) < 1e-5
-    assert float(D.mean_field(dbm, v, steps=1).residual.max()) > 1e-3
+    assert float(mean_field(dbm, v, steps=1).residual.max()) > 1e-3
 
 
 def test_the_bound_is_below_the_exact_likelihood_and_tight_without_coupling():
-    v = machine.states(4)
+    v = enumerated.states(4)
     for scale, gap in ((1.0, 1e-4), (2.0, 1e-3)):
         dbm = random_dbm(scale)
-        exact = machine.log_likelihood(as_machine(dbm), v)
-        bound, _ = D.elbo(dbm, jnp.asarray(v, jnp.float32), machine.log_z(as_machine(dbm)))
+        exact = enumerated.log_likelihood(as_machine(dbm), v)
+        bound, _ = elbo(dbm, jnp.asarray(v, jnp.float32), enumerated.log_z(as_machine(dbm)))
         assert (np.asarray(bound) <= exact + 1e-5).all() and (exact - np.asarray(bound)).max() > gap
     loose = random_dbm()._replace(W2=jnp.zeros((3, 2)))
-    bound, _ = D.elbo(loose, jnp.asarray(v, jnp.float32), machine.log_z(as_machine(loose)))
-    np.testing.assert_allclose(bound, machine.log_likelihood(as_machine(loose), v), atol=1e-5)
+    bound, _ = elbo(loose, jnp.asarray(v, jnp.float32), enumerated.log_z(as_machine(loose)))
+    np.testing.assert_allclose(bound, enumerated.log_likelihood(as_machine(loose), v), atol=1e-5)
 
 
 def test_ais_lies_within_its_own_error(key):
@@ -95,15 +105,17 @@ def test_ais_lies_within_its_own_error(key):
         "chains": 2000,
         "key": key,
     }
-    found, truth = D.ais(dbm, **about), machine.log_z(as_machine(dbm))
+    found, truth = ais(dbm, **about), enumerated.log_z(as_machine(dbm))
     assert abs(found.log_z - truth) < 4 * found.se and found.se < 0.05
-    deaf = D.ais(dbm._replace(W2=0 * dbm.W2), **about)
+    deaf = ais(dbm._replace(W2=0 * dbm.W2), **about)
     assert abs(deaf.log_z - truth) > 10 * deaf.se
 
 
 def joint_samples(dbm, n):
     x = np.repeat(
-        machine.states(9), np.round(n * machine.probabilities(as_machine(dbm))).astype(int), axis=0
+        enumerated.states(9),
+        np.round(n * enumerated.probabilities(as_machine(dbm))).astype(int),
+        axis=0,
     )
     return tuple(jnp.asarray(part, jnp.float32) for part in split(x))
 
@@ -111,11 +123,11 @@ def joint_samples(dbm, n):
 def test_gradient_is_the_exact_one_where_the_posterior_factorises(rng):
     dbm = random_dbm()._replace(W2=jnp.zeros((3, 2)))  # then mean field is exact
     data = jnp.asarray(rng.integers(0, 2, (40, 4)), jnp.float32)
-    field = D.mean_field(dbm, data, steps=5)
-    found, _ = D.centred_gradient(
+    field = mean_field(dbm, data, steps=5)
+    found, _ = centred_gradient(
         (data, field.q1, field.q2), joint_samples(dbm, 1_000_000), None, centred=False
     )
-    exact = machine.log_likelihood_gradient(as_machine(dbm), np.asarray(data))
+    exact = enumerated.log_likelihood_gradient(as_machine(dbm), np.asarray(data))
     np.testing.assert_allclose(found.W1, exact.W[:4, 4:7], atol=1e-4)
     np.testing.assert_allclose(found.W2, exact.W[4:7, 7:], atol=1e-4)
     np.testing.assert_allclose(np.concatenate(found[2:]), exact.b, atol=1e-4)
@@ -127,22 +139,22 @@ def test_centring_moves_no_optimum(rng):
     same = joint_samples(dbm, 100_000)
     means = tuple(jnp.asarray(rng.random(n), jnp.float32) for n in SHAPE)
     for centred in (True, False):
-        gradient, _ = D.centred_gradient(same, same, means, centred=centred)
+        gradient, _ = centred_gradient(same, same, means, centred=centred)
         assert max(float(jnp.abs(g).max()) for g in gradient) < 1e-4
     data = (jnp.ones((10, 4)), jnp.ones((10, 3)), jnp.ones((10, 2)))
-    a, b = (D.centred_gradient(data, same, means, centred=c)[0] for c in (True, False))
+    a, b = (centred_gradient(data, same, means, centred=c)[0] for c in (True, False))
     assert float(jnp.abs(a.W1 - b.W1).max()) > 0.01
 
 
 def test_training_learns_four_patterns(key):
     rng = np.random.default_rng(0)
-    start = D.DBM(
+    start = DBM(
         *(jnp.asarray(0.1 * rng.normal(size=s), jnp.float32) for s in ((6, 5), (5, 4), 6, 5, 4))
     )
-    done = D.train_dbm(start, np.tile(PATTERNS, (50, 1)), epochs=600, seed=0, batch_size=40, lr=0.1)
+    done = train_dbm(start, np.tile(PATTERNS, (50, 1)), epochs=600, seed=0, batch_size=40, lr=0.1)
     before, after = (
-        machine.log_likelihood(
-            machine.from_layers(
+        enumerated.log_likelihood(
+            enumerated.from_layers(
                 [np.asarray(d.W1), np.asarray(d.W2)], [np.asarray(x) for x in d[2:]]
             ),
             PATTERNS,
@@ -155,21 +167,21 @@ def test_training_learns_four_patterns(key):
 
 def test_doubled_rbms_make_a_dbm():
     lower, upper = (
-        R.RBM(np.ones((4, 3)), np.zeros(4), np.ones(3)),
-        R.RBM(np.ones((3, 2)), np.zeros(3), np.zeros(2)),
+        rbm.RBM(np.ones((4, 3)), np.zeros(4), np.ones(3)),
+        rbm.RBM(np.ones((3, 2)), np.zeros(3), np.zeros(2)),
     )
-    assert D.from_rbms(lower, upper).c1.tolist() == [0.5] * 3
+    assert from_rbms(lower, upper).c1.tolist() == [0.5] * 3
     with pytest.raises(ValueError, match="3 hidden units, the upper one 4"):
-        D.from_rbms(lower, lower)
+        from_rbms(lower, lower)
 
 
 def test_bad_input():
     dbm = random_dbm()
     with pytest.raises(ValueError, match="divide the pixels"):
-        D.train_dbm(dbm, np.full((10, 4), 3.0), epochs=1, seed=0)
+        train_dbm(dbm, np.full((10, 4), 3.0), epochs=1, seed=0)
     with pytest.raises(ValueError, match="k=0"):
-        D.train_dbm(dbm, np.zeros((10, 4)), epochs=1, seed=0, k=0)
+        train_dbm(dbm, np.zeros((10, 4)), epochs=1, seed=0, k=0)
     with pytest.raises(ValueError, match=r"must be \(n, 4\)"):
-        D.train_dbm(dbm, np.zeros((10, 5)), epochs=1, seed=0)
+        train_dbm(dbm, np.zeros((10, 5)), epochs=1, seed=0)
     with pytest.raises(Diverged, match="training of the DBM stopped"):
-        D.train_dbm(dbm, np.zeros((10, 4)), epochs=3, seed=0, batch_size=5, lr=3e38)
+        train_dbm(dbm, np.zeros((10, 4)), epochs=3, seed=0, batch_size=5, lr=3e38)

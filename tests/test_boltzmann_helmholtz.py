@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.boltzmann import helmholtz, machine
+from genlab.boltzmann import exact, helmholtz
 
 BARS = np.array(
     [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32
@@ -19,7 +19,7 @@ def small(rng):
 
 
 def test_the_likelihood_is_a_distribution_and_the_bound_below_it(small):
-    v = jnp.asarray(machine.states(4), jnp.float32)
+    v = jnp.asarray(exact.states(4), jnp.float32)
     log_p, bound = (np.asarray(f(small, v)) for f in (helmholtz.log_likelihood, helmholtz.bound))
     assert np.exp(log_p).sum() == pytest.approx(1, abs=1e-5)
     assert (bound < log_p).all()
@@ -29,7 +29,7 @@ def test_the_bound_is_tight_if_recognition_is_exact(small):
     """With no coupling W the causes are independent of the picture, and q = p(h)
     is the posterior."""
     free = small._replace(W=0 * small.W, R=0 * small.R, r=small.a)
-    v = jnp.asarray(machine.states(4), jnp.float32)
+    v = jnp.asarray(exact.states(4), jnp.float32)
     np.testing.assert_allclose(
         helmholtz.bound(free, v), helmholtz.log_likelihood(free, v), atol=1e-5
     )

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.boltzmann import likelihood, machine
-from genlab.boltzmann import rbm as R
+from genlab.boltzmann import exact, likelihood
+from genlab.boltzmann.rbm import RBM
 
 
 def random_rbm(n_visible=4, n_hidden=4, scale=1.0, seed=5):
     rng = np.random.default_rng(seed)
-    return R.RBM(
+    return RBM(
         *(
             jnp.asarray(scale * rng.normal(size=s), jnp.float32)
             for s in ((n_visible, n_hidden), n_visible, n_hidden)
@@ -20,31 +20,31 @@ def random_rbm(n_visible=4, n_hidden=4, scale=1.0, seed=5):
 
 
 def as_machine(rbm):
-    return machine.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)])
+    return exact.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)])
 
 
 @pytest.mark.parametrize("n_hidden", [1, 4, 11])
 def test_exact_log_z_is_the_enumerated_one(n_hidden):
     rbm = random_rbm(n_hidden=n_hidden)
-    assert likelihood.log_z_exact(rbm) == pytest.approx(machine.log_z(as_machine(rbm)), abs=1e-5)
+    assert likelihood.log_z_exact(rbm) == pytest.approx(exact.log_z(as_machine(rbm)), abs=1e-5)
 
 
 def test_log_likelihood_sums_to_one():
     rbm = random_rbm()
-    v = jnp.asarray(machine.states(4), jnp.float32)
+    v = jnp.asarray(exact.states(4), jnp.float32)
     log_p = likelihood.log_likelihood(rbm, v, likelihood.log_z_exact(rbm))
     assert np.exp(np.asarray(log_p)).sum() == pytest.approx(1, abs=1e-5)
 
 
 def exact_samples(rbm, n, rng):
-    states = machine.states(len(rbm.b))
-    return states[rng.choice(len(states), n, p=machine.marginal(as_machine(rbm), len(rbm.b)))]
+    states = exact.states(len(rbm.b))
+    return states[rng.choice(len(states), n, p=exact.marginal(as_machine(rbm), len(rbm.b)))]
 
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_ais_lies_within_its_own_error(backwards, key):
     rbm = random_rbm(scale=1.5)
-    truth = machine.log_z(as_machine(rbm))
+    truth = exact.log_z(as_machine(rbm))
     samples = exact_samples(rbm, 2000, np.random.default_rng(0)) if backwards else None
     found = likelihood.ais(
         rbm,
@@ -67,12 +67,12 @@ def test_walks_by_a_wrong_kernel_are_caught(key, monkeypatch):
         rbm, mean=np.full(4, 0.5), inv_temps=likelihood.schedule(300), chains=2000, key=key
     )
     likelihood._stretch.clear_cache()
-    assert abs(found.log_z - machine.log_z(as_machine(rbm))) > 10 * found.se
+    assert abs(found.log_z - exact.log_z(as_machine(rbm))) > 10 * found.se
 
 
 def test_forward_and_reverse_bracket_the_truth_when_the_walk_is_too_short(key):
     rbm = random_rbm(6, 6, scale=2.5)
-    truth = machine.log_z(as_machine(rbm))
+    truth = exact.log_z(as_machine(rbm))
     samples = exact_samples(rbm, 20 * 60, np.random.default_rng(1))
     forward, reverse = [], []
     for i in range(60):

@@ -5,14 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from genlab.boltzmann import machine
+from genlab.boltzmann import exact
 
 
 @pytest.fixture
 def small():
     rng = np.random.default_rng(1)
     W = np.triu(rng.normal(size=(5, 5)), 1)
-    return machine.Machine(W + W.T, rng.normal(size=5))
+    return exact.Machine(W + W.T, rng.normal(size=5))
 
 
 def test_log_z_and_probabilities_are_the_plain_sum(small):
@@ -21,21 +21,21 @@ def test_log_z_and_probabilities_are_the_plain_sum(small):
         return pairs + sum(small.b[i] * x[i] for i in range(5))
 
     weights = np.array([np.exp(minus_energy(x)) for x in itertools.product((0, 1), repeat=5)])
-    assert machine.log_z(small) == pytest.approx(np.log(weights.sum()), rel=1e-12)
-    np.testing.assert_allclose(machine.probabilities(small), weights / weights.sum(), rtol=1e-12)
+    assert exact.log_z(small) == pytest.approx(np.log(weights.sum()), rel=1e-12)
+    np.testing.assert_allclose(exact.probabilities(small), weights / weights.sum(), rtol=1e-12)
 
 
 def test_conditional_is_the_ratio_of_joint_probabilities(small):
-    p, x = machine.probabilities(small).reshape((2,) * 5), machine.states(5)
+    p, x = exact.probabilities(small).reshape((2,) * 5), exact.states(5)
     for unit in range(5):
         both = p.sum(unit, keepdims=True)
         expected = (np.take(p, [1], unit) / both + np.zeros((2,) * 5)).ravel()
-        np.testing.assert_allclose(machine.conditional(small, x, unit), expected, rtol=1e-12)
+        np.testing.assert_allclose(exact.conditional(small, x, unit), expected, rtol=1e-12)
 
 
 def test_gradient_is_that_of_finite_differences(small):
     v = np.random.default_rng(2).integers(0, 2, (7, 3))
-    gradient, tiny = machine.log_likelihood_gradient(small, v), 1e-5
+    gradient, tiny = exact.log_likelihood_gradient(small, v), 1e-5
 
     def moved(i, j, by):
         W, b = small.W.copy(), small.b.copy()
@@ -44,7 +44,7 @@ def test_gradient_is_that_of_finite_differences(small):
         else:
             W[i, j] += by
             W[j, i] += by
-        return machine.log_likelihood(machine.Machine(W, b), v).mean()
+        return exact.log_likelihood(exact.Machine(W, b), v).mean()
 
     for i in range(5):
         for j in range(i, 5):
@@ -55,10 +55,10 @@ def test_gradient_is_that_of_finite_differences(small):
 
 def test_layers_are_blocks_and_bad_ones_are_refused():
     W = np.arange(6.0).reshape(2, 3)
-    built = machine.from_layers([W], [np.zeros(2), np.zeros(3)])
+    built = exact.from_layers([W], [np.zeros(2), np.zeros(3)])
     np.testing.assert_array_equal(built.W[:2, 2:], W)
     np.testing.assert_array_equal(built.W, built.W.T)
     with pytest.raises(ValueError, match=r"weights\[0\] of shape \(2, 3\) must be \(3, 2\)"):
-        machine.from_layers([W], [np.zeros(3), np.zeros(2)])
+        exact.from_layers([W], [np.zeros(3), np.zeros(2)])
     with pytest.raises(ValueError, match="at most 20"):
-        machine.states(21)
+        exact.states(21)

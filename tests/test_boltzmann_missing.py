@@ -4,14 +4,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.boltzmann import machine, missing
-from genlab.boltzmann import rbm as R
+from genlab.boltzmann import exact
+from genlab.boltzmann.rbm import RBM, complete, init_rbm, top_rows_known
 
 
 def posterior_mean(rbm, v, known):
-    states = machine.states(len(rbm.b))
-    p = machine.marginal(
-        machine.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)]), len(rbm.b)
+    states = exact.states(len(rbm.b))
+    p = exact.marginal(
+        exact.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)]), len(rbm.b)
     )
     p = p * (states[:, known] == v[known]).all(1)
     return p @ states / p.sum()
@@ -19,7 +19,7 @@ def posterior_mean(rbm, v, known):
 
 def test_the_average_is_the_posterior_mean_and_a_free_chain_is_not(key):
     rng = np.random.default_rng(7)
-    rbm = R.RBM(*(jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((5, 3), 5, 3)))
+    rbm = RBM(*(jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((5, 3), 5, 3)))
     v, known, chains = (
         np.array([1.0, 0, 1, 0, 1]),
         np.array([True, True, False, False, False]),
@@ -27,7 +27,7 @@ def test_the_average_is_the_posterior_mean_and_a_free_chain_is_not(key):
     )
     start = jnp.asarray(np.tile(v, (chains, 1)), jnp.float32)
     expected = posterior_mean(rbm, v, known)
-    last, mean = missing.complete(rbm, start, jnp.asarray(known), steps=40, burn_in=20, key=key)
+    last, mean = complete(rbm, start, jnp.asarray(known), steps=40, burn_in=20, key=key)
     error = (np.asarray(mean).mean(0) - expected)[2:] / (
         np.asarray(mean).std(0)[2:] / np.sqrt(chains)
     )
@@ -37,16 +37,14 @@ def test_the_average_is_the_posterior_mean_and_a_free_chain_is_not(key):
         2:
     ]
     assert np.abs(bits).max() < 4.5
-    free, _ = missing.complete(rbm, start, jnp.asarray(known), steps=40, key=key, clamped=False)
+    free, _ = complete(rbm, start, jnp.asarray(known), steps=40, key=key, clamped=False)
     assert np.abs((np.asarray(free).mean(0) - expected) / np.sqrt(0.25 / chains)).max() > 10
 
 
 def test_removed_rows_and_bad_steps(key):
-    assert int(missing.top_rows_known(10).sum()) == 18 * 28 and not bool(
-        missing.top_rows_known(10)[279]
-    )
+    assert int(top_rows_known(10).sum()) == 18 * 28 and not bool(top_rows_known(10)[279])
     with pytest.raises(ValueError, match="rows=29"):
-        missing.top_rows_known(29)
-    rbm = R.init_rbm(4, 2, key=key)
+        top_rows_known(29)
+    rbm = init_rbm(4, 2, key=key)
     with pytest.raises(ValueError, match="steps=3"):
-        missing.complete(rbm, jnp.zeros((1, 4)), jnp.ones(4, bool), steps=3, burn_in=3, key=key)
+        complete(rbm, jnp.zeros((1, 4)), jnp.ones(4, bool), steps=3, burn_in=3, key=key)

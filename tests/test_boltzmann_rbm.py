@@ -8,8 +8,20 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from genlab.boltzmann import machine
-from genlab.boltzmann import rbm as R
+from genlab.boltzmann import exact as enumerated
+from genlab.boltzmann.rbm import (
+    RBM,
+    check_binary,
+    energy,
+    free_energy,
+    gibbs_chain,
+    gibbs_film,
+    hidden_given_visible,
+    init_rbm,
+    one_bit_pseudo_log_likelihood,
+    pseudo_log_likelihood,
+    visible_given_hidden,
+)
 
 N_VISIBLE, N_HIDDEN = 4, 3
 
@@ -17,7 +29,7 @@ N_VISIBLE, N_HIDDEN = 4, 3
 @pytest.fixture
 def rbm():
     rng = np.random.default_rng(3)
-    return R.RBM(
+    return RBM(
         *(
             jnp.asarray(rng.normal(size=s), jnp.float32)
             for s in ((N_VISIBLE, N_HIDDEN), N_VISIBLE, N_HIDDEN)
@@ -27,18 +39,18 @@ def rbm():
 
 @pytest.fixture
 def exact(rbm):
-    return machine.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)])
+    return enumerated.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)])
 
 
 def all_v():
-    return jnp.asarray(machine.states(N_VISIBLE), jnp.float32)
+    return jnp.asarray(enumerated.states(N_VISIBLE), jnp.float32)
 
 
 def all_h():
-    return jnp.asarray(machine.states(N_HIDDEN), jnp.float32)
+    return jnp.asarray(enumerated.states(N_HIDDEN), jnp.float32)
 
 
-def kernel(rbm, given=R.visible_given_hidden):
+def kernel(rbm, given=visible_given_hidden):
     """The block Gibbs kernel as a matrix over all v: K(v, v') = Σ_h p(h|v) p(v'|h)."""
 
     def table(p, x):
@@ -46,31 +58,33 @@ def kernel(rbm, given=R.visible_given_hidden):
         return np.prod(np.where(x == 1, p, 1 - p), -1)
 
     v, h = all_v(), all_h()
-    return table(R.hidden_given_visible(rbm, v), h) @ table(given(rbm, h), v)
+    return table(hidden_given_visible(rbm, v), h) @ table(given(rbm, h), v)
 
 
 def test_energy_and_free_energy_are_the_enumerated_ones(rbm, exact):
-    joint = R.energy(rbm, all_v()[:, None], all_h()[None])
-    np.testing.assert_allclose(joint.ravel(), machine.energy(exact, machine.states(7)), atol=2e-6)
+    joint = energy(rbm, all_v()[:, None], all_h()[None])
     np.testing.assert_allclose(
-        R.free_energy(rbm, all_v()), -logsumexp(-np.asarray(joint), axis=1), atol=2e-6
+        joint.ravel(), enumerated.energy(exact, enumerated.states(7)), atol=2e-6
     )
-    assert logsumexp(-np.asarray(R.free_energy(rbm, all_v()))) == pytest.approx(
-        machine.log_z(exact), abs=2e-6
+    np.testing.assert_allclose(
+        free_energy(rbm, all_v()), -logsumexp(-np.asarray(joint), axis=1), atol=2e-6
+    )
+    assert logsumexp(-np.asarray(free_energy(rbm, all_v()))) == pytest.approx(
+        enumerated.log_z(exact), abs=2e-6
     )
 
 
 def test_gibbs_keeps_the_distribution_and_a_wrong_conditional_does_not(rbm, exact):
-    p = machine.marginal(exact, N_VISIBLE)
+    p = enumerated.marginal(exact, N_VISIBLE)
     np.testing.assert_allclose(p @ kernel(rbm), p, atol=1e-6)
-    wrong = kernel(rbm, lambda rbm, h: R.visible_given_hidden(rbm._replace(b=0 * rbm.b), h))
+    wrong = kernel(rbm, lambda rbm, h: visible_given_hidden(rbm._replace(b=0 * rbm.b), h))
     assert np.abs(p @ wrong - p).max() > 0.01
 
 
 def test_sampled_chains_have_the_exact_law(rbm, exact, key):
     n = 20_000
-    v, mean = R.gibbs_chain(rbm, jnp.zeros((n, N_VISIBLE)), steps=60, key=key)
-    p = machine.marginal(exact, N_VISIBLE)
+    v, mean = gibbs_chain(rbm, jnp.zeros((n, N_VISIBLE)), steps=60, key=key)
+    p = enumerated.marginal(exact, N_VISIBLE)
     counts = np.bincount(
         np.asarray(v).astype(int) @ (1 << np.arange(N_VISIBLE)[::-1]), minlength=len(p)
     )
@@ -78,15 +92,15 @@ def test_sampled_chains_have_the_exact_law(rbm, exact, key):
     assert chi2 < 15 + 5 * np.sqrt(30)  # 15 degrees of freedom, five standard deviations
     uniform = np.full(16, n / 16)
     assert ((counts - uniform) ** 2 / uniform).sum() > 15 + 50 * np.sqrt(30)
-    film = R.gibbs_film(rbm, jnp.zeros((n, N_VISIBLE)), np.array([1, 20, 60]), key=key)
+    film = gibbs_film(rbm, jnp.zeros((n, N_VISIBLE)), np.array([1, 20, 60]), key=key)
     np.testing.assert_array_equal(film[-1], mean)
     assert film.shape == (3, n, N_VISIBLE)
 
 
 def test_pseudo_likelihood_is_the_sum_of_the_conditionals(rbm, exact, key):
     p, v = (
-        machine.marginal(exact, N_VISIBLE).reshape((2,) * N_VISIBLE),
-        machine.states(N_VISIBLE).astype(int),
+        enumerated.marginal(exact, N_VISIBLE).reshape((2,) * N_VISIBLE),
+        enumerated.states(N_VISIBLE).astype(int),
     )
     expected = [
         sum(
@@ -95,10 +109,10 @@ def test_pseudo_likelihood_is_the_sum_of_the_conditionals(rbm, exact, key):
         )
         for x in v
     ]
-    found = R.pseudo_log_likelihood(rbm, all_v())
+    found = pseudo_log_likelihood(rbm, all_v())
     np.testing.assert_allclose(found, expected, atol=3e-5)
     many = jnp.tile(all_v(), (4000, 1))
-    draws = np.asarray(R.one_bit_pseudo_log_likelihood(rbm, many, key=key)).reshape(4000, 16)
+    draws = np.asarray(one_bit_pseudo_log_likelihood(rbm, many, key=key)).reshape(4000, 16)
     error = (draws.mean(0) - expected) / (draws.std(0) / np.sqrt(4000))
     assert np.abs(error).max() < 4.5
     assert draws.std(0).min() > 0.1  # a noisy estimate, as the page says
@@ -106,11 +120,11 @@ def test_pseudo_likelihood_is_the_sum_of_the_conditionals(rbm, exact, key):
 
 def test_gaussian_visible_units_are_a_mixture_of_gaussians():
     s = jnp.array([0.7, 1.3])
-    rbm = R.RBM(
+    rbm = RBM(
         jnp.array([[0.5, -1.0], [0.8, 0.3]]), jnp.array([0.2, -0.4]), jnp.array([0.1, -0.6]), s
     )
     v = np.random.default_rng(0).normal(size=(50, 2))
-    h = machine.states(2)
+    h = enumerated.states(2)
     centres = h @ np.asarray(rbm.W).T + np.asarray(rbm.b)
     log_weights = h @ np.asarray(rbm.c) + (
         (centres**2 - np.asarray(rbm.b) ** 2) / (2 * np.asarray(s) ** 2)
@@ -123,13 +137,13 @@ def test_gaussian_visible_units_are_a_mixture_of_gaussians():
         axis=1,
     )
     np.testing.assert_allclose(
-        -np.asarray(R.free_energy(rbm, jnp.asarray(v))) - log_z, density, atol=2e-5
+        -np.asarray(free_energy(rbm, jnp.asarray(v))) - log_z, density, atol=2e-5
     )
 
 
 def test_gaussian_gibbs_keeps_mean_and_covariance(key):
-    rbm = R.RBM(jnp.array([[1.5], [-1.0]]), jnp.array([0.2, -0.4]), jnp.array([0.3]), jnp.ones(2))
-    v, _ = R.gibbs_chain(rbm, jnp.zeros((20_000, 2)), steps=50, key=key)
+    rbm = RBM(jnp.array([[1.5], [-1.0]]), jnp.array([0.2, -0.4]), jnp.array([0.3]), jnp.ones(2))
+    v, _ = gibbs_chain(rbm, jnp.zeros((20_000, 2)), steps=50, key=key)
     logit = 0.3 + ((np.array([1.7, -1.4]) ** 2).sum() - (np.array([0.2, -0.4]) ** 2).sum()) / 2
     q = 1 / (1 + np.exp(-logit))
     sd = np.sqrt(1 + q * (1 - q) * np.array([1.5, 1.0]) ** 2)
@@ -150,11 +164,11 @@ def test_gaussian_gibbs_keeps_mean_and_covariance(key):
 )
 def test_bad_data_are_named(data, message):
     with pytest.raises(ValueError, match=message):
-        R.check_binary(data, 4)
+        check_binary(data, 4)
 
 
 def test_a_model_needs_units(key):
     with pytest.raises(ValueError, match="n_hidden=0"):
-        R.init_rbm(4, 0, key=key)
-    empty = R.init_rbm(4, 2, key=key, mean=np.array([0, 0.5, 1, 0.25]))
+        init_rbm(4, 0, key=key)
+    empty = init_rbm(4, 2, key=key, mean=np.array([0, 0.5, 1, 0.25]))
     np.testing.assert_allclose(jax.nn.sigmoid(empty.b), [0.001, 0.5, 0.999, 0.25], atol=1e-6)

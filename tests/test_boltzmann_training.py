@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.boltzmann import likelihood, machine, training
-from genlab.boltzmann import rbm as R
-from genlab.diverged import Diverged
+from genlab.boltzmann import exact as enumerated
+from genlab.boltzmann import likelihood, training
+from genlab.boltzmann.rbm import RBM, hidden_given_visible, pseudo_log_likelihood, sample_bits
+from genlab.training import Diverged
 
 PATTERNS = np.array(
     [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1], [1, 1, 1, 1, 1, 1]], np.float32
@@ -16,30 +17,30 @@ PATTERNS = np.array(
 
 
 def as_machine(rbm):
-    return machine.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)])
+    return enumerated.from_layers([np.asarray(rbm.W)], [np.asarray(rbm.b), np.asarray(rbm.c)])
 
 
 def random_rbm(shape=(4, 3), scale=1.0, seed=3):
     rng = np.random.default_rng(seed)
-    return R.RBM(*(jnp.asarray(scale * rng.normal(size=s), jnp.float32) for s in (shape, *shape)))
+    return RBM(*(jnp.asarray(scale * rng.normal(size=s), jnp.float32) for s in (shape, *shape)))
 
 
 def exact_statistics(rbm, n):
     """n rows of v and p(h|v) whose averages are those of the model to within 1/n."""
     n_visible = len(rbm.b)
-    counts = np.round(n * machine.marginal(as_machine(rbm), n_visible)).astype(int)
-    v = jnp.asarray(np.repeat(machine.states(n_visible), counts, axis=0), jnp.float32)
-    return v, R.hidden_given_visible(rbm, v)
+    counts = np.round(n * enumerated.marginal(as_machine(rbm), n_visible)).astype(int)
+    v = jnp.asarray(np.repeat(enumerated.states(n_visible), counts, axis=0), jnp.float32)
+    return v, hidden_given_visible(rbm, v)
 
 
 def test_gradient_is_the_exact_one(rng):
     rbm = random_rbm()
     data = rng.integers(0, 2, (40, 4)).astype(np.float32)
-    h = R.hidden_given_visible(rbm, data)
+    h = hidden_given_visible(rbm, data)
     found, _ = training.centred_gradient(
         rbm, jnp.asarray(data), h, *exact_statistics(rbm, 1_000_000), None
     )
-    exact = machine.log_likelihood_gradient(as_machine(rbm), data)
+    exact = enumerated.log_likelihood_gradient(as_machine(rbm), data)
     np.testing.assert_allclose(found.W, exact.W[:4, 4:], atol=3e-5)
     np.testing.assert_allclose(np.concatenate([found.b, found.c]), exact.b, atol=3e-5)
 
@@ -54,14 +55,14 @@ def test_centring_is_ascent_in_the_centred_machine(rng):
         jnp.asarray(
             (m - training.OFFSET_RATE * x.mean(0)) / (1 - training.OFFSET_RATE), jnp.float32
         )
-        for m, x in ((mu, data), (lam, np.asarray(R.hidden_given_visible(rbm, data))))
+        for m, x in ((mu, data), (lam, np.asarray(hidden_given_visible(rbm, data))))
     )
     found, moved = training.centred_gradient(
-        rbm, data, R.hidden_given_visible(rbm, data), *samples, offsets
+        rbm, data, hidden_given_visible(rbm, data), *samples, offsets
     )
     np.testing.assert_allclose(moved[0], mu, atol=1e-6)
 
-    exact = machine.log_likelihood_gradient(as_machine(rbm), data)
+    exact = enumerated.log_likelihood_gradient(as_machine(rbm), data)
     W, b, c = exact.W[:4, 4:], exact.b[:4], exact.b[4:]
     dW = W - np.outer(mu, c) - np.outer(b, lam)  # the chain rule through b = b' - Wλ, c = c' - Wᵀμ
     W0, b1, c1 = (np.asarray(x, float) for x in (rbm.W, rbm.b + rbm.W @ lam, rbm.c + mu @ rbm.W))
@@ -78,7 +79,7 @@ def test_centring_is_ascent_in_the_centred_machine(rng):
 
 def negative_mean(rbm, data, k, key, n=40_000):
     v = jnp.asarray(np.tile(data, (n // len(data), 1)))
-    h = R.sample_bits(R.hidden_given_visible(rbm, v), key=key)
+    h = sample_bits(hidden_given_visible(rbm, v), key=key)
     v, p, _ = training.negative_phase(
         rbm, h, 0.0, training.Rules("cd", k=k), key=jax.random.fold_in(key, k)
     )
@@ -87,7 +88,9 @@ def negative_mean(rbm, data, k, key, n=40_000):
 
 def test_the_bias_of_contrastive_divergence_falls_with_k(key):
     rbm = random_rbm(scale=1.5)
-    unlikely = machine.states(4)[[machine.marginal(as_machine(rbm), 4).argmin()]].astype(np.float32)
+    unlikely = enumerated.states(4)[[enumerated.marginal(as_machine(rbm), 4).argmin()]].astype(
+        np.float32
+    )
     v, h = exact_statistics(rbm, 1_000_000)
     truth = np.asarray(v.T @ h) / len(v)
     bias = [np.abs(negative_mean(rbm, unlikely, k, key) - truth).max() for k in (1, 2, 4, 60)]
@@ -111,12 +114,12 @@ def test_tempered_chains_keep_the_law_at_every_temperature(key):
     h = jnp.zeros((4, n, 3))
     v, _, h = training.tempered_phase(rbm, h, 80, inv_temps, key=key)
     for beta, states in zip(np.asarray(inv_temps), np.asarray(h), strict=True):
-        tempered = machine.from_layers(
+        tempered = enumerated.from_layers(
             [beta * np.asarray(rbm.W)], [np.asarray(rbm.b), beta * np.asarray(rbm.c)]
         )
-        expected = machine.probabilities(tempered) @ machine.states(7)[:, 4:]
+        expected = enumerated.probabilities(tempered) @ enumerated.states(7)[:, 4:]
         assert np.abs(states.mean(0) - expected).max() < 4.5 * 0.5 / np.sqrt(n)
-    truth = machine.probabilities(as_machine(rbm)) @ machine.states(7)[:, :4]
+    truth = enumerated.probabilities(as_machine(rbm)) @ enumerated.states(7)[:, :4]
     assert np.abs(np.asarray(v).mean(0) - truth).max() < 4.5 * 0.5 / np.sqrt(n)
 
 
@@ -125,7 +128,7 @@ def test_exchanges_with_the_wrong_sign_break_the_law(key, monkeypatch):
     right = training.exchange
     monkeypatch.setattr(training, "exchange", lambda energy, *a, **k: right(-energy, *a, **k))
     v, _, _ = training.tempered_phase(rbm, jnp.zeros((4, n, 3)), 80, inv_temps, key=key)
-    truth = machine.probabilities(as_machine(rbm)) @ machine.states(7)[:, :4]
+    truth = enumerated.probabilities(as_machine(rbm)) @ enumerated.states(7)[:, :4]
     assert np.abs(np.asarray(v).mean(0) - truth).max() > 10 * 0.5 / np.sqrt(n)
 
 
@@ -159,7 +162,7 @@ def test_the_monitor_is_the_pseudo_likelihood_of_its_rows():
     )
     assert done.history["pseudo_log_likelihood"].shape == (4,)
     assert done.history["pseudo_log_likelihood"][-1] == pytest.approx(
-        float(R.pseudo_log_likelihood(done.rbm, PATTERNS).mean())
+        float(pseudo_log_likelihood(done.rbm, PATTERNS).mean())
     )
 
 

@@ -9,10 +9,17 @@ import torch
 from blobs import blobs
 from torch import nn
 
-from genlab.diverged import Diverged
-from genlab.images import adversarial as A
-from genlab.images import critic as C
-from genlab.images import players as P
+from genlab.games import game
+from genlab.games.critic import critic_generator_loss, critic_loss, gradient_penalty, train_critic
+from genlab.games.players import (
+    Discriminator,
+    dcgan_discriminator,
+    dcgan_generator,
+    mlp_discriminator,
+    mlp_generator,
+    sample,
+)
+from genlab.training import Diverged
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +33,7 @@ def players(n_classes=0, seed=0, **more):
     """Small convolutional ones; batch normalisation in both, so that there is something else than
     weights to leave alone."""
     about = {"width": 2, "n_classes": n_classes, "seed": seed}
-    return P.dcgan_generator(5, **about), P.dcgan_discriminator(**about, **more)
+    return dcgan_generator(5, **about), dcgan_discriminator(**about, **more)
 
 
 def adam(net):
@@ -40,25 +47,27 @@ def test_losses_at_logits_set_by_hand():
     # D = ¾, ½ and ¼, ¾
     real, fake = torch.tensor([np.log(3.0), 0.0]), torch.tensor([-np.log(3.0), np.log(3.0)])
     on_real, on_fake = -(np.log(0.75) + np.log(0.5)) / 2, -(np.log(0.75) + np.log(0.25)) / 2
-    assert float(A.discriminator_loss(real, fake)) == pytest.approx(on_real + on_fake, rel=1e-6)
+    assert float(game.discriminator_loss(real, fake)) == pytest.approx(on_real + on_fake, rel=1e-6)
     smooth = -(0.9 * (np.log(0.75) + np.log(0.5)) + 0.1 * (np.log(0.25) + np.log(0.5))) / 2
-    assert float(A.discriminator_loss(real, fake, 0.9)) == pytest.approx(smooth + on_fake, rel=1e-6)
-    assert float(A.minimax_generator_loss(fake)) == pytest.approx(-on_fake, rel=1e-6)
-    assert float(A.non_saturating_generator_loss(fake)) == pytest.approx(
+    assert float(game.discriminator_loss(real, fake, 0.9)) == pytest.approx(
+        smooth + on_fake, rel=1e-6
+    )
+    assert float(game.minimax_generator_loss(fake)) == pytest.approx(-on_fake, rel=1e-6)
+    assert float(game.non_saturating_generator_loss(fake)) == pytest.approx(
         -(np.log(0.25) + np.log(0.75)) / 2, rel=1e-6
     )
-    assert float(
-        C.critic_loss(torch.tensor([2.0, 4.0]), torch.tensor([1.0, -2.0]))
-    ) == pytest.approx(-3.5)
-    assert float(C.critic_generator_loss(torch.tensor([1.0, -2.0]))) == pytest.approx(0.5)
+    assert float(critic_loss(torch.tensor([2.0, 4.0]), torch.tensor([1.0, -2.0]))) == pytest.approx(
+        -3.5
+    )
+    assert float(critic_generator_loss(torch.tensor([1.0, -2.0]))) == pytest.approx(0.5)
 
 
 def test_losses_of_a_sure_discriminator_are_finite():
     sure = torch.tensor([1000.0])
     for loss in (
-        A.discriminator_loss(-sure, sure),
-        A.minimax_generator_loss(sure),
-        A.non_saturating_generator_loss(-sure),
+        game.discriminator_loss(-sure, sure),
+        game.minimax_generator_loss(sure),
+        game.non_saturating_generator_loss(-sure),
     ):
         assert torch.isfinite(loss)
 
@@ -77,12 +86,12 @@ def logits_of(table):
 def test_the_optimal_discriminator_reaches_log_4_minus_twice_the_jsd():
     p, q = P_DATA / 10, P_MODEL / 10
     jsd = 0.5 * (p * np.log(2 * p / (p + q))).sum() + 0.5 * (q * np.log(2 * q / (p + q))).sum()
-    best = A.discriminator_loss(*logits_of(np.log(p / q)))
+    best = game.discriminator_loss(*logits_of(np.log(p / q)))
     assert float(best) == pytest.approx(np.log(4) - 2 * jsd, rel=1e-12)
     for other in (np.log(p / q) + 0.1, 0.9 * np.log(p / q), np.zeros(3)):
-        assert float(A.discriminator_loss(*logits_of(other))) > float(best) + 1e-4
+        assert float(game.discriminator_loss(*logits_of(other))) > float(best) + 1e-4
     # flipped labels are worse than chance
-    assert float(A.discriminator_loss(*logits_of(np.log(q / p)))) > np.log(4)
+    assert float(game.discriminator_loss(*logits_of(np.log(q / p)))) > np.log(4)
 
 
 def test_smoothing_real_labels_scales_the_optimal_discriminator_and_keeps_where_it_looks():
@@ -92,21 +101,21 @@ def test_smoothing_real_labels_scales_the_optimal_discriminator_and_keeps_where_
     real, fake = (
         table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL)
     )
-    (slope,) = torch.autograd.grad(A.discriminator_loss(real, fake, s), table)
+    (slope,) = torch.autograd.grad(game.discriminator_loss(real, fake, s), table)
     assert slope.abs().max() < 1e-12
     # the optimum without smoothing is none here
     table = torch.tensor(np.log(p / q), requires_grad=True)
     real, fake = (
         table[torch.tensor(np.repeat(np.arange(3), counts))] for counts in (P_DATA, P_MODEL)
     )
-    assert torch.autograd.grad(A.discriminator_loss(real, fake, s), table)[0].abs().max() > 1e-2
+    assert torch.autograd.grad(game.discriminator_loss(real, fake, s), table)[0].abs().max() > 1e-2
 
 
 def test_the_original_generator_loss_saturates_and_the_other_does_not():
     losing = torch.tensor([-8.0], requires_grad=True)
     slopes = [
         float(torch.autograd.grad(loss(losing), losing)[0].abs())
-        for loss in (A.minimax_generator_loss, A.non_saturating_generator_loss)
+        for loss in (game.minimax_generator_loss, game.non_saturating_generator_loss)
     ]
     assert slopes[0] == pytest.approx(1 / (1 + np.exp(8)), rel=1e-5)
     assert slopes[1] == pytest.approx(1 / (1 + np.exp(-8)), rel=1e-5)
@@ -114,15 +123,15 @@ def test_the_original_generator_loss_saturates_and_the_other_does_not():
 
 def test_class_loss_takes_logits_and_a_softmax_before_it_is_another_loss():
     logits = torch.tensor([[2.0, 0.0]])
-    value = float(A.class_loss(logits, torch.tensor([0])))
+    value = float(game.class_loss(logits, torch.tensor([0])))
     assert value == pytest.approx(np.log1p(np.exp(-2)), rel=1e-6)
-    assert float(A.class_loss(logits.softmax(1), torch.tensor([0]))) > 2 * value
+    assert float(game.class_loss(logits.softmax(1), torch.tensor([0]))) > 2 * value
 
 
 def test_class_loss_ignores_the_head_that_says_real_or_not():
     _, discriminator = players(n_classes=10)
     x, labels = torch.randn(6, 1, 28, 28), torch.arange(6)
-    loss = A.class_loss(discriminator.class_head(discriminator.features(x)), labels)
+    loss = game.class_loss(discriminator.class_head(discriminator.features(x)), labels)
     loss.backward()
     assert (
         discriminator.head.weight.grad is None
@@ -131,7 +140,7 @@ def test_class_loss_ignores_the_head_that_says_real_or_not():
     with torch.no_grad():
         discriminator.head.weight.fill_(7.0)
         assert torch.equal(
-            A.class_loss(discriminator.class_head(discriminator.features(x)), labels), loss
+            game.class_loss(discriminator.class_head(discriminator.features(x)), labels), loss
         )
     # the other loss does need it
     discriminator.log_odds(discriminator.features(x)).sum().backward()
@@ -153,10 +162,13 @@ def stepped(which, n_classes=0):
     before = [copy.deepcopy(net.state_dict()) for net in (generator, discriminator)]
     real, labels = torch.randn(6, 1, 28, 28), torch.arange(6) if n_classes else None
     if which == "discriminator":
-        logs = A.discriminator_step(generator, discriminator, adam(discriminator), real, labels)
+        logs = game.discriminator_step(generator, discriminator, adam(discriminator), real, labels)
         other = generator
     else:
-        logs, other = A.generator_step(generator, discriminator, adam(generator), 6), discriminator
+        logs, other = (
+            game.generator_step(generator, discriminator, adam(generator), 6),
+            discriminator,
+        )
     gradient = any(p.grad is not None for p in other.parameters())
     return touched(generator, before[0]), touched(discriminator, before[1]), gradient, logs
 
@@ -183,10 +195,10 @@ def test_a_plain_backward_reaches_the_discriminator_and_a_plain_pass_its_statist
         loss.backward()
         optimizer.step()
 
-    monkeypatch.setattr(A, "update", plain)
+    monkeypatch.setattr(game, "update", plain)
     assert stepped("generator")[2]
     monkeypatch.undo()
-    monkeypatch.setattr(A, "still", lambda net: torch.enable_grad())
+    monkeypatch.setattr(game, "still", lambda net: torch.enable_grad())
     assert {name.split(".")[-1] for name in stepped("generator")[1]} == {
         "running_mean",
         "running_var",
@@ -199,13 +211,15 @@ def test_a_step_follows_its_loss_downhill():
     real = torch.randn(32, 1, 28, 28)
     optimizer = adam(discriminator)
     losses = [
-        float(A.discriminator_step(generator, discriminator, optimizer, real)["discriminator_loss"])
+        float(
+            game.discriminator_step(generator, discriminator, optimizer, real)["discriminator_loss"]
+        )
         for _ in range(20)
     ]
     assert losses[-1] < losses[0]
     optimizer = adam(generator)
     fooled = [
-        float(A.generator_step(generator, discriminator, optimizer, 32)["generator_loss"])
+        float(game.generator_step(generator, discriminator, optimizer, 32)["generator_loss"])
         for _ in range(20)
     ]
     assert fooled[-1] < fooled[0]
@@ -216,7 +230,7 @@ def test_real_and_generated_images_of_a_step_have_the_same_classes():
     seen = []
     generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
     labels = torch.tensor([3, 1, 4, 1, 5, 9])
-    A.discriminator_step(
+    game.discriminator_step(
         generator, discriminator, adam(discriminator), torch.randn(6, 1, 28, 28), labels
     )
     assert torch.equal(seen[0], labels)
@@ -228,11 +242,11 @@ def test_generated_images_teach_classes_only_where_asked():
     slopes = {}
     for class_fakes in (False, True):
         learner = copy.deepcopy(discriminator)
-        A.discriminator_step(
+        game.discriminator_step(
             generator, learner, adam(learner), real, labels, class_fakes=class_fakes
         )
         slopes[class_fakes] = learner.class_head.weight.grad
-    A.class_loss(discriminator.class_head(discriminator.features(real)), labels).backward()
+    game.class_loss(discriminator.class_head(discriminator.features(real)), labels).backward()
     assert torch.allclose(slopes[False], discriminator.class_head.weight.grad)
     assert not torch.allclose(slopes[True], discriminator.class_head.weight.grad, rtol=1e-2)
 
@@ -240,7 +254,7 @@ def test_generated_images_teach_classes_only_where_asked():
 def test_feature_matching_replaces_the_generators_loss():
     generator, discriminator = players()
     real = torch.randn(6, 1, 28, 28)
-    twin, loss = copy.deepcopy(generator), A.generator_step
+    twin, loss = copy.deepcopy(generator), game.generator_step
     matched = loss(generator, discriminator, adam(generator), 6, match=real)["generator_loss"]
     opposed = loss(twin, discriminator, adam(twin), 6)["generator_loss"]
     assert float(matched) >= 0 and float(matched) != pytest.approx(float(opposed))
@@ -248,17 +262,17 @@ def test_feature_matching_replaces_the_generators_loss():
 
 def test_weights_are_clipped_after_every_step():
     generator, _ = players()
-    discriminator = P.mlp_discriminator(hidden=(8,), dropout=0.0, seed=0)
+    discriminator = mlp_discriminator(hidden=(8,), dropout=0.0, seed=0)
     free, optimizers = copy.deepcopy(discriminator), []
     for net in (discriminator, free):
         optimizers.append(adam(net))
     largest = lambda net: max(float(p.detach().abs().max()) for p in net.parameters())  # noqa: E731
     for _ in range(5):
         about = generator, torch.randn(6, 1, 28, 28)
-        A.discriminator_step(
-            about[0], discriminator, optimizers[0], about[1], loss=C.critic_loss, clip_value=0.01
+        game.discriminator_step(
+            about[0], discriminator, optimizers[0], about[1], loss=critic_loss, clip_value=0.01
         )
-        A.discriminator_step(about[0], free, optimizers[1], about[1], loss=C.critic_loss)
+        game.discriminator_step(about[0], free, optimizers[1], about[1], loss=critic_loss)
         assert largest(discriminator) <= np.float32(0.01) < largest(free)
 
 
@@ -270,11 +284,11 @@ def test_gradient_penalty_of_a_linear_critic(packing):
     """(|w| - 1)², |w| over all that one output sees, wherever it is taken."""
     w = torch.randn(packing * 784, generator=torch.Generator().manual_seed(0)) / 10
     body = nn.Flatten()
-    critic = P.Discriminator(body, packing * 784, packing=packing)
+    critic = Discriminator(body, packing * 784, packing=packing)
     with torch.no_grad():
         critic.head.weight.copy_(w)
     real, fake = torch.rand(2, 6, 1, 28, 28)
-    value = C.gradient_penalty(critic, real, fake).item()
+    value = gradient_penalty(critic, real, fake).item()
     assert value == pytest.approx((float(w.norm()) - 1) ** 2, rel=1e-4)
     # squared slopes would be another penalty
     assert abs(value - (float(w.norm()) ** 2 - 1) ** 2) > 0.1
@@ -282,9 +296,9 @@ def test_gradient_penalty_of_a_linear_critic(packing):
 
 def test_the_penalty_teaches_the_critic_and_never_the_generator():
     generator, _ = players()
-    critic = P.dcgan_discriminator(width=2, norm="none", seed=0)
+    critic = dcgan_discriminator(width=2, norm="none", seed=0)
     fake, real = generator(torch.randn(6, 5)), torch.rand(6, 1, 28, 28)
-    C.gradient_penalty(critic, real, fake).backward()
+    gradient_penalty(critic, real, fake).backward()
     assert all(p.grad is None for p in generator.parameters())
     assert critic.body[0].weight.grad.abs().max() > 0
 
@@ -308,7 +322,7 @@ def test_points_of_the_penalty_lie_between_real_and_generated():
         seen.append(x.detach())
         return x.flatten(1).sum(1)
 
-    C.gradient_penalty(critic, torch.ones(400, 1, 2, 2), torch.zeros(400, 1, 2, 2))
+    gradient_penalty(critic, torch.ones(400, 1, 2, 2), torch.zeros(400, 1, 2, 2))
     t = seen[0].flatten(1)
     assert torch.equal(t.min(1).values, t.max(1).values)  # one t for an image
     sd = 1 / np.sqrt(12 * 400)
@@ -332,7 +346,7 @@ def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allow
         "batch_size": 100,
         "lr": 1e-2,
     }
-    _, history = C.train_critic(x + c, x, gp_weight=gp_weight, **about)
+    _, history = train_critic(x + c, x, gp_weight=gp_weight, **about)
     assert history["estimate"][-1] == pytest.approx(2 * (1 + 2 / (2 * gp_weight)), rel=0.05)
     assert history["estimate"][-1] / history["slope"][-1] < 2 * 1.02
     assert history["step"].tolist() == [200, 400, 600]
@@ -353,7 +367,7 @@ def test_a_one_sided_penalty_frees_slopes_of_the_wrong_sign_and_a_two_sided_one_
     }
     one, two = (
         [
-            C.train_critic(x + 3, x, seed=s, one_sided=side, **about)[1]["estimate"][-1]
+            train_critic(x + 3, x, seed=s, one_sided=side, **about)[1]["estimate"][-1]
             for s in range(3)
         ]
         for side in (True, False)
@@ -366,10 +380,10 @@ def test_a_one_sided_penalty_is_free_for_gentle_slopes_alone():
     x, y = torch.randn(50, 3), torch.randn(50, 3)
     for slope, expected in ((0.5, 0.0), (3.0, 4.0)):
         w = torch.tensor([slope, 0.0, 0.0])
-        assert float(
-            C.gradient_penalty(lambda z, w=w: z @ w, x, y, one_sided=True)
-        ) == pytest.approx(expected, abs=1e-6)
-        assert float(C.gradient_penalty(lambda z, w=w: z @ w, x, y)) == pytest.approx(
+        assert float(gradient_penalty(lambda z, w=w: z @ w, x, y, one_sided=True)) == pytest.approx(
+            expected, abs=1e-6
+        )
+        assert float(gradient_penalty(lambda z, w=w: z @ w, x, y)) == pytest.approx(
             (slope - 1) ** 2, abs=1e-6
         )
 
@@ -378,7 +392,7 @@ def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
     rng = np.random.default_rng(0)
     x, c = rng.normal(size=(500, 2)), np.array([1.2, -1.6])
     about = {"steps": 200, "seed": 0, "hidden": (32,), "records": 1, "batch_size": 100, "lr": 1e-2}
-    found = {v: C.train_critic(x + c, x, clip_value=v, **about) for v in (0.05, 0.2)}
+    found = {v: train_critic(x + c, x, clip_value=v, **about) for v in (0.05, 0.2)}
     for value, (critic, history) in found.items():
         assert max(float(p.detach().abs().max()) for p in critic.parameters()) <= np.float32(value)
         assert 0.5 * 2 < history["estimate"][-1] / history["slope"][-1] < 1.02 * 2
@@ -392,10 +406,10 @@ def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
 
 def trained(pictures, **rules):
     generator, discriminator = (
-        P.mlp_generator(4, hidden=(32,), seed=0),
-        P.mlp_discriminator(hidden=(32,), dropout=0.0, seed=0),
+        mlp_generator(4, hidden=(32,), seed=0),
+        mlp_discriminator(hidden=(32,), dropout=0.0, seed=0),
     )
-    return A.train_gan(
+    return game.train_gan(
         pictures,
         generator,
         discriminator,
@@ -410,7 +424,7 @@ def test_training_is_a_function_of_its_arguments_and_changes_none(pictures):
     expected = torch.rand(1)
     torch.manual_seed(3)
     about = {"steps": 6, "records": 3, "grid": 4, "batch_size": 20}
-    runs = [A.train_gan(pictures, generator, discriminator, seed=s, **about) for s in (0, 0, 1)]
+    runs = [game.train_gan(pictures, generator, discriminator, seed=s, **about) for s in (0, 0, 1)]
     assert torch.equal(torch.rand(1), expected)
     assert not touched(generator, before[0]) and not touched(discriminator, before[1])
     (one, judge, history), (again, _, _), (other, _, _) = runs
@@ -426,7 +440,7 @@ def test_training_is_a_function_of_its_arguments_and_changes_none(pictures):
     shots = history["snapshot"]
     assert shots.shape == (3, 4, 28, 28) and shots.min() >= 0 and shots.max() <= 1
     # the same latents as `sample` with this seed
-    np.testing.assert_allclose(shots[-1], P.sample(one, n=4, seed=0), atol=1e-3)
+    np.testing.assert_allclose(shots[-1], sample(one, n=4, seed=0), atol=1e-3)
 
 
 def test_without_averaging_the_last_weights_come_out(pictures):
@@ -482,7 +496,7 @@ def test_the_average_starts_as_a_plain_mean_and_not_at_the_first_weights(picture
 )
 def test_every_game_can_be_played(pictures, rules):
     generator, discriminator, history = trained(pictures, **rules)
-    assert all(np.isfinite(v).all() for v in history.values()) and P.sample(
+    assert all(np.isfinite(v).all() for v in history.values()) and sample(
         generator, n=3, seed=1
     ).shape == (3, 28, 28)
     assert ("penalty" in history) == ("gp_weight" in rules or "history_weight" in rules)
@@ -496,7 +510,7 @@ def test_a_training_moves_images_towards_the_data(pictures):
     """The mean grey of a picture starts near ½ and must end nearer to that of the data."""
     generator, _, history = trained(pictures, steps=300, lr=5e-3, ema_decay=0.5)
     goal, start = float(pictures.mean()), 0.5
-    found = float(P.sample(generator, n=100, seed=0).mean())
+    found = float(sample(generator, n=100, seed=0).mean())
     assert abs(found - goal) < 0.5 * abs(start - goal)
     assert abs(float(history["snapshot"][0].mean()) - goal) > abs(
         float(history["snapshot"][-1].mean()) - goal
@@ -505,10 +519,12 @@ def test_a_training_moves_images_towards_the_data(pictures):
 
 def test_the_discriminator_is_trained_progressively_more(pictures, monkeypatch):
     calls = []
-    step = A.discriminator_step
-    monkeypatch.setattr(A, "discriminator_step", lambda *a, **k: calls.append("d") or step(*a, **k))
-    draw = A.generator_step
-    monkeypatch.setattr(A, "generator_step", lambda *a, **k: calls.append("g") or draw(*a, **k))
+    step = game.discriminator_step
+    monkeypatch.setattr(
+        game, "discriminator_step", lambda *a, **k: calls.append("d") or step(*a, **k)
+    )
+    draw = game.generator_step
+    monkeypatch.setattr(game, "generator_step", lambda *a, **k: calls.append("g") or draw(*a, **k))
     trained(pictures, steps=6, records=1, n_critic=(1, 2, 3))
     assert "".join(calls) == "dgdg" + "ddgddg" + "dddgdddg"
 
@@ -516,7 +532,7 @@ def test_the_discriminator_is_trained_progressively_more(pictures, monkeypatch):
 def test_classes_are_learnt_with_their_labels(pictures):
     generator, discriminator = players(n_classes=10)
     labels = np.arange(200) % 10
-    net, _, history = A.train_gan(
+    net, _, history = game.train_gan(
         pictures,
         generator,
         discriminator,
@@ -529,21 +545,21 @@ def test_classes_are_learnt_with_their_labels(pictures):
     )
     assert {"class_loss_real", "class_loss_fake", "generator_class_loss"} <= set(history)
     np.testing.assert_allclose(
-        history["snapshot"][-1], P.sample(net, n=20, seed=0, labels=np.arange(20) % 10), atol=1e-3
+        history["snapshot"][-1], sample(net, n=20, seed=0, labels=np.arange(20) % 10), atol=1e-3
     )
 
 
 def test_stacked_images_are_triples_of_the_data(pictures):
     x = torch.arange(60.0).view(60, 1, 1, 1).expand(60, 1, 28, 28)
-    drawn = A.real_batches(x, None, 5, 3)
+    drawn = game.real_batches(x, None, 5, 3)
     batches = [next(drawn)[0] for _ in range(8)]  # two epochs
     assert batches[0].shape == (5, 3, 28, 28)
     for epoch in (batches[:4], batches[4:]):
         assert torch.cat(epoch)[..., 0, 0].flatten().sort().values.tolist() == list(range(60))
     assert not torch.equal(batches[0], batches[4])
-    generator = P.dcgan_generator(5, width=2, channels=3, seed=0)
-    discriminator = P.dcgan_discriminator(width=2, channels=3, packing=2, seed=0)
-    _, _, history = A.train_gan(
+    generator = dcgan_generator(5, width=2, channels=3, seed=0)
+    discriminator = dcgan_discriminator(width=2, channels=3, packing=2, seed=0)
+    _, _, history = game.train_gan(
         pictures, generator, discriminator, steps=2, records=1, grid=4, batch_size=10, seed=0
     )
     assert history["snapshot"].shape == (1, 4, 3, 28, 28)
@@ -551,7 +567,7 @@ def test_stacked_images_are_triples_of_the_data(pictures):
 
 def test_real_batches_keep_images_with_their_labels():
     y = torch.arange(40)
-    x, labels = next(A.real_batches(y.float().view(40, 1, 1, 1), y, 10))
+    x, labels = next(game.real_batches(y.float().view(40, 1, 1, 1), y, 10))
     assert torch.equal(x.flatten(), labels.float())
 
 
@@ -575,25 +591,25 @@ def test_bad_input_is_refused_in_words(pictures):
             trained(pictures, **rules)
     about = {"steps": 2, "records": 1, "batch_size": 10, "seed": 0}
     for call, words in (
-        (lambda: A.train_gan(pictures, g, d, gp_weight=1.0, **about), "must not mix them"),
-        (lambda: A.train_gan(pictures[:, :14], g, d, **about), r"must be \(n, 28, 28\)"),
-        (lambda: A.train_gan(pictures * np.nan, g, d, **about), "grey values"),
-        (lambda: A.train_gan(pictures, *players(n_classes=10), **about), "labels missing"),
+        (lambda: game.train_gan(pictures, g, d, gp_weight=1.0, **about), "must not mix them"),
+        (lambda: game.train_gan(pictures[:, :14], g, d, **about), r"must be \(n, 28, 28\)"),
+        (lambda: game.train_gan(pictures * np.nan, g, d, **about), "grey values"),
+        (lambda: game.train_gan(pictures, *players(n_classes=10), **about), "labels missing"),
         (
-            lambda: A.train_gan(pictures, *players(n_classes=10), labels=labels - 1, **about),
+            lambda: game.train_gan(pictures, *players(n_classes=10), labels=labels - 1, **about),
             "one from 0 to 9",
         ),
         (
-            lambda: A.train_gan(pictures, g, players(packing=4)[1], **about),
+            lambda: game.train_gan(pictures, g, players(packing=4)[1], **about),
             "packing=4 must divide batch_size=10",
         ),
         (
-            lambda: C.train_critic(
+            lambda: train_critic(
                 np.zeros((9, 2)), np.zeros((9, 3)), steps=1, seed=0, gp_weight=1.0
             ),
             "d alike",
         ),
-        (lambda: C.train_critic(*np.zeros((2, 300, 2)), steps=50, seed=0), "one of them above 0"),
+        (lambda: train_critic(*np.zeros((2, 300, 2)), steps=50, seed=0), "one of them above 0"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

@@ -12,8 +12,9 @@ from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 from torch import nn
 
-from genlab.images import autoencoder as A
-from genlab.images import networks, training
+from genlab.autoencoders import convolutional
+from genlab.images import networks
+from genlab.training.torch import Diverged
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def pictures():
 
 def test_losses_are_sums_over_pixels():
     out, x = torch.zeros(3, 1, 28, 28), torch.full((3, 1, 28, 28), 0.5)
-    values = {name: loss(out, x) for name, loss in A.LOSSES.items()}
+    values = {name: loss(out, x) for name, loss in convolutional.LOSSES.items()}
     assert values["mse"].tolist() == pytest.approx([784 / 4] * 3) and values[
         "l1"
     ].tolist() == pytest.approx([784 / 2] * 3)
@@ -36,12 +37,12 @@ def test_losses_are_sums_over_pixels():
 def test_a_linear_autoencoder_finds_the_subspace_of_pca(pictures):
     images, _ = pictures
     x = images.reshape(-1, 784) / 255
-    net = A.Autoencoder(
+    net = convolutional.Autoencoder(
         nn.Sequential(nn.Flatten(), networks.mlp([784, 3], seed=0)),
         networks.mlp([3, 784], seed=1),
         loss="mse",
     )
-    net, _ = A.train_autoencoder(
+    net, _ = convolutional.train_autoencoder(
         net, images, epochs=600, seed=0, lr=1e-2, lr_last=0.0, batch_size=50
     )
     pca = PCA(3).fit(x)
@@ -49,7 +50,10 @@ def test_a_linear_autoencoder_finds_the_subspace_of_pca(pictures):
     found = (
         (
             (
-                net.decode(net.encode(A.as_images(images))).detach().numpy()[:, 0].reshape(-1, 784)
+                net.decode(net.encode(convolutional.as_images(images)))
+                .detach()
+                .numpy()[:, 0]
+                .reshape(-1, 784)
                 - x
             )
             ** 2
@@ -63,7 +67,7 @@ def test_a_linear_autoencoder_finds_the_subspace_of_pca(pictures):
 
 
 def test_k_sparse_codes_keep_the_largest():
-    net = A.Autoencoder(nn.Flatten(), nn.Identity(), keep=2)
+    net = convolutional.Autoencoder(nn.Flatten(), nn.Identity(), keep=2)
     x = torch.zeros(1, 1, 28, 28)
     x[0, 0, 0, :4] = torch.tensor([0.1, 0.9, 0.2, 0.5])
     assert net.encode(x)[0, :4].tolist() == pytest.approx([0, 0.9, 0, 0.5])
@@ -71,32 +75,36 @@ def test_k_sparse_codes_keep_the_largest():
 
 def test_fine_tuning_moves_encoder_and_decoder_and_the_probe_moves_neither(pictures):
     images, labels = pictures
-    net, history = A.train_autoencoder(
-        A.conv_autoencoder(4, seed=0), images, epochs=15, seed=0, batch_size=50, lr=3e-3
+    net, history = convolutional.train_autoencoder(
+        convolutional.conv_autoencoder(4, seed=0), images, epochs=15, seed=0, batch_size=50, lr=3e-3
     )
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    both = A.train_probe(
+    both = convolutional.train_probe(
         net, images, labels, n_classes=4, seed=0, epochs=40, batch_size=50, lr=1e-2
     )
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     probe = (both.probabilities(images).argmax(1) == labels).mean()
-    both, _ = A.fine_tune(both, images, labels, seed=0, epochs=15, batch_size=50, weight=10.0)
+    both, _ = convolutional.fine_tune(
+        both, images, labels, seed=0, epochs=15, batch_size=50, weight=10.0
+    )
     # what was given stays as it was
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     net = both.net
     moved = {k.split(".")[0] for k, v in net.state_dict().items() if not torch.equal(before[k], v)}
     assert moved == {"encoder", "decoder"}
     assert (both.probabilities(images).argmax(1) == labels).mean() >= max(probe, 0.95)
-    means, sds = A.prototypes(both, images, labels)
+    means, sds = convolutional.prototypes(both, images, labels)
     drawn = np.clip(net.images(torch.from_numpy(means)).detach().numpy()[:, 0], 0, 1)
     assert (
         means.shape == sds.shape == (4, 4)
         and (both.probabilities(drawn).argmax(1) == np.arange(4)).all()
     )
-    mixtures = A.class_mixtures(A.codes(net, images), labels, components=1, seed=0)
+    mixtures = convolutional.class_mixtures(
+        convolutional.codes(net, images), labels, components=1, seed=0
+    )
     np.testing.assert_allclose(
-        mixtures[2].means_[0], A.codes(net, images)[labels == 2].mean(0), atol=1e-4
+        mixtures[2].means_[0], convolutional.codes(net, images)[labels == 2].mean(0), atol=1e-4
     )
 
 
@@ -106,8 +114,12 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(pictures):
     expected = torch.rand(1)
     torch.manual_seed(7)
     nets = [
-        A.train_autoencoder(
-            A.conv_autoencoder(2, dropout=0.5, seed=s), images, epochs=1, seed=s, batch_size=50
+        convolutional.train_autoencoder(
+            convolutional.conv_autoencoder(2, dropout=0.5, seed=s),
+            images,
+            epochs=1,
+            seed=s,
+            batch_size=50,
         )[0]
         for s in (0, 0, 1)
     ]
@@ -119,9 +131,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(pictures):
 def test_dropout_costs_reconstruction(pictures):
     images, _ = pictures
     errors = [
-        A.squared_errors(
-            A.train_autoencoder(
-                A.conv_autoencoder(4, dropout=p, seed=0),
+        convolutional.squared_errors(
+            convolutional.train_autoencoder(
+                convolutional.conv_autoencoder(4, dropout=p, seed=0),
                 images,
                 epochs=15,
                 seed=0,
@@ -138,29 +150,43 @@ def test_dropout_costs_reconstruction(pictures):
 def test_divergence_keeps_the_last_good_weights(pictures):
     images, _ = pictures
     with pytest.raises(
-        training.Diverged, match=r"training of the autoencoder stopped at step \d+.*lower lr"
+        Diverged, match=r"training of the autoencoder stopped at step \d+.*lower lr"
     ) as caught:
-        A.train_autoencoder(
-            A.conv_autoencoder(4, seed=0), images, epochs=5, seed=0, lr=1e30, batch_size=50
+        convolutional.train_autoencoder(
+            convolutional.conv_autoencoder(4, seed=0),
+            images,
+            epochs=5,
+            seed=0,
+            lr=1e30,
+            batch_size=50,
         )
     assert all(torch.isfinite(v).all() for v in caught.value.state.values())
 
 
 def test_bad_input_is_refused_in_words(pictures):
     images, labels = pictures
-    net = A.conv_autoencoder(2, seed=0)
+    net = convolutional.conv_autoencoder(2, seed=0)
     for call, words in (
-        (lambda: A.conv_autoencoder(0, seed=0), "at least two, each at least 1"),
-        (lambda: A.conv_autoencoder(2, dropout=1.0, seed=0), "dropout=1.0"),
-        (lambda: A.conv_autoencoder(2, loss="l3", seed=0), "loss='l3' must be one of mse, l1"),
-        (lambda: A.codes(net, images[:, :14]), r"shape \(200, 14, 28\) must be \(n, 28, 28\)"),
-        (lambda: A.codes(net, images * 2.0), "grey values from"),
+        (lambda: convolutional.conv_autoencoder(0, seed=0), "at least two, each at least 1"),
+        (lambda: convolutional.conv_autoencoder(2, dropout=1.0, seed=0), "dropout=1.0"),
         (
-            lambda: A.train_probe(net, images, labels + 8, seed=0, epochs=1),
+            lambda: convolutional.conv_autoencoder(2, loss="l3", seed=0),
+            "loss='l3' must be one of mse, l1",
+        ),
+        (
+            lambda: convolutional.codes(net, images[:, :14]),
+            r"shape \(200, 14, 28\) must be \(n, 28, 28\)",
+        ),
+        (lambda: convolutional.codes(net, images * 2.0), "grey values from"),
+        (
+            lambda: convolutional.train_probe(net, images, labels + 8, seed=0, epochs=1),
             "one from 0 to 9 for each",
         ),
-        (lambda: A.train_autoencoder(net, images, seed=0, epochs=0), "epochs=0"),
-        (lambda: A.train_autoencoder(net, images, seed=0, epochs=1, noise=1.0), "noise=1.0"),
+        (lambda: convolutional.train_autoencoder(net, images, seed=0, epochs=0), "epochs=0"),
+        (
+            lambda: convolutional.train_autoencoder(net, images, seed=0, epochs=1, noise=1.0),
+            "noise=1.0",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             call()
@@ -179,11 +205,13 @@ def test_folds_share_no_image_and_start_from_fresh_weights(pictures, monkeypatch
         calls.append((net, seen, trained))
         return trained, {}
 
-    monkeypatch.setattr(A, "train_autoencoder", spy)
+    monkeypatch.setattr(convolutional, "train_autoencoder", spy)
     settings = {"latent_dim": 2, "lr": 1e-3, "weight_decay": 0.0}
     for fresh in (True, False):
         calls.clear()
-        errors, last = A.cross_validate(images, settings, folds=4, epochs=1, seed=0, fresh=fresh)
+        errors, last = convolutional.cross_validate(
+            images, settings, folds=4, epochs=1, seed=0, fresh=fresh
+        )
         assert errors.shape == (4,) and last is calls[-1][2]
         held_out = [
             {x.tobytes() for x in images} - {x.tobytes() for x in seen} for _, seen, _ in calls

@@ -6,8 +6,8 @@ import pytest
 import torch
 from blobs import blobs
 
-from genlab.images import classifier as C
-from genlab.images.training import moved
+from genlab.images.judge import judged, train_judge
+from genlab.images.networks import moved
 
 
 @pytest.fixture(scope="module")
@@ -22,30 +22,28 @@ def pictures():
 def test_it_learns_and_repeats(pictures):
     images, labels = pictures
     before = torch.get_rng_state()
-    judges = [C.train_judge(images[:300], labels[:300], seed=0, epochs=6) for _ in range(2)]
+    judges = [train_judge(images[:300], labels[:300], seed=0, epochs=6) for _ in range(2)]
     assert torch.equal(before, torch.get_rng_state())
-    features, p = C.judged(judges[0], images[300:])
+    features, p = judged(judges[0], images[300:])
     assert (
         features.shape == (100, 128)
         and features.min() >= 0
         and p.sum(1) == pytest.approx(np.ones(100), abs=1e-5)
     )
     assert (p.argmax(1) == labels[300:]).mean() >= 0.95  # chance is 0.25
-    again = C.judged(judges[1], images[300:])
+    again = judged(judges[1], images[300:])
     assert all(np.array_equal(a, b) for a, b in zip((features, p), again, strict=True))
 
 
 def test_one_image_is_judged_as_among_others(pictures):
     """Statistics of the batch belong to training: judged alone or in company, an image gets
     the same answer."""
-    judge = C.train_judge(*(a[:300] for a in pictures), seed=1, epochs=1)
-    together, alone = C.judged(judge, pictures[0][:50])[1][:1], C.judged(judge, pictures[0][:1])[1]
+    judge = train_judge(*(a[:300] for a in pictures), seed=1, epochs=1)
+    together, alone = judged(judge, pictures[0][:50])[1][:1], judged(judge, pictures[0][:1])[1]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     judge.train()  # the wrong twin: the batch decides
     assert (
-        np.abs(
-            C.judged(judge, pictures[0][:50])[1][:1] - C.judged(judge, pictures[0][:2])[1][:1]
-        ).max()
+        np.abs(judged(judge, pictures[0][:50])[1][:1] - judged(judge, pictures[0][:2])[1][:1]).max()
         > 1e-3
     )
 
@@ -75,4 +73,4 @@ def test_moving_shifts_by_whole_pixels_and_mirrors_half():
 )
 def test_bad_data_are_refused(images, labels, message):
     with pytest.raises(ValueError, match=message):
-        C.train_judge(images, labels, seed=0, epochs=1)
+        train_judge(images, labels, seed=0, epochs=1)

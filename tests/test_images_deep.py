@@ -9,8 +9,7 @@ import torch
 from blobs import noisy_blobs
 from torch import nn
 
-from genlab.images import autoencoder as A
-from genlab.images import deep as D
+from genlab.autoencoders import convolutional, deep
 from genlab.images import networks
 
 
@@ -32,7 +31,7 @@ def test_the_glorot_start_of_sigmoids_is_that_of_tanh_units(code_noise):
     x = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
     def difference(start, halved):
-        net = D.started(sizes, start, code_noise=code_noise, seed=0).eval()
+        net = deep.started(sizes, start, code_noise=code_noise, seed=0).eval()
         twin = networks.mlp([*sizes, *sizes[-2::-1]], activation=nn.Tanh, seed=0)
         if code_noise is None:
             twin[5] = nn.Identity()  # linear codes
@@ -53,7 +52,7 @@ def test_the_glorot_start_of_sigmoids_is_that_of_tanh_units(code_noise):
 
 def test_glorot_weights_have_the_variance_of_both_fans():
     for activation, gain in (("tanh", 1), ("relu", 1), ("sigmoid", 4)):
-        weight = linear(D.started([784, 300, 200, 8], "glorot", activation=activation, seed=0))[
+        weight = linear(deep.started([784, 300, 200, 8], "glorot", activation=activation, seed=0))[
             1
         ].weight
         sd = gain * np.sqrt(2 / (300 + 200))
@@ -74,19 +73,21 @@ def test_an_unrolled_machine_computes_what_the_machines_do():
     z = h @ rbms[1][0] + rbms[1][2]
     down = sigmoid(z @ rbms[1][0].T + rbms[1][1]) @ rbms[0][0].T + rbms[0][1]
     for loss in ("mse", "bernoulli"):
-        net = D.started([784, 6, 2], rbms, loss=loss, seed=0)
-        np.testing.assert_allclose(A.codes(net, x), z, atol=1e-5)
+        net = deep.started([784, 6, 2], rbms, loss=loss, seed=0)
+        np.testing.assert_allclose(convolutional.codes(net, x), z, atol=1e-5)
         np.testing.assert_allclose(
-            A.reconstructions(net, x).reshape(5, 784), sigmoid(down), atol=1e-5
+            convolutional.reconstructions(net, x).reshape(5, 784), sigmoid(down), atol=1e-5
         )
     swapped = [(W, b, c + 1) for W, b, c in rbms]  # the twin: other hidden biases
-    assert not np.allclose(A.codes(D.started([784, 6, 2], swapped, seed=0), x), z, atol=1e-2)
+    assert not np.allclose(
+        convolutional.codes(deep.started([784, 6, 2], swapped, seed=0), x), z, atol=1e-2
+    )
 
 
 def test_gradient_norms_are_slopes_of_the_loss(pictures):
-    net = D.started([784, 20, 5], "glorot", seed=0)
-    x = A.as_images(pictures[:50])
-    norms = D.gradient_norms(net, pictures[:50])
+    net = deep.started([784, 20, 5], "glorot", seed=0)
+    x = convolutional.as_images(pictures[:50])
+    norms = deep.gradient_norms(net, pictures[:50])
     for layer, norm in zip(linear(net), norms, strict=True):
         direction, step = layer.weight.grad / norm, 1e-2
         with torch.no_grad():
@@ -122,7 +123,7 @@ def test_the_top_machines_gradient_is_that_of_its_likelihood():
     def worst(steps):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            found = D.contrast(W, b, c, v, steps=steps)
+            found = deep.contrast(W, b, c, v, steps=steps)
         h = states @ W + c  # the standard error of the model's average, each chain being one draw
         moments = [states[:, :, None] * h[:, None], states, h]
         p = log_p.detach().exp()
@@ -141,7 +142,7 @@ def test_the_top_machine_learns_what_its_bits_share():
     bits = np.repeat(rng.random((2000, 1)) < 0.5, 6, axis=1) ^ (rng.random((2000, 6)) < 0.05)
     states = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)))
     W, b, c = map(
-        torch.from_numpy, D.train_linear_rbm(bits, n_hidden=1, epochs=30, seed=0, lr=0.01)
+        torch.from_numpy, deep.train_linear_rbm(bits, n_hidden=1, epochs=30, seed=0, lr=0.01)
     )
     rows = torch.from_numpy(bits @ 2 ** np.arange(5, -1, -1))
     independent = -6 * np.log(2)
@@ -159,21 +160,25 @@ def test_noise_is_there_in_training_only_and_drives_codes_apart(pictures):
             lr=3e-3,
             batch_size=20,
         )
-        net, _ = D.train_deep(pictures, sizes=[784, 30, 8], **how)
-        z = A.codes(net, pictures)
-        assert np.array_equal(z, A.codes(net, pictures)) and z.min() >= 0 and z.max() <= 1
+        net, _ = deep.train_deep(pictures, sizes=[784, 30, 8], **how)
+        z = convolutional.codes(net, pictures)
+        assert (
+            np.array_equal(z, convolutional.codes(net, pictures)) and z.min() >= 0 and z.max() <= 1
+        )
         return np.abs(z - 0.5).mean()
 
     assert decided(0.0) < 0.48 < decided(4.0)
-    net = D.started([784, 30, 8], "he", code_noise=4.0, seed=0).train()
-    x = A.as_images(pictures[:5])
+    net = deep.started([784, 30, 8], "he", code_noise=4.0, seed=0).train()
+    x = convolutional.as_images(pictures[:5])
     assert not torch.equal(net.encode(x), net.encode(x))
 
 
 def test_sparse_codes_are_sparse(pictures):
     rules = dict(n_units=20, seed=0, epochs=15, batch_size=20)
     active = {
-        name: (A.codes(D.train_sparse(pictures, **rules, **how)[0], pictures) > 0).sum(1)
+        name: (
+            convolutional.codes(deep.train_sparse(pictures, **rules, **how)[0], pictures) > 0
+        ).sum(1)
         for name, how in {"plain": {}, "l1": {"l1": 1.0}, "keep": {"keep": 3}}.items()
     }
     assert (
@@ -186,7 +191,7 @@ def test_logistic_pca_explains_bits_better_than_their_frequencies(pictures):
     x = pictures.reshape(-1, 784) / 255
     p = x.mean(0).clip(1e-3, 1 - 1e-3)
     frequencies = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1).mean()
-    net, history = D.train_logistic_pca(
+    net, history = deep.train_logistic_pca(
         pictures, n_codes=3, seed=0, epochs=60, batch_size=50, lr=1e-2
     )
     assert history["loss"][-1] < 0.9 * frequencies
@@ -199,43 +204,45 @@ def test_logistic_pca_explains_bits_better_than_their_frequencies(pictures):
 
 def test_a_learning_curve_is_that_of_the_training(pictures):
     how = dict(sizes=[784, 20, 5], start="glorot", seed=3, epochs=2, batch_size=50)
-    net, history = D.train_deep(pictures[:150], **how)
-    curve = D.learning_curve(pictures[:150], pictures[150:], **how)
+    net, history = deep.train_deep(pictures[:150], **how)
+    curve = deep.learning_curve(pictures[:150], pictures[150:], **how)
     assert np.array_equal(curve["loss"], history["loss"])
-    assert curve["squared_error"] == pytest.approx(A.squared_errors(net, pictures[150:]).mean())
+    assert curve["squared_error"] == pytest.approx(
+        convolutional.squared_errors(net, pictures[150:]).mean()
+    )
 
 
 def test_bad_input_is_refused_in_words(pictures):
     for call, words in (
-        (lambda: D.deep_autoencoder([784, 0], seed=0), "at least two, each at least 1"),
-        (lambda: D.deep_autoencoder([100, 5], seed=0), "784 pixels first"),
-        (lambda: D.deep_autoencoder([784, 5], activation="step", seed=0), "activation='step'"),
+        (lambda: deep.deep_autoencoder([784, 0], seed=0), "at least two, each at least 1"),
+        (lambda: deep.deep_autoencoder([100, 5], seed=0), "784 pixels first"),
+        (lambda: deep.deep_autoencoder([784, 5], activation="step", seed=0), "activation='step'"),
         (
-            lambda: D.deep_autoencoder([784, 5], code_noise=-1.0, seed=0),
+            lambda: deep.deep_autoencoder([784, 5], code_noise=-1.0, seed=0),
             "sd=-1.0 must be at least 0",
         ),
         (
-            lambda: D.started([784, 5], "zero", seed=0),
+            lambda: deep.started([784, 5], "zero", seed=0),
             "start='zero' must be he, glorot or a list of RBMs",
         ),
-        (lambda: D.started([784, 4], [], seed=0), "0 RBMs for 1 layers"),
+        (lambda: deep.started([784, 4], [], seed=0), "0 RBMs for 1 layers"),
         (
-            lambda: D.started([784, 4], [(np.zeros((784, 5)), 0, 0)], seed=0),
+            lambda: deep.started([784, 4], [(np.zeros((784, 5)), 0, 0)], seed=0),
             r"shape \(784, 5\) for a layer of \(784, 4\)",
         ),
         (
-            lambda: D.train_linear_rbm(
+            lambda: deep.train_linear_rbm(
                 np.full((9, 3), 2.0), n_hidden=1, epochs=1, seed=0, batch_size=3
             ),
             "within",
         ),
         (
-            lambda: D.train_linear_rbm(
+            lambda: deep.train_linear_rbm(
                 np.zeros((9, 3)), n_hidden=1, epochs=0, seed=0, batch_size=3
             ),
             "epochs=0",
         ),
-        (lambda: D.train_sparse(pictures, n_units=0, seed=0, epochs=1), "each at least 1"),
+        (lambda: deep.train_sparse(pictures, n_units=0, seed=0, epochs=1), "each at least 1"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

@@ -6,10 +6,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from genlab.images import optimum as O
+from genlab.games import line
 
-P = O.Mixture((0.5, 0.5), (-2.0, 2.0), (0.6, 0.6))
-Q = O.Mixture((1.0,), (1.5,), (1.0,))
+P = line.Mixture((0.5, 0.5), (-2.0, 2.0), (0.6, 0.6))
+Q = line.Mixture((1.0,), (1.5,), (1.0,))
 X = np.linspace(-9, 9, 3601)
 
 
@@ -37,31 +37,35 @@ def jsd():
 
 
 def test_the_log_density_is_that_of_the_mixture():
-    np.testing.assert_allclose(np.exp(O.log_density(P, X)), density_p(X), rtol=1e-9, atol=1e-300)
+    np.testing.assert_allclose(np.exp(line.log_density(P, X)), density_p(X), rtol=1e-9, atol=1e-300)
     # no underflow far outside
-    assert O.log_density(Q, np.array([60.0]))[0] == pytest.approx(norm.logpdf(60, 1.5, 1))
+    assert line.log_density(Q, np.array([60.0]))[0] == pytest.approx(norm.logpdf(60, 1.5, 1))
 
 
 def test_the_best_discriminator_reaches_log_4_minus_twice_the_jsd_and_no_other_does():
-    best = O.optimal_log_odds(P, Q, X)
+    best = line.optimal_log_odds(P, Q, X)
     np.testing.assert_allclose(
         1 / (1 + np.exp(-best)), density_p(X) / (density_p(X) + density_q(X)), rtol=1e-9
     )
-    value = O.loss_of(best, P, Q, X)
+    value = line.loss_of(best, P, Q, X)
     # both quadratures are exact to far less
     assert value == pytest.approx(np.log(4) - 2 * jsd(), abs=1e-7)
     for other in (best + 0.1, 0.9 * best, 1.1 * best, np.zeros(len(X))):
-        assert O.loss_of(other, P, Q, X) > value + 1e-4
-    assert O.loss_of(-best, P, Q, X) > np.log(4)  # the wrong twin q / (p + q) is worse than a coin
+        assert line.loss_of(other, P, Q, X) > value + 1e-4
+    assert line.loss_of(-best, P, Q, X) > np.log(
+        4
+    )  # the wrong twin q / (p + q) is worse than a coin
 
 
 def test_where_the_densities_agree_only_a_coin_is_right():
-    assert O.loss_of(O.optimal_log_odds(Q, Q, X), Q, Q, X) == pytest.approx(np.log(4), abs=1e-9)
-    assert O.loss_of(0.3 * np.sin(X), Q, Q, X) > np.log(4) + 1e-4
+    assert line.loss_of(line.optimal_log_odds(Q, Q, X), Q, Q, X) == pytest.approx(
+        np.log(4), abs=1e-9
+    )
+    assert line.loss_of(0.3 * np.sin(X), Q, Q, X) > np.log(4) + 1e-4
 
 
 def test_draws_follow_their_mixture():
-    x = O.draw(P, 20_000).numpy()[:, 0]
+    x = line.draw(P, 20_000).numpy()[:, 0]
     sd = np.sqrt(np.mean(density_p(X) * X**2) * np.ptp(X))  # mean 0
     assert abs(x.mean()) < 4 * sd / np.sqrt(len(x))
     assert x.std() == pytest.approx(sd, rel=4 * 0.5 / np.sqrt(len(x)))
@@ -69,18 +73,22 @@ def test_draws_follow_their_mixture():
 
 
 def test_a_trained_discriminator_comes_down_to_the_bound_and_never_below():
-    found = O.train_discriminator(P, Q, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8)
-    bound = O.loss_of(O.optimal_log_odds(P, Q, X), P, Q, X)
+    found = line.train_discriminator(
+        P, Q, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8
+    )
+    bound = line.loss_of(line.optimal_log_odds(P, Q, X), P, Q, X)
     assert (found["loss"] >= bound).all() and found["step"][-1] == 500
     assert found["loss"][-1] - bound < 0.01 < 0.1 < found["loss"][0] - bound
-    swapped = O.train_discriminator(Q, P, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8)
+    swapped = line.train_discriminator(
+        Q, P, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8
+    )
     # the twin that takes the one for the other
-    assert O.loss_of(swapped["log_odds"][-1], P, Q, X) > np.log(4)
+    assert line.loss_of(swapped["log_odds"][-1], P, Q, X) > np.log(4)
 
 
 def test_a_training_is_a_function_of_its_arguments():
     one, again, other = (
-        O.train_discriminator(P, Q, X[::100], steps=5, seed=s, records=3)["log_odds"]
+        line.train_discriminator(P, Q, X[::100], steps=5, seed=s, records=3)["log_odds"]
         for s in (0, 0, 1)
     )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
@@ -90,11 +98,14 @@ def test_a_training_is_a_function_of_its_arguments():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: O.log_density(O.Mixture((0.5, 0.6), (0, 1), (1, 1)), X), "which sum to 1"),
-        (lambda: O.log_density(O.Mixture((1.0,), (0.0, 1.0), (1.0,)), X), "as many weights"),
-        (lambda: O.log_density(O.Mixture((1.0,), (0.0,), (0.0,)), X), "above 0"),
-        (lambda: O.train_discriminator(P, Q, X, steps=3, seed=0, records=4), "steps=3, records=4"),
-        (lambda: O.train_discriminator(P, Q, X, steps=3, seed=0, records=3, lr=0.0), "lr=0.0"),
+        (lambda: line.log_density(line.Mixture((0.5, 0.6), (0, 1), (1, 1)), X), "which sum to 1"),
+        (lambda: line.log_density(line.Mixture((1.0,), (0.0, 1.0), (1.0,)), X), "as many weights"),
+        (lambda: line.log_density(line.Mixture((1.0,), (0.0,), (0.0,)), X), "above 0"),
+        (
+            lambda: line.train_discriminator(P, Q, X, steps=3, seed=0, records=4),
+            "steps=3, records=4",
+        ),
+        (lambda: line.train_discriminator(P, Q, X, steps=3, seed=0, records=3, lr=0.0), "lr=0.0"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words):

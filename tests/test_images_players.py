@@ -10,17 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.images import improved as I
-from genlab.images import players as P
+from genlab.games import devices, players
 
 MAKERS = {
     "mlp": (
-        lambda **k: P.mlp_generator(5, hidden=(8, 8, 8), **k),
-        lambda **k: P.mlp_discriminator(hidden=(8, 8, 8), **k),
+        lambda **k: players.mlp_generator(5, hidden=(8, 8, 8), **k),
+        lambda **k: players.mlp_discriminator(hidden=(8, 8, 8), **k),
     ),
     "dcgan": (
-        lambda **k: P.dcgan_generator(5, width=2, **k),
-        lambda **k: P.dcgan_discriminator(width=2, **k),
+        lambda **k: players.dcgan_generator(5, width=2, **k),
+        lambda **k: players.dcgan_discriminator(width=2, **k),
     ),
 }
 
@@ -51,8 +50,8 @@ def test_players_fit_each_other(kind, n_classes, channels, packing, kernels):
 def test_the_fully_connected_players_are_those_of_source_d():
     kinds = lambda net: [type(layer) for layer in net.body]  # noqa: E731
     hidden = [nn.Linear, nn.LeakyReLU] * 3
-    assert kinds(P.mlp_generator(seed=0)) == [*hidden, nn.Linear, nn.Tanh, nn.Unflatten]
-    assert kinds(P.mlp_discriminator(seed=0)) == [
+    assert kinds(players.mlp_generator(seed=0)) == [*hidden, nn.Linear, nn.Tanh, nn.Unflatten]
+    assert kinds(players.mlp_discriminator(seed=0)) == [
         nn.Flatten,
         *[nn.Linear, nn.LeakyReLU, nn.Dropout] * 3,
     ]
@@ -60,7 +59,8 @@ def test_the_fully_connected_players_are_those_of_source_d():
 
 def test_the_convolutional_players_keep_the_five_guidelines():
     generator, discriminator = (
-        list(net.body) for net in (P.dcgan_generator(seed=0), P.dcgan_discriminator(seed=0))
+        list(net.body)
+        for net in (players.dcgan_generator(seed=0), players.dcgan_discriminator(seed=0))
     )
     everything = generator + discriminator
     assert not any("Pool" in type(layer).__name__ for layer in everything)
@@ -89,8 +89,8 @@ def test_convolutional_players_start_small_where_they_normalise_and_by_fan_in_el
     """N(0, 0.02²) is the start of DCGAN's authors; without normalisation such weights would leave
     nothing of the image: He's rule."""
     for net in (
-        P.dcgan_generator(64, width=32, norm=norm, seed=0),
-        P.dcgan_discriminator(width=32, norm=norm, seed=0),
+        players.dcgan_generator(64, width=32, norm=norm, seed=0),
+        players.dcgan_discriminator(width=32, norm=norm, seed=0),
     ):
         layers = [
             m for m in net.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))
@@ -105,7 +105,7 @@ def test_convolutional_players_start_small_where_they_normalise_and_by_fan_in_el
 def test_a_pack_is_one_image_of_more_channels():
     """Against the network without packing on images stacked by hand; another order of the pack
     is another image."""
-    packed = P.dcgan_discriminator(width=2, packing=2, norm="none", seed=0)
+    packed = players.dcgan_discriminator(width=2, packing=2, norm="none", seed=0)
     x = torch.rand(6, 1, 28, 28)
     expected = packed.log_odds(
         packed.body(torch.stack([torch.cat(list(x[i : i + 2])) for i in (0, 2, 4)]))
@@ -129,8 +129,8 @@ def test_weights_depend_on_the_seed_alone_in_every_process():
     here = [
         joblib.hash(
             (
-                P.dcgan_generator(5, width=2, norm="virtual", n_classes=10, seed=s),
-                P.mlp_discriminator(hidden=(8, 8), kernels=2, seed=s),
+                players.dcgan_generator(5, width=2, norm="virtual", n_classes=10, seed=s),
+                players.mlp_discriminator(hidden=(8, 8), kernels=2, seed=s),
             )
         )
         for s in (0, 1)
@@ -150,13 +150,15 @@ def test_feature_matching_sees_means_alone():
         torch.tensor([[0.0, 2.0], [2.0, 0.0]]),
         torch.tensor([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0]]),
     )
-    assert float(I.feature_matching(real, fake)) == pytest.approx(1.0)  # means (1, 1) and (2, 1)
+    assert float(devices.feature_matching(real, fake)) == pytest.approx(
+        1.0
+    )  # means (1, 1) and (2, 1)
     # one point repeated at the mean is not told apart
-    assert float(I.feature_matching(real, torch.ones(4, 2))) == 0
+    assert float(devices.feature_matching(real, torch.ones(4, 2))) == 0
 
 
 def test_minibatch_discrimination_is_its_formula():
-    layer = I.MinibatchDiscrimination(6, kernels=3, dims=2)
+    layer = devices.MinibatchDiscrimination(6, kernels=3, dims=2)
     f = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
     out = layer(f).detach()
     T = layer.project.weight.detach().view(3, 2, 6) / 2
@@ -170,7 +172,7 @@ def test_minibatch_discrimination_is_its_formula():
 
 
 def test_minibatch_discrimination_catches_one_image_repeated():
-    layer = I.MinibatchDiscrimination(6)
+    layer = devices.MinibatchDiscrimination(6)
     f = torch.randn(50, 6)
     assert torch.allclose(layer(f[:1].expand(50, 6))[:, 6:], torch.tensor(49.0))
     assert layer(f)[:, 6:].max() < 40
@@ -179,7 +181,7 @@ def test_minibatch_discrimination_catches_one_image_repeated():
 def test_virtual_batch_norm_normalises_by_the_reference_and_itself():
     g = torch.Generator().manual_seed(0)
     x = 3 * torch.randn(6, 2, 4, 4, generator=g) + 1
-    layer = I.VirtualBatchNorm(2, 4)
+    layer = devices.VirtualBatchNorm(2, 4)
     out = layer(x)
     batch = nn.BatchNorm2d(2).train()
     torch.testing.assert_close(out[:4], batch(x[:4]), rtol=1e-4, atol=1e-5)
@@ -192,7 +194,8 @@ def test_virtual_batch_norm_normalises_by_the_reference_and_itself():
 def test_virtual_batch_norm_keeps_an_image_from_its_neighbours_and_batch_norm_does_not():
     z = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
     virtual, batch = (
-        P.dcgan_generator(5, width=2, norm=norm, seed=0).train() for norm in ("virtual", "batch")
+        players.dcgan_generator(5, width=2, norm=norm, seed=0).train()
+        for norm in ("virtual", "batch")
     )
     torch.testing.assert_close(virtual(z)[:2], virtual(z[:2]), rtol=1e-4, atol=1e-5)
     assert virtual(z).shape == (8, 1, 28, 28) and not torch.allclose(
@@ -214,17 +217,20 @@ def test_averages_of_weights_are_those_of_the_formula():
     path = [1.0, 4.0, -2.0, 0.5]
     mean, ema = weights(9.0), weights(9.0)
     for t, value in enumerate(path, 1):
-        I.move_towards(mean, weights(value), 1 / t)
-        I.move_towards(ema, weights(value), 0.1)
+        devices.move_towards(mean, weights(value), 1 / t)
+        devices.move_towards(ema, weights(value), 0.1)
     expected = 9 * 0.9**4 + 0.1 * sum(0.9 ** (4 - t) * v for t, v in enumerate(path, 1))
     assert mean.weight.detach().numpy() == pytest.approx(np.mean(path), rel=1e-6)
     assert ema.bias.detach().numpy() == pytest.approx(expected, rel=1e-6)
 
 
 def test_averages_follow_running_statistics_and_counters():
-    net, average = P.dcgan_generator(5, width=2, seed=0), P.dcgan_generator(5, width=2, seed=0)
+    net, average = (
+        players.dcgan_generator(5, width=2, seed=0),
+        players.dcgan_generator(5, width=2, seed=0),
+    )
     net(torch.randn(8, 5))
-    I.move_towards(average, net, 0.5)
+    devices.move_towards(average, net, 0.5)
     own, before = net.body[2], nn.BatchNorm2d(4)
     torch.testing.assert_close(
         average.body[2].running_mean, own.running_mean / 2 + before.running_mean / 2
@@ -234,7 +240,7 @@ def test_averages_follow_running_statistics_and_counters():
 
 def test_historical_averaging_pulls_back_to_the_past():
     net, past = weights(2.0), weights(0.5)
-    distance = I.squared_distance(net, past)
+    distance = devices.squared_distance(net, past)
     distance.backward()
     assert distance.item() == pytest.approx(3 * 1.5**2)
     assert net.weight.grad.numpy() == pytest.approx(3.0) and past.weight.grad is None
@@ -244,9 +250,9 @@ def test_historical_averaging_pulls_back_to_the_past():
 
 
 def test_still_networks_normalise_as_before_and_remember_nothing():
-    net, z = P.dcgan_generator(5, width=2, seed=0).train(), torch.randn(8, 5)
+    net, z = players.dcgan_generator(5, width=2, seed=0).train(), torch.randn(8, 5)
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    with P.still(net):
+    with players.still(net):
         quiet = net(z)
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert torch.equal(net(z), quiet)  # which does remember
@@ -255,9 +261,9 @@ def test_still_networks_normalise_as_before_and_remember_nothing():
 
 @pytest.mark.parametrize(("channels", "shape"), [(1, (7, 28, 28)), (3, (7, 3, 28, 28))])
 def test_images_leave_as_grey_values_that_depend_on_their_latents_alone(channels, shape):
-    net = P.dcgan_generator(5, width=2, channels=channels, seed=0).train()
+    net = players.dcgan_generator(5, width=2, channels=channels, seed=0).train()
     z = np.random.default_rng(0).normal(size=(7, 5))
-    x = P.generated(net, z)
+    x = players.generated(net, z)
     assert (
         x.shape == shape
         and x.dtype == np.float32
@@ -265,55 +271,65 @@ def test_images_leave_as_grey_values_that_depend_on_their_latents_alone(channels
         and x.max() <= 1
         and net.training
     )
-    np.testing.assert_allclose(P.generated(net, z[3:4])[0], x[3], atol=1e-6)
-    assert np.array_equal(P.sample(net, n=3, seed=0), P.sample(net, n=3, seed=0))
-    assert not np.array_equal(P.sample(net, n=3, seed=0), P.sample(net, n=3, seed=1))
+    np.testing.assert_allclose(players.generated(net, z[3:4])[0], x[3], atol=1e-6)
+    assert np.array_equal(players.sample(net, n=3, seed=0), players.sample(net, n=3, seed=0))
+    assert not np.array_equal(players.sample(net, n=3, seed=0), players.sample(net, n=3, seed=1))
 
 
 def test_labels_choose_the_image():
-    net = P.mlp_generator(5, hidden=(8,), n_classes=10, seed=0)
+    net = players.mlp_generator(5, hidden=(8,), n_classes=10, seed=0)
     z = np.zeros((2, 5))
-    one, other = P.generated(net, z, [3, 4])
-    assert not np.allclose(one, other) and np.array_equal(P.generated(net, z, [3, 3])[0], one)
+    one, other = players.generated(net, z, [3, 4])
+    assert not np.allclose(one, other) and np.array_equal(players.generated(net, z, [3, 3])[0], one)
 
 
 def test_the_way_between_latents_keeps_their_length_and_a_line_does_not():
     a, b = np.array([3.0, 4.0, 0.0]), np.array([0.0, 0.0, 5.0])
-    path = P.between(np.stack([a, b]), 4)
+    path = players.between(np.stack([a, b]), 4)
     assert path.shape == (8, 3)
     np.testing.assert_allclose(path[[0, 4]], [a, b], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(path, axis=1), 5, rtol=1e-6)
     np.testing.assert_allclose(path[2], (a + b) / np.sqrt(2), rtol=1e-6)
     assert np.linalg.norm((a + b) / 2) < 3.6
-    np.testing.assert_allclose(P.between(np.stack([a, 2 * a]), 2)[1], 1.5 * a)  # no angle: a line
+    np.testing.assert_allclose(
+        players.between(np.stack([a, 2 * a]), 2)[1], 1.5 * a
+    )  # no angle: a line
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: P.mlp_generator(0, seed=0), "layer sizes"),
-        (lambda: P.mlp_discriminator(dropout=1.0, seed=0), "dropout=1.0"),
-        (lambda: P.dcgan_generator(width=0, seed=0), "layer sizes"),
+        (lambda: players.mlp_generator(0, seed=0), "layer sizes"),
+        (lambda: players.mlp_discriminator(dropout=1.0, seed=0), "dropout=1.0"),
+        (lambda: players.dcgan_generator(width=0, seed=0), "layer sizes"),
         (
-            lambda: P.dcgan_generator(norm="layer", seed=0),
+            lambda: players.dcgan_generator(norm="layer", seed=0),
             "norm='layer' must be one of batch, virtual, none",
         ),
-        (lambda: P.dcgan_discriminator(norm="virtual", seed=0), "norm='virtual' is for generators"),
-        (lambda: P.dcgan_discriminator(packing=2, n_classes=10, seed=0), "packing=2"),
-        (lambda: P.mlp_generator(5, n_classes=10, seed=0)(torch.zeros(1, 5)), "labels missing"),
         (
-            lambda: P.mlp_generator(5, seed=0)(torch.zeros(1, 5), torch.zeros(1, dtype=int)),
+            lambda: players.dcgan_discriminator(norm="virtual", seed=0),
+            "norm='virtual' is for generators",
+        ),
+        (lambda: players.dcgan_discriminator(packing=2, n_classes=10, seed=0), "packing=2"),
+        (
+            lambda: players.mlp_generator(5, n_classes=10, seed=0)(torch.zeros(1, 5)),
+            "labels missing",
+        ),
+        (
+            lambda: players.mlp_generator(5, seed=0)(torch.zeros(1, 5), torch.zeros(1, dtype=int)),
             "labels given",
         ),
         (
-            lambda: P.generated(P.mlp_generator(5, seed=0), np.zeros((2, 4))),
+            lambda: players.generated(players.mlp_generator(5, seed=0), np.zeros((2, 4))),
             r"z of shape \(2, 4\) must be \(n, 5\)",
         ),
         (
-            lambda: P.generated(P.mlp_generator(5, n_classes=10, seed=0), np.zeros((1, 5)), [10]),
+            lambda: players.generated(
+                players.mlp_generator(5, n_classes=10, seed=0), np.zeros((1, 5)), [10]
+            ),
             "one from 0 to 9",
         ),
-        (lambda: P.between(np.zeros((3, 2)), 4), "none zero"),
+        (lambda: players.between(np.zeros((3, 2)), 4), "none zero"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, message):

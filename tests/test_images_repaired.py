@@ -6,8 +6,8 @@ import torch
 from blobs import noisy_blobs
 from sklearn.decomposition import PCA
 
-from genlab.images import autoencoder as A
-from genlab.images.repaired import repaired_autoencoder
+from genlab.autoencoders import convolutional
+from genlab.autoencoders.convolutional import repaired_autoencoder
 
 
 def test_takes_images_and_gives_grey_values():
@@ -43,10 +43,10 @@ def test_one_number_tells_four_places_apart_which_one_principal_component_cannot
     pca = PCA(1).fit(x)
     linear = ((x - pca.inverse_transform(pca.transform(x))) ** 2).sum(1).mean()
     start = repaired_autoencoder(1, channels=(8, 8, 8), hidden=32, seed=0)
-    net, _ = A.train_autoencoder(
+    net, _ = convolutional.train_autoencoder(
         start, images, epochs=40, seed=0, lr=3e-3, lr_last=0.0, batch_size=20
     )
-    assert A.squared_errors(net, images).mean() < 0.5 * linear
+    assert convolutional.squared_errors(net, images).mean() < 0.5 * linear
 
 
 @pytest.mark.parametrize("sizes", [{"latent_dim": 0}, {"hidden": 0}, {"channels": (4, 0, 4)}])

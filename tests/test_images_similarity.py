@@ -7,16 +7,16 @@ import torch
 from blobs import blobs
 from torch.nn.functional import softplus
 
-from genlab.diverged import Diverged
-from genlab.images import similarity as S
-from genlab.images import variational as V
+from genlab.autoencoders import vae_gan, variational
+from genlab.metrics.images import stroke_energy
+from genlab.training import Diverged
 
 
 @pytest.fixture
 def nets():
     """A small VAE, a discriminator, and eight grey pictures as rows."""
     x = torch.rand(8, 784, generator=torch.Generator().manual_seed(0))
-    return V.VAE(2, hidden=(8,), seed=0), S.Discriminator(width=2, seed=0), x
+    return variational.VAE(2, hidden=(8,), seed=0), vae_gan.Discriminator(width=2, seed=0), x
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_an_undecided_discriminator_costs_log_2_for_every_picture(nets):
         discriminator.head.weight.zero_()
     torch.manual_seed(0)
     encoder, decoder, three = (
-        loss.item() for loss in S.losses(vae, discriminator, x, similarity_weight=0.0)
+        loss.item() for loss in vae_gan.losses(vae, discriminator, x, similarity_weight=0.0)
     )
     assert three == pytest.approx(3 * np.log(2), rel=1e-6)
     assert decoder == pytest.approx(2 * np.log(2), rel=1e-6)
@@ -42,13 +42,13 @@ def test_an_undecided_discriminator_costs_log_2_for_every_picture(nets):
 def test_the_encoder_pays_the_kl_and_half_the_squared_difference_of_features(nets):
     vae, discriminator, x = nets
     torch.manual_seed(0)
-    found = S.losses(vae, discriminator, x, similarity_weight=3.0)
+    found = vae_gan.losses(vae, discriminator, x, similarity_weight=3.0)
     torch.manual_seed(0)
     mean, log_var = vae.encode(x)
     z = mean + (log_var / 2).exp() * torch.randn_like(mean)
     again, drawn = vae.decode(z).sigmoid(), vae.decode(torch.randn_like(z)).sigmoid()
     similarity = 0.5 * ((discriminator.features(x) - discriminator.features(again)) ** 2).sum() / 8
-    kl = V.kl_to_standard_normal(mean, log_var).mean()
+    kl = variational.kl_to_standard_normal(mean, log_var).mean()
     logits = [discriminator(picture)[1] for picture in (x, again, drawn)]
     adversarial = softplus(-logits[1]).mean() + softplus(-logits[2]).mean()
     expected = (kl + similarity, 3 * similarity + adversarial)
@@ -57,7 +57,7 @@ def test_the_encoder_pays_the_kl_and_half_the_squared_difference_of_features(net
     with torch.no_grad():
         discriminator.features[3].weight.zero_()
     torch.manual_seed(0)
-    assert S.losses(vae, discriminator, x, similarity_weight=3.0)[0].item() == pytest.approx(
+    assert vae_gan.losses(vae, discriminator, x, similarity_weight=3.0)[0].item() == pytest.approx(
         kl.item(), rel=1e-5
     )
 
@@ -69,7 +69,7 @@ def gradients(nets, how):
     for part in parts:
         part.zero_grad()
     torch.manual_seed(0)
-    how(parts, S.losses(vae, discriminator, x, similarity_weight=0.1))
+    how(parts, vae_gan.losses(vae, discriminator, x, similarity_weight=0.1))
     return [torch.cat([p.grad.flatten() for p in part.parameters()]) for part in parts]
 
 
@@ -77,7 +77,7 @@ def test_each_network_follows_its_own_loss_and_the_sum_of_all_does_not(nets):
     vae, discriminator, x = nets
     parts = (vae.encoder, vae.decoder, discriminator)
     torch.manual_seed(0)
-    three = S.losses(vae, discriminator, x, similarity_weight=0.1)
+    three = vae_gan.losses(vae, discriminator, x, similarity_weight=0.1)
     own = [
         torch.cat(
             [
@@ -87,7 +87,7 @@ def test_each_network_follows_its_own_loss_and_the_sum_of_all_does_not(nets):
         )
         for part, loss in zip(parts, three, strict=True)
     ]
-    right = gradients(nets, S.backward)
+    right = gradients(nets, vae_gan.backward)
     # what one call for all would do
     wrong = gradients(nets, lambda parts, three: sum(three).backward())
     for mine, found, summed in zip(own, right, wrong, strict=True):
@@ -96,7 +96,7 @@ def test_each_network_follows_its_own_loss_and_the_sum_of_all_does_not(nets):
 
 
 def test_training_moves_the_vae_and_leaves_the_start_and_torch_alone(pictures):
-    start, _ = V.train_vae(
+    start, _ = variational.train_vae(
         pictures, latent_dim=2, hidden=(32,), epochs=20, seed=0, batch_size=50, lr=3e-3
     )
     before = {k: v.clone() for k, v in start.state_dict().items()}
@@ -104,7 +104,7 @@ def test_training_moves_the_vae_and_leaves_the_start_and_torch_alone(pictures):
     expected = torch.rand(1)
     torch.manual_seed(3)
     runs = [
-        S.train_vae_gan(
+        vae_gan.train_vae_gan(
             pictures, start, epochs=2, seed=s, similarity_weight=1.0, width=4, batch_size=50
         )
         for s in (0, 0, 1)
@@ -122,27 +122,27 @@ def test_training_moves_the_vae_and_leaves_the_start_and_torch_alone(pictures):
 def test_edges_have_energy_and_blur_has_less():
     edge = np.zeros((3, 28, 28))
     edge[:, :, 14:] = 1
-    assert S.stroke_energy(edge) == pytest.approx(28)
+    assert stroke_energy(edge) == pytest.approx(28)
     blurred = (edge + np.roll(edge, 1, 2)) / 2
     blurred[:, :, 0] = 0
-    assert S.stroke_energy(blurred) == pytest.approx(14)
+    assert stroke_energy(blurred) == pytest.approx(14)
 
 
 def test_bad_input_is_refused_in_words(pictures):
-    vae = V.VAE(2, hidden=(8,), seed=0)
+    vae = variational.VAE(2, hidden=(8,), seed=0)
     for call, words in (
-        (lambda: S.Discriminator(width=0, seed=0), "width=0 must be at least 1"),
-        (lambda: S.train_vae_gan(pictures, vae, epochs=0, seed=0), "epochs=0"),
+        (lambda: vae_gan.Discriminator(width=0, seed=0), "width=0 must be at least 1"),
+        (lambda: vae_gan.train_vae_gan(pictures, vae, epochs=0, seed=0), "epochs=0"),
         (
-            lambda: S.train_vae_gan(pictures, vae, epochs=1, seed=0, similarity_weight=-1),
+            lambda: vae_gan.train_vae_gan(pictures, vae, epochs=1, seed=0, similarity_weight=-1),
             "similarity_weight=-1",
         ),
         (
-            lambda: S.train_vae_gan(pictures[:, :14], vae, epochs=1, seed=0),
+            lambda: vae_gan.train_vae_gan(pictures[:, :14], vae, epochs=1, seed=0),
             r"must be \(n, 28, 28\)",
         ),
     ):
         with pytest.raises(ValueError, match=words):
             call()
     with pytest.raises(Diverged, match="training of the VAE-GAN stopped at step"):
-        S.train_vae_gan(pictures, vae, epochs=3, seed=0, lr=1e30, width=2, batch_size=50)
+        vae_gan.train_vae_gan(pictures, vae, epochs=3, seed=0, lr=1e30, width=2, batch_size=50)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.images import training
 from genlab.images.networks import pooled_encoder
+from genlab.training.torch import train
 
 
 def one_weight(start: float) -> nn.Linear:
@@ -27,13 +27,13 @@ def test_gradient_descent_takes_the_steps_of_the_formula():
     about = {"epochs": 1, "seed": 0, "batch_size": 1, "lr": 0.1}
     data = (torch.zeros(2, 1),)
     sgd, adam = one_weight(2.0), one_weight(2.0)
-    training.train(sgd, lambda x: 0.5 * sgd.weight.square().sum(), data, momentum=0.9, **about)
+    train(sgd, lambda x: 0.5 * sgd.weight.square().sum(), data, momentum=0.9, **about)
     w, v = 2.0, 0.0
     for _ in range(2):
         v = 0.9 * v + w
         w -= 0.1 * v
     assert float(sgd.weight.detach()) == pytest.approx(w, rel=1e-6)
-    training.train(adam, lambda x: 0.5 * adam.weight.square().sum(), (torch.zeros(1, 1),), **about)
+    train(adam, lambda x: 0.5 * adam.weight.square().sum(), (torch.zeros(1, 1),), **about)
     assert float(adam.weight.detach()) == pytest.approx(1.9, rel=1e-6)
 
 
@@ -41,7 +41,7 @@ def test_the_rate_falls_by_a_cosine():
     """Four steps of descent on the loss w: the weight falls by the sum of the rates
     lr (1 + cos πi/4)/2."""
     net = one_weight(0.0)
-    training.train(
+    train(
         net,
         lambda x: net.weight.sum(),
         (torch.zeros(4, 1),),

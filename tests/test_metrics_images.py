@@ -4,8 +4,23 @@ and does not see."""
 import numpy as np
 import pytest
 
-from genlab.metrics import images as M
 from genlab.metrics.distances import density_and_coverage
+from genlab.metrics.images import (
+    _blur,
+    _pyramid,
+    _ssim,
+    class_modes,
+    classifier_score,
+    frechet_distance,
+    kernel_distance,
+    likeness,
+    memorised,
+    ms_ssim,
+    nearest_images,
+    precision_and_recall,
+    stacked_modes,
+    swd,
+)
 
 
 def test_frechet_distance_of_two_gaussians(rng):
@@ -18,7 +33,7 @@ def test_frechet_distance_of_two_gaussians(rng):
         np.array([1.0, 0.0, -2.0]),
     )
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    found = M.frechet_distance(
+    found = frechet_distance(
         rng.normal(size=(n, 3)) * s1 @ turn, (rng.normal(size=(n, 3)) * s2 + shift) @ turn
     )
     exact = (shift**2).sum() + ((s1 - s2) ** 2).sum()
@@ -39,12 +54,12 @@ def test_frechet_distance_of_covariances_that_do_not_commute(rng):
     expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(
         cov[0] + cov[1] - 2 * sqrtm(cov[0] @ cov[1]).real
     )
-    assert M.frechet_distance(x, y) == pytest.approx(expected, rel=1e-9)
-    assert M.frechet_distance(x, x) == pytest.approx(0, abs=1e-8)
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-8)
 
 
 def test_kernel_distance_is_zero_on_average_and_the_biased_one_is_not(rng):
-    draws = np.array([M.kernel_distance(*rng.normal(size=(2, 50, 5))) for _ in range(300)])
+    draws = np.array([kernel_distance(*rng.normal(size=(2, 50, 5))) for _ in range(300)])
     assert abs(draws.mean()) < 4 * draws.std(ddof=1) / np.sqrt(300)
     biased = []
     for _ in range(300):
@@ -52,15 +67,15 @@ def test_kernel_distance_is_zero_on_average_and_the_biased_one_is_not(rng):
         k = lambda a, b: ((a @ b.T / 5 + 1) ** 3).mean()  # noqa: E731
         biased.append(k(x, x) + k(y, y) - 2 * k(x, y))
     assert np.mean(biased) > 10 * np.std(biased, ddof=1) / np.sqrt(300)
-    assert M.kernel_distance(rng.normal(size=(200, 5)), rng.normal(size=(200, 5)) + 1) > 0.5
+    assert kernel_distance(rng.normal(size=(200, 5)), rng.normal(size=(200, 5)) + 1) > 0.5
 
 
 def test_classifier_score_counts_sure_classes():
-    assert M.classifier_score(np.eye(10)[np.arange(100) % 10]) == pytest.approx(10)
-    assert M.classifier_score(np.eye(10)[np.arange(99) % 3]) == pytest.approx(3)
-    assert M.classifier_score(np.full((50, 10), 0.1)) == pytest.approx(1)
+    assert classifier_score(np.eye(10)[np.arange(100) % 10]) == pytest.approx(10)
+    assert classifier_score(np.eye(10)[np.arange(99) % 3]) == pytest.approx(3)
+    assert classifier_score(np.full((50, 10), 0.1)) == pytest.approx(1)
     # sure of one class
-    assert M.classifier_score(np.eye(10)[np.zeros(50, int)]) == pytest.approx(1)
+    assert classifier_score(np.eye(10)[np.zeros(50, int)]) == pytest.approx(1)
 
 
 # --- neighbours ---
@@ -70,22 +85,22 @@ def test_precision_and_recall_of_points_one_can_count():
     """k = 1 on a line: balls of real (0, 1, 10) reach 1, 1, 9; of generated (0.5, 0.8, 5.6, 30)
     reach 0.3, 0.3, 4.8, 24.4."""
     real, generated = np.array([[0.0], [1], [10]]), np.array([[0.5], [0.8], [5.6], [30]])
-    precision, recall = M.precision_and_recall(real, generated, k=1)
+    precision, recall = precision_and_recall(real, generated, k=1)
     # 30 lies in no ball; 1 and 10 lie in those of 0.8 and 5.6, 0 in none
     assert (precision, recall) == (3 / 4, 2 / 3)
-    assert M.precision_and_recall(generated, real, k=1) == (recall, precision)
+    assert precision_and_recall(generated, real, k=1) == (recall, precision)
 
 
 def test_precision_and_recall_of_equal_sets_and_of_parts(rng):
     real, again = rng.normal(size=(2, 400, 6))
-    assert M.precision_and_recall(real, real) == (1.0, 1.0)
-    precision, recall = M.precision_and_recall(real, again)
+    assert precision_and_recall(real, real) == (1.0, 1.0)
+    precision, recall = precision_and_recall(real, again)
     sd = np.sqrt(2 * precision * (1 - precision) / 400)
     assert precision == pytest.approx(recall, abs=4 * sd) and precision > 0.6  # equal in law
     inner = 0.3 * again
-    precision, recall = M.precision_and_recall(real, inner)
+    precision, recall = precision_and_recall(real, inner)
     assert precision > 0.95 and recall < 0.5  # good images, little variety
-    precision, recall = M.precision_and_recall(real, 3 * again)
+    precision, recall = precision_and_recall(real, 3 * again)
     assert precision < 0.5 and recall > 0.9
 
 
@@ -106,7 +121,7 @@ def test_nearest_images_are_found_at_their_distance(rng):
     images[1, 0, :4] = np.where(
         others[3, 0, :4] > 0.5, others[3, 0, :4] - 0.5, others[3, 0, :4] + 0.5
     )
-    index, distance = M.nearest_images(images, others)
+    index, distance = nearest_images(images, others)
     assert index.tolist() == [7, 3, 30]
     np.testing.assert_allclose(distance, [0, 1, 0], atol=1e-6)
 
@@ -114,9 +129,9 @@ def test_nearest_images_are_found_at_their_distance(rng):
 def test_what_was_learnt_by_heart_lies_near_training_images(rng):
     training, held_out, fresh = pictures(rng, 900).reshape(3, 300, 28, 28)
     copies = (training + 0.01 * rng.random(training.shape)).clip(0, 1)
-    assert M.memorised(copies, training, held_out) == 1
-    assert M.memorised(fresh, training, held_out) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(300))
-    assert M.memorised(fresh, training, training) == 0.5
+    assert memorised(copies, training, held_out) == 1
+    assert memorised(fresh, training, held_out) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(300))
+    assert memorised(fresh, training, training) == 0.5
 
 
 # --- variety ---
@@ -126,44 +141,42 @@ def test_classes_are_counted_if_they_have_their_share():
     shares = np.repeat(np.arange(4), [50, 40, 9, 1])
     p = np.eye(10)[shares]
     entropy = -sum(q * np.log(q) for q in (0.5, 0.4, 0.09, 0.01))
-    modes, found = M.class_modes(p)
+    modes, found = class_modes(p)
     assert modes == 4 and found == pytest.approx(entropy)
-    assert M.class_modes(p, share=0.02)[0] == 3
-    assert M.class_modes(np.eye(10)[np.arange(200) % 10]) == (10, pytest.approx(np.log(10)))
+    assert class_modes(p, share=0.02)[0] == 3
+    assert class_modes(np.eye(10)[np.arange(200) % 10]) == (10, pytest.approx(np.log(10)))
     unsure = np.full((100, 10), 0.05) + 0.5 * p
-    assert M.class_modes(unsure, sure=0.5)[0] == 4 and M.class_modes(unsure, sure=0.6) == (0, 0.0)
+    assert class_modes(unsure, sure=0.5)[0] == 4 and class_modes(unsure, sure=0.6) == (0, 0.0)
 
 
 def test_stacked_modes_of_known_labels():
     every = np.array([(i // 100, i // 10 % 10, i % 10) for i in range(1000)])
-    assert M.stacked_modes(every) == (1000, pytest.approx(0))
-    assert M.stacked_modes(every[:250]) == (250, pytest.approx(np.log(4)))
+    assert stacked_modes(every) == (1000, pytest.approx(0))
+    assert stacked_modes(every[:250]) == (250, pytest.approx(np.log(4)))
     halves = np.concatenate([every, every[:500]])  # two thirds of the mass on half of the modes
-    assert M.stacked_modes(halves)[1] == pytest.approx(
-        2 / 3 * np.log(4 / 3) + 1 / 3 * np.log(2 / 3)
-    )
+    assert stacked_modes(halves)[1] == pytest.approx(2 / 3 * np.log(4 / 3) + 1 / 3 * np.log(2 / 3))
     skewed = np.array([0.19, 0.01, *[0.1] * 8])
-    assert M.stacked_modes(every, skewed)[1] == pytest.approx(-3 * 0.1 * np.log(skewed / 0.1).sum())
+    assert stacked_modes(every, skewed)[1] == pytest.approx(-3 * 0.1 * np.log(skewed / 0.1).sum())
 
 
 def test_real_stacked_images_have_the_kl_of_their_number(rng):
     """2 n KL is chi-squared with 999 degrees of freedom for n >> 1,000, to an error of order
     1,000 / n of itself."""
     n = 26_000
-    kl = M.stacked_modes(rng.integers(10, size=(n, 3)))[1]
+    kl = stacked_modes(rng.integers(10, size=(n, 3)))[1]
     assert 2 * n * kl == pytest.approx(999, abs=4 * np.sqrt(2 * 999) + 999 * 1000 / n)
 
 
 def test_structural_similarity_of_equal_and_of_independent_images(rng):
     x, y = pictures(rng, 300), pictures(rng, 300)
-    assert M.ms_ssim(x, x) == pytest.approx(1)
-    assert M.ms_ssim(x, y) == pytest.approx(M.ms_ssim(y, x))
-    assert M.ms_ssim(x, y).mean() < 0.5
+    assert ms_ssim(x, x) == pytest.approx(1)
+    assert ms_ssim(x, y) == pytest.approx(ms_ssim(y, x))
+    assert ms_ssim(x, y).mean() < 0.5
     blurred = (x + np.roll(x, 1, 1)) / 2
-    assert (M.ms_ssim(x, blurred) > M.ms_ssim(x, y)).mean() > 0.95
+    assert (ms_ssim(x, blurred) > ms_ssim(x, y)).mean() > 0.95
     # nothing in common: structure 0 on average, a half of which is cut off at the finest scale
     noise = rng.random((2, 300, 28, 28))
-    assert M.ms_ssim(*noise).mean() < 0.2
+    assert ms_ssim(*noise).mean() < 0.2
 
 
 def test_structural_similarity_of_one_scale_is_scikit_images(rng):
@@ -179,7 +192,7 @@ def test_structural_similarity_of_one_scale_is_scikit_images(rng):
         "data_range": 1.0,
     }
     _, full = structural_similarity(x, y, full=True, **about)
-    assert M._ssim(x[None], y[None])[0][0] == pytest.approx(full[5:-5, 5:-5].mean(), rel=1e-6)
+    assert _ssim(x[None], y[None])[0][0] == pytest.approx(full[5:-5, 5:-5].mean(), rel=1e-6)
 
 
 def test_the_last_scale_is_one_window_of_seven_pixels(rng):
@@ -195,7 +208,7 @@ def test_the_last_scale_is_one_window_of_seven_pixels(rng):
     )
     structure = (2 * cov + 9e-4) / (vx + vy + 9e-4)
     full = structure * (2 * mx * my + 1e-4) / (mx**2 + my**2 + 1e-4)
-    assert [float(v[0]) for v in M._ssim(x[None], y[None])] == pytest.approx(
+    assert [float(v[0]) for v in _ssim(x[None], y[None])] == pytest.approx(
         [full, structure], rel=1e-9
     )
 
@@ -206,7 +219,7 @@ def test_structural_similarity_of_flat_images_is_the_luminance_term(rng):
     x, y = np.full((1, 28, 28), 0.2), np.full((1, 28, 28), 0.6)
     weight = 0.3001 / (0.0448 + 0.2856 + 0.3001)
     expected = ((2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)) ** weight
-    assert M.ms_ssim(x, y)[0] == pytest.approx(expected, rel=1e-5)
+    assert ms_ssim(x, y)[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_likeness_within_classes_is_above_that_between_them(rng):
@@ -216,9 +229,9 @@ def test_likeness_within_classes_is_above_that_between_them(rng):
     images = (
         np.where(labels[:, None, None] == 0, left, right) * rng.uniform(0.8, 1, (100, 1, 1))
     ).astype(np.float32)
-    within, all_pairs = (M.likeness(images, rng=rng, pairs=400, labels=y) for y in (labels, None))
+    within, all_pairs = (likeness(images, rng=rng, pairs=400, labels=y) for y in (labels, None))
     assert within > 0.95 > all_pairs
-    assert M.likeness(images, rng=np.random.default_rng(0), pairs=9) == M.likeness(
+    assert likeness(images, rng=np.random.default_rng(0), pairs=9) == likeness(
         images, rng=np.random.default_rng(0), pairs=9
     )
 
@@ -228,12 +241,12 @@ def test_likeness_within_classes_is_above_that_between_them(rng):
 
 def test_the_pyramid_takes_an_image_apart_and_back(rng):
     x = rng.random((3, 28, 28))
-    fine, coarse = M._pyramid(x)
+    fine, coarse = _pyramid(x)
     assert fine.shape == (3, 28, 28) and coarse.shape == (3, 14, 14)
     large = np.zeros_like(x)
     large[:, ::2, ::2] = 4 * coarse
-    np.testing.assert_allclose(fine + M._blur(large), x)
-    fine, coarse = M._pyramid(np.full((1, 28, 28), 0.3))
+    np.testing.assert_allclose(fine + _blur(large), x)
+    fine, coarse = _pyramid(np.full((1, 28, 28), 0.3))
     np.testing.assert_allclose(coarse, 0.3)
     # at the last edge the mirror meets the zeros between pixels
     np.testing.assert_allclose(fine[:, 2:-3, 2:-3], 0, atol=1e-12)
@@ -252,19 +265,19 @@ def test_sliced_distance_of_equal_sets_is_zero_and_of_two_draws_is_that_of_norma
 
     n = 2000
     x, y = (0.5 + 0.1 * rng.normal(size=(2, n, 28, 28))).clip(0, 1)
-    assert M.swd(x, x, rng=rng, patches=1, directions=200).tolist() == [0, 0]
+    assert swd(x, x, rng=rng, patches=1, directions=200).tolist() == [0, 0]
     area = quad(lambda t: np.sqrt(norm.cdf(t) * norm.sf(t)), -8, 8)[0]
     expected = 1e3 * np.sqrt(4 / np.pi / n) * area
-    fine, coarse = M.swd(x, y, rng=rng, patches=1, directions=200)
+    fine, coarse = swd(x, y, rng=rng, patches=1, directions=200)
     assert fine == pytest.approx(expected, rel=0.15) and 0.5 * expected < coarse < 1.15 * expected
 
 
 def test_sliced_distance_sees_structure_at_its_own_scale(rng):
     x, y = pictures(rng, 600).reshape(2, 300, 28, 28)
-    floor = M.swd(x, y, rng=rng)
+    floor = swd(x, y, rng=rng)
     # grain, which the coarse level averages out
     sharp = (y + 0.1 * rng.normal(size=y.shape)).clip(0, 1)
-    fine, coarse = M.swd(x, sharp, rng=rng)
+    fine, coarse = swd(x, sharp, rng=rng)
     assert fine > 3 * floor[0] and fine / floor[0] > 2 * coarse / floor[1]
 
 
@@ -273,24 +286,24 @@ def test_one_image_repeated_is_caught_by_every_measure_of_variety(rng):
     repeated = np.repeat(again[:1], 300, 0)
     features = lambda x: x.reshape(len(x), -1)[:, ::16]  # noqa: E731
     sure = np.eye(10)[np.full(300, 4)]
-    assert M.class_modes(sure) == (1, 0.0) and M.classifier_score(sure) == pytest.approx(1)
-    assert M.stacked_modes(np.full((300, 3), 4)) == (1, pytest.approx(np.log(1000)))
-    assert M.likeness(repeated, rng=rng, pairs=50) == pytest.approx(1)
-    assert M.likeness(again, rng=rng, pairs=50) < 0.6
+    assert class_modes(sure) == (1, 0.0) and classifier_score(sure) == pytest.approx(1)
+    assert stacked_modes(np.full((300, 3), 4)) == (1, pytest.approx(np.log(1000)))
+    assert likeness(repeated, rng=rng, pairs=50) == pytest.approx(1)
+    assert likeness(again, rng=rng, pairs=50) < 0.6
     # says nothing of variety
-    assert M.precision_and_recall(features(real), features(repeated))[0] in (0, 1)
-    assert M.precision_and_recall(features(real), features(repeated))[1] == 0
-    assert M.precision_and_recall(features(real), features(again))[1] > 0.4
+    assert precision_and_recall(features(real), features(repeated))[0] in (0, 1)
+    assert precision_and_recall(features(real), features(repeated))[1] == 0
+    assert precision_and_recall(features(real), features(again))[1] > 0.4
     assert (
         density_and_coverage(features(real), features(repeated))[1]
         < 0.1
         < density_and_coverage(features(real), features(again))[1]
     )
-    for distance in (M.frechet_distance, M.kernel_distance):
+    for distance in (frechet_distance, kernel_distance):
         assert distance(features(real), features(repeated)) > 5 * abs(
             distance(features(real), features(again))
         )
-    assert (M.swd(real, repeated, rng=rng) > 3 * M.swd(real, again, rng=rng)).all()
+    assert (swd(real, repeated, rng=rng) > 3 * swd(real, again, rng=rng)).all()
 
 
 IMAGES = np.zeros((4, 28, 28))
@@ -299,30 +312,30 @@ IMAGES = np.zeros((4, 28, 28))
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: M.frechet_distance(np.zeros((1, 3)), np.zeros((5, 3))), "n at least 2"),
-        (lambda: M.frechet_distance(np.zeros((5, 3)), np.zeros((5, 4))), "d alike"),
-        (lambda: M.kernel_distance(np.full((5, 3), np.nan), np.zeros((5, 3))), "not finite"),
-        (lambda: M.classifier_score(np.ones((5, 10))), "sum to 1"),
+        (lambda: frechet_distance(np.zeros((1, 3)), np.zeros((5, 3))), "n at least 2"),
+        (lambda: frechet_distance(np.zeros((5, 3)), np.zeros((5, 4))), "d alike"),
+        (lambda: kernel_distance(np.full((5, 3), np.nan), np.zeros((5, 3))), "not finite"),
+        (lambda: classifier_score(np.ones((5, 10))), "sum to 1"),
         (
-            lambda: M.precision_and_recall(np.zeros((3, 2)), np.zeros((9, 2))),
+            lambda: precision_and_recall(np.zeros((3, 2)), np.zeros((9, 2))),
             "k=3 neighbours of 3 and 9",
         ),
-        (lambda: M.precision_and_recall(np.zeros((9, 2)), np.full((9, 2), np.nan)), "not finite"),
-        (lambda: M.nearest_images(IMAGES[:, :14], IMAGES), r"must be \(n, 28, 28\)"),
-        (lambda: M.memorised(IMAGES, IMAGES, IMAGES[:3]), "4 training and 3 held-out"),
-        (lambda: M.class_modes(np.full((5, 10), np.inf)), "not finite"),
-        (lambda: M.stacked_modes(np.zeros((5, 2), int)), r"give \(n, 3\)"),
-        (lambda: M.stacked_modes(np.full((5, 3), 10)), "each from 0 to 9"),
-        (lambda: M.stacked_modes(np.zeros((5, 3), int), np.ones(10)), "sum to 1"),
-        (lambda: M.ms_ssim(IMAGES, IMAGES[:2]), "must be pairs"),
-        (lambda: M.ms_ssim(IMAGES * np.nan, IMAGES), "finite numbers in"),
-        (lambda: M.ms_ssim(IMAGES + 2, IMAGES), "grey values from 2.0"),
+        (lambda: precision_and_recall(np.zeros((9, 2)), np.full((9, 2), np.nan)), "not finite"),
+        (lambda: nearest_images(IMAGES[:, :14], IMAGES), r"must be \(n, 28, 28\)"),
+        (lambda: memorised(IMAGES, IMAGES, IMAGES[:3]), "4 training and 3 held-out"),
+        (lambda: class_modes(np.full((5, 10), np.inf)), "not finite"),
+        (lambda: stacked_modes(np.zeros((5, 2), int)), r"give \(n, 3\)"),
+        (lambda: stacked_modes(np.full((5, 3), 10)), "each from 0 to 9"),
+        (lambda: stacked_modes(np.zeros((5, 3), int), np.ones(10)), "sum to 1"),
+        (lambda: ms_ssim(IMAGES, IMAGES[:2]), "must be pairs"),
+        (lambda: ms_ssim(IMAGES * np.nan, IMAGES), "finite numbers in"),
+        (lambda: ms_ssim(IMAGES + 2, IMAGES), "grey values from 2.0"),
         (
-            lambda: M.likeness(IMAGES, rng=np.random.default_rng(0), labels=np.arange(4)),
+            lambda: likeness(IMAGES, rng=np.random.default_rng(0), labels=np.arange(4)),
             "at least two each",
         ),
-        (lambda: M.swd(IMAGES, IMAGES[:2], rng=np.random.default_rng(0)), "equally many"),
-        (lambda: M.swd(IMAGES, IMAGES, rng=np.random.default_rng(0), patches=0), "patches=0"),
+        (lambda: swd(IMAGES, IMAGES[:2], rng=np.random.default_rng(0)), "equally many"),
+        (lambda: swd(IMAGES, IMAGES, rng=np.random.default_rng(0), patches=0), "patches=0"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, message):

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from genlab.metrics import retrieval as R
+from genlab.metrics import retrieval
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def small():
 
 def test_without_ties_it_is_sorting_and_counting(small):
     queries, rows, query_labels, labels = small
-    precision, recall = R.precision_recall(queries, rows, query_labels, labels, at=[1, 7, 30])
+    precision, recall = retrieval.precision_recall(
+        queries, rows, query_labels, labels, at=[1, 7, 30]
+    )
     for i, q in enumerate(queries):
         order = np.argsort(np.linalg.norm(rows - q, axis=1))
         for j, k in enumerate((1, 7, 30)):
@@ -32,8 +34,13 @@ def test_without_ties_it_is_sorting_and_counting(small):
                 found / 10
             )
     assert (recall[:, -1] == 1).all()
-    farthest_first = R.precision_recall(
-        queries, rows, query_labels, labels, at=[1, 7, 30], distance=lambda x, y: -R.euclidean(x, y)
+    farthest_first = retrieval.precision_recall(
+        queries,
+        rows,
+        query_labels,
+        labels,
+        at=[1, 7, 30],
+        distance=lambda x, y: -retrieval.euclidean(x, y),
     )
     assert not np.allclose(farthest_first[0], precision)
 
@@ -48,28 +55,29 @@ def test_ties_count_as_the_mean_over_all_orders():
     assert len(orders) == 6
     for k in range(1, 6):
         expected = np.mean([same[0][o[:k]].sum() for o in orders])
-        assert R.hits(distances, same, [k])[0, 0] == pytest.approx(expected)
+        assert retrieval.hits(distances, same, [k])[0, 0] == pytest.approx(expected)
     as_they_stand = same[0][np.argsort(distances[0], kind="stable")][
         :2
     ].sum()  # the twin: the order of the file decides
-    assert as_they_stand != R.hits(distances, same, [2])[0, 0]
+    assert as_they_stand != retrieval.hits(distances, same, [2])[0, 0]
 
 
 def test_unsorted_and_repeated_ranks_keep_their_places(small):
     queries, rows, query_labels, labels = small
     there, back = ([4, 9, 2], [2, 4, 9])
-    first = R.precision_recall(queries, rows, query_labels, labels, at=there)[0]
+    first = retrieval.precision_recall(queries, rows, query_labels, labels, at=there)[0]
     assert np.array_equal(
-        first[:, [2, 0, 1]], R.precision_recall(queries, rows, query_labels, labels, at=back)[0]
+        first[:, [2, 0, 1]],
+        retrieval.precision_recall(queries, rows, query_labels, labels, at=back)[0],
     )
 
 
 def test_many_queries_are_searched_in_parts(small):
     _, rows, _, labels = small
     queries, query_labels = np.tile(rows, (9, 1)), np.tile(labels, 9)
-    precision, _ = R.precision_recall(queries, rows, query_labels, labels, at=[1])
+    precision, _ = retrieval.precision_recall(queries, rows, query_labels, labels, at=[1])
     assert (
-        len(queries) > 2 * R.QUERIES_AT_A_TIME
+        len(queries) > 2 * retrieval.QUERIES_AT_A_TIME
         and precision.shape == (270, 1)
         and (precision == 1).all()
     )
@@ -78,17 +86,17 @@ def test_many_queries_are_searched_in_parts(small):
 def test_words_differ_in_as_many_bits_as_rows_do():
     rng = np.random.default_rng(0)
     x, y = rng.random((7, 64)) < 0.5, rng.integers(0, 2, (5, 64))
-    found = R.hamming(R.pack(x), R.pack(y))
+    found = retrieval.hamming(retrieval.pack(x), retrieval.pack(y))
     assert found.shape == (7, 5) and np.array_equal(found, (x[:, None] != y[None]).sum(2))
-    assert len(np.unique(R.pack(np.eye(64)))) == 64
+    assert len(np.unique(retrieval.pack(np.eye(64)))) == 64
 
 
 def test_random_codes_find_a_class_as_often_as_it_occurs():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 3000)
-    words = R.pack(rng.random((3000, 64)) < 0.5)
-    precision, _ = R.precision_recall(
-        words[:1000], words[1000:], labels[:1000], labels[1000:], distance=R.hamming
+    words = retrieval.pack(rng.random((3000, 64)) < 0.5)
+    precision, _ = retrieval.precision_recall(
+        words[:1000], words[1000:], labels[:1000], labels[1000:], distance=retrieval.hamming
     )
     # ten independent draws a query
     assert abs(precision.mean() - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 10_000)
@@ -100,31 +108,41 @@ def test_clusters_are_named_as_well_as_possible():
     best = max(
         (np.array(names)[assigned] == labels).mean() for names in itertools.permutations(range(4))
     )
-    assert R.cluster_accuracy(assigned, labels) == pytest.approx(best)
-    assert R.cluster_accuracy((labels + 1) % 4, labels) == 1 > (labels == (labels + 1) % 4).mean()
+    assert retrieval.cluster_accuracy(assigned, labels) == pytest.approx(best)
+    assert (
+        retrieval.cluster_accuracy((labels + 1) % 4, labels)
+        == 1
+        > (labels == (labels + 1) % 4).mean()
+    )
     # one cluster a class, the others unnamed
-    assert R.cluster_accuracy(np.arange(50), labels) == pytest.approx(4 / 50)
+    assert retrieval.cluster_accuracy(np.arange(50), labels) == pytest.approx(4 / 50)
 
 
 def test_bad_input_is_refused_in_words(small):
     queries, rows, query_labels, labels = small
     for call, words in (
-        (lambda: R.pack(np.zeros((3, 63))), r"shape \(3, 63\): 64 zeros and ones"),
-        (lambda: R.pack(np.full((3, 64), 0.5)), "64 zeros and ones"),
+        (lambda: retrieval.pack(np.zeros((3, 63))), r"shape \(3, 63\): 64 zeros and ones"),
+        (lambda: retrieval.pack(np.full((3, 64), 0.5)), "64 zeros and ones"),
         (
-            lambda: R.precision_recall(queries, rows, query_labels, labels, at=[31]),
+            lambda: retrieval.precision_recall(queries, rows, query_labels, labels, at=[31]),
             "the 31 to 31 nearest of 30",
         ),
-        (lambda: R.precision_recall(queries, rows, query_labels, labels, at=[0]), "at least 1"),
         (
-            lambda: R.precision_recall(queries, rows, query_labels[:3], labels),
+            lambda: retrieval.precision_recall(queries, rows, query_labels, labels, at=[0]),
+            "at least 1",
+        ),
+        (
+            lambda: retrieval.precision_recall(queries, rows, query_labels[:3], labels),
             "3 labels for 6 queries",
         ),
         (
-            lambda: R.precision_recall(queries, rows, query_labels + 9, labels),
+            lambda: retrieval.precision_recall(queries, rows, query_labels + 9, labels),
             "no row of the database is of class",
         ),
-        (lambda: R.cluster_accuracy(np.zeros(3, int), np.zeros(2, int)), "3 clusters for 2 labels"),
+        (
+            lambda: retrieval.cluster_accuracy(np.zeros(3, int), np.zeros(2, int)),
+            "3 clusters for 2 labels",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             call()

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 
 from genlab.data.toy import DENSITIES
-from genlab.metrics import two_sample
+from genlab.metrics import scorecard
 
 D = DENSITIES["checkerboard"]
 
 
 @pytest.fixture(scope="module")
 def null():
-    return two_sample.null_scorecards(D, n=300, draws=12, rng=np.random.default_rng(0))
+    return scorecard.null_scorecards(D, n=300, draws=12, rng=np.random.default_rng(0))
 
 
 def z_scores(x, null, rng):
-    card = two_sample.scorecard(x, D, n=300, rng=rng)
+    card = scorecard.scorecard(x, D, n=300, rng=rng)
     return {m: (card[m] - v.mean()) / v.std(ddof=1) for m, v in null.items()}
 
 
@@ -40,18 +40,18 @@ def test_missing_cells_are_seen_by_all_but_the_kernel_measure(null, rng):
 def test_source_a_measure_on_real_data():
     """-4.039 ± 0.010 with 1,500 points fitted and 500 scored: the number the plan computed for
     real against real."""
-    cards = two_sample.null_scorecards(D, n=2000, draws=4, rng=np.random.default_rng(1))
+    cards = scorecard.null_scorecards(D, n=2000, draws=4, rng=np.random.default_rng(1))
     assert abs(cards["kde_log_density"].mean() + 4.039) < 4 * 0.010
 
 
 def test_modes():
     centres, sd = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0], [5.0, 5.0]]), 0.1
     x = np.array([[0, 0], [0.1, 0], [5, 0.29], [0, 5], [2.5, 2.5]])
-    scores = two_sample.mode_scores(x, centres, sd)
+    scores = scorecard.mode_scores(x, centres, sd)
     assert scores["modes"] == 3 and scores["high_quality"] == pytest.approx(0.8)
     p = np.array([0.5, 0.25, 0.25])
     assert scores["reverse_kl"] == pytest.approx(np.sum(p * np.log(4 * p)))
-    assert two_sample.mode_scores(np.full((3, 2), 99.0), centres, sd) == {
+    assert scorecard.mode_scores(np.full((3, 2), 99.0), centres, sd) == {
         "modes": 0,
         "high_quality": 0,
         "reverse_kl": pytest.approx(np.log(4)),
@@ -59,8 +59,8 @@ def test_modes():
 
 
 def test_records(null, rng):
-    card = two_sample.scorecard(D.sample(300, rng=rng), D, n=300, rng=rng)
-    rows = {row["name"]: row for row in two_sample.recordable("checkerboard", card, null, n=300)}
+    card = scorecard.scorecard(D.sample(300, rng=rng), D, n=300, rng=rng)
+    rows = {row["name"]: row for row in scorecard.recordable("checkerboard", card, null, n=300)}
     assert {
         "checkerboard/c2st_accuracy",
         "checkerboard/w2",
@@ -76,21 +76,21 @@ def test_records(null, rng):
         rows["checkerboard/coverage"]["better"] == "higher"
         and len(rows["checkerboard/w2"]["null"]) == 12
     )
-    stored = two_sample.stored_null(
+    stored = scorecard.stored_null(
         {f"checkerboard_null_{m}": v for m, v in null.items()} | {"other": 0}, "checkerboard"
     )
     assert set(stored) == set(null)
 
 
 def test_a_diverged_sample_is_scored_not_refused(null, rng):
-    card = two_sample.scorecard(D.sample(300, rng=rng) * 1e6, D, n=300, rng=rng)
+    card = scorecard.scorecard(D.sample(300, rng=rng) * 1e6, D, n=300, rng=rng)
     assert card["w2"] > 100 and np.isfinite(list(card.values())).all()
 
 
 def test_bad_input(rng):
     with pytest.raises(ValueError, match="n=300 points asked for, the sample has 10"):
-        two_sample.scorecard(np.zeros((10, 2)), D, n=300, rng=rng)
+        scorecard.scorecard(np.zeros((10, 2)), D, n=300, rng=rng)
     with pytest.raises(ValueError, match="not finite"):
-        two_sample.scorecard(np.full((10, 2), np.nan), D, n=10, rng=rng)
+        scorecard.scorecard(np.full((10, 2), np.nan), D, n=10, rng=rng)
     with pytest.raises(ValueError, match="draws=1"):
-        two_sample.null_scorecards(D, n=10, draws=1, rng=rng)
+        scorecard.null_scorecards(D, n=10, draws=1, rng=rng)

@@ -52,7 +52,11 @@ def test_layout(path):
     ("right", "wrong", "complaint"),
     [
         ("print(x)", LONG, "notebooks/page.md:32: 125 columns in a code cell"),
-        ("print(x)", "# " + "word " * 20 + "end", "notebooks/page.md:32: 105 columns in a code cell"),
+        (
+            "print(x)",
+            "# " + "word " * 20 + "end",
+            "notebooks/page.md:32: 105 columns in a code cell",
+        ),
         ("print(x)", "print(x )", "`make format` would change its code"),
         ("alt: a line", "alt: " + "a long line " * 9, "notebooks/page.md:22: "),
         ("$.\nStop", "$. Stop", "notebooks/page.md:9: a sentence begins within the line: Stop."),
@@ -71,7 +75,10 @@ def test_what_is_wrong_is_seen(right, wrong, complaint):
 def test_the_formatter_changes_code_and_nothing_else():
     page = PAGE.replace("print(x)", LONG)
     made = page_format.formatted(page)
-    assert page_format.complaints(made, "notebooks/page.md") == [] and page_format.formatted(made) == made
+    assert (
+        page_format.complaints(made, "notebooks/page.md") == []
+        and page_format.formatted(made) == made
+    )
     before, after = page.split("```"), made.split("```")
     assert [a for a, b in zip(before, after, strict=True) if a != b] == [before[3]]
     cells = [jupytext.reads(text, fmt="md:myst").cells for text in (page, made)]

@@ -2,7 +2,7 @@
 
 import json
 
-from genlab.progress import progress
+from genlab.training import progress
 
 
 def test_progress_file_ends_complete(tmp_path, monkeypatch):

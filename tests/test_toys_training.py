@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genlab.toys.networks import ema, fourier_features, fourier_mlp, init_fourier_mlp, init_mlp, mlp
-from genlab.toys.training import minibatch, train
+from genlab.training.jax import minibatch, train
 
 
 def walk(state, key):

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
-from genlab import transport as T
+from genlab import transport
 
 N = 60
 
@@ -27,8 +27,8 @@ def weights(rng):
 
 
 def test_exact_plan_is_the_assignment_and_proves_itself(clouds):
-    cost = T.squared_distances(*clouds)
-    found = T.emd(cost)
+    cost = transport.squared_distances(*clouds)
+    found = transport.emd(cost)
     i, j = linear_sum_assignment(cost)
     assert found.cost == pytest.approx(cost[i, j].mean(), rel=1e-9)
     assert found.converged and found.marginal_error < 1e-12 and abs(found.gap) < 1e-9 * found.cost
@@ -39,8 +39,8 @@ def test_exact_plan_is_the_assignment_and_proves_itself(clouds):
 
 def test_a_worse_plan_fails_the_same_certificate(clouds):
     """The wrong twin: a permutation that is not optimal has a gap as large as what it wastes."""
-    cost = T.squared_distances(*clouds)
-    best = T.emd(cost)
+    cost = transport.squared_distances(*clouds)
+    best = transport.emd(cost)
     worse = np.roll(best.plan, 1, axis=1)
     gap = (worse * cost).sum() - best.value
     assert gap > 0.1 * best.cost
@@ -48,18 +48,22 @@ def test_a_worse_plan_fails_the_same_certificate(clouds):
 
 def test_one_dimension_is_sorting_and_any_power_agrees(rng):
     x, y = rng.normal(size=(N, 1)), 2 * rng.random(size=(N, 1))
-    assert T.emd(T.squared_distances(x, y)).cost == pytest.approx(
+    assert transport.emd(transport.squared_distances(x, y)).cost == pytest.approx(
         np.mean((np.sort(x, 0) - np.sort(y, 0)) ** 2)
     )
-    assert T.emd(np.abs(x - y.T)).cost == pytest.approx(
+    assert transport.emd(np.abs(x - y.T)).cost == pytest.approx(
         np.abs(np.sort(x, 0) - np.sort(y, 0)).mean()
     )
 
 
 def test_translation_and_permutation(clouds, rng):
     x, shift = clouds[0], np.array([0.3, -2.0])
-    assert T.emd(T.squared_distances(x, x + shift)).cost == pytest.approx(shift @ shift)
-    assert T.emd(T.squared_distances(x, rng.permutation(x))).cost == pytest.approx(0, abs=1e-12)
+    assert transport.emd(transport.squared_distances(x, x + shift)).cost == pytest.approx(
+        shift @ shift
+    )
+    assert transport.emd(transport.squared_distances(x, rng.permutation(x))).cost == pytest.approx(
+        0, abs=1e-12
+    )
     directions = np.stack([np.cos(t := np.pi * np.arange(64) / 64), np.sin(t)])
     sliced = ot.sliced_wasserstein_distance(x, x + shift, projections=directions) ** 2
     assert sliced == pytest.approx(shift @ shift / 2)
@@ -70,11 +74,14 @@ def test_brenier_map_of_a_gradient_is_optimal(clouds):
     optimal; a rotation is not."""
     x = clouds[0]
     pushed = x @ np.array([[1.5, 0.4], [0.4, 0.8]]) + [2, 1]
-    assert T.emd(T.squared_distances(x, pushed)).cost == pytest.approx(
+    assert transport.emd(transport.squared_distances(x, pushed)).cost == pytest.approx(
         ((x - pushed) ** 2).sum(1).mean()
     )
     turned = x @ np.array([[0.0, 1.0], [-1.0, 0.0]])
-    assert T.emd(T.squared_distances(x, turned)).cost < 0.7 * ((x - turned) ** 2).sum(1).mean()
+    assert (
+        transport.emd(transport.squared_distances(x, turned)).cost
+        < 0.7 * ((x - turned) ** 2).sum(1).mean()
+    )
 
 
 def test_bures_for_gaussians(rng):
@@ -82,8 +89,10 @@ def test_bures_for_gaussians(rng):
     is the sampling noise."""
     sd_x, sd_y, m, n = np.array([1.0, 0.5]), np.array([0.4, 1.2]), np.array([1.0, 0.0]), 2000
     costs = [
-        T.emd(
-            T.squared_distances(rng.normal(size=(n, 2)) * sd_x, rng.normal(size=(n, 2)) * sd_y + m)
+        transport.emd(
+            transport.squared_distances(
+                rng.normal(size=(n, 2)) * sd_x, rng.normal(size=(n, 2)) * sd_y + m
+            )
         ).cost
         for _ in range(4)
     ]
@@ -96,98 +105,112 @@ def test_bures_for_gaussians(rng):
 
 @pytest.mark.parametrize("epsilon", [0.05, 0.5, 5.0])
 def test_sinkhorn_solves_its_problem(clouds, weights, epsilon):
-    cost, (a, b) = T.squared_distances(*clouds), weights
-    found = T.sinkhorn(cost, a, b, epsilon=epsilon, tolerance=1e-9, max_iterations=100_000)
+    cost, (a, b) = transport.squared_distances(*clouds), weights
+    found = transport.sinkhorn(cost, a, b, epsilon=epsilon, tolerance=1e-9, max_iterations=100_000)
     assert found.converged and found.marginal_error < 1e-7 and abs(found.gap) < 1e-6
     assert np.allclose(
         found.plan,
         np.outer(a, b) * np.exp((found.f[:, None] + found.g - cost) / epsilon),
         atol=1e-9,
     )
-    best = T.emd(cost, a, b).cost
-    feasible = T.rounded(found.plan, a, b)
-    assert T.marginal_error(feasible, a, b) < 1e-14
-    assert 0 <= (feasible * cost).sum() - best <= T.entropic_gap_bound(epsilon, N, N)
+    best = transport.emd(cost, a, b).cost
+    feasible = transport.rounded(found.plan, a, b)
+    assert transport.marginal_error(feasible, a, b) < 1e-14
+    assert 0 <= (feasible * cost).sum() - best <= transport.entropic_gap_bound(epsilon, N, N)
 
 
 def test_sinkhorn_reaches_both_limits(clouds, weights):
-    cost, (a, b) = T.squared_distances(*clouds), weights
-    best = T.emd(cost, a, b).cost
+    cost, (a, b) = transport.squared_distances(*clouds), weights
+    best = transport.emd(cost, a, b).cost
     excess = [
-        T.sinkhorn(cost, a, b, epsilon=e, max_iterations=50_000).cost - best
+        transport.sinkhorn(cost, a, b, epsilon=e, max_iterations=50_000).cost - best
         for e in (1.0, 0.1, 0.01)
     ]
     assert excess[0] > excess[1] > excess[2] > -1e-6 and excess[2] < 0.01 * best
-    assert np.abs(T.sinkhorn(cost, a, b, epsilon=1e9).plan - np.outer(a, b)).max() < 1e-8
+    assert np.abs(transport.sinkhorn(cost, a, b, epsilon=1e9).plan - np.outer(a, b)).max() < 1e-8
 
 
 def test_small_epsilon_survives_where_the_plain_kernel_is_zero(clouds):
-    cost = T.squared_distances(*clouds) + 50.0
+    cost = transport.squared_distances(*clouds) + 50.0
     assert not np.exp(-cost / 0.01).any()
-    found = T.sinkhorn(cost, epsilon=0.01, max_iterations=50_000, tolerance=1e-6)
+    found = transport.sinkhorn(cost, epsilon=0.01, max_iterations=50_000, tolerance=1e-6)
     assert np.isfinite(found.plan).all() and found.marginal_error < 1e-4
 
 
 def test_sinkhorn_says_that_it_did_not_converge(clouds):
-    found = T.sinkhorn(T.squared_distances(*clouds), epsilon=0.001, max_iterations=30)
+    found = transport.sinkhorn(
+        transport.squared_distances(*clouds), epsilon=0.001, max_iterations=30
+    )
     assert not found.converged and found.marginal_error > 1e-6
     with pytest.raises(RuntimeError, match=r"marginal error.*raise epsilon=0\.001"):
-        T.sinkhorn_divergence(*clouds, epsilon=0.001, max_iterations=30)
+        transport.sinkhorn_divergence(*clouds, epsilon=0.001, max_iterations=30)
 
 
 def test_points_without_mass_take_no_part(clouds, weights):
-    cost, (a, b) = T.squared_distances(*clouds), weights
+    cost, (a, b) = transport.squared_distances(*clouds), weights
     a = np.where(np.arange(N) < 5, 0, a)
     a /= a.sum()
-    found = T.sinkhorn(cost, a, b, epsilon=0.5)
-    without = T.sinkhorn(cost[5:], a[5:], b, epsilon=0.5)
+    found = transport.sinkhorn(cost, a, b, epsilon=0.5)
+    without = transport.sinkhorn(cost[5:], a[5:], b, epsilon=0.5)
     assert not found.plan[:5].any() and np.isfinite(found.f).all()
     assert found.cost == pytest.approx(without.cost, rel=1e-6)
 
 
 def test_divergence_is_zero_for_equal_measures_and_has_its_limits(clouds, rng):
     x, y = clouds
-    assert T.sinkhorn_divergence(x, rng.permutation(x), epsilon=0.3) == pytest.approx(0, abs=1e-5)
+    assert transport.sinkhorn_divergence(x, rng.permutation(x), epsilon=0.3) == pytest.approx(
+        0, abs=1e-5
+    )
     # the wrong twin: without what it costs with itself
-    assert T.sinkhorn(T.squared_distances(x, x), epsilon=0.3).value > 0.1
-    exact = T.emd(T.squared_distances(x, y)).cost
-    assert T.sinkhorn_divergence(x, y, epsilon=0.05, tolerance=1e-5) == pytest.approx(
+    assert transport.sinkhorn(transport.squared_distances(x, x), epsilon=0.3).value > 0.1
+    exact = transport.emd(transport.squared_distances(x, y)).cost
+    assert transport.sinkhorn_divergence(x, y, epsilon=0.05, tolerance=1e-5) == pytest.approx(
         exact, rel=0.02
     )
     means = ((x.mean(0) - y.mean(0)) ** 2).sum()
-    assert T.sinkhorn_divergence(x, y, epsilon=1e4) == pytest.approx(means, rel=1e-3)
+    assert transport.sinkhorn_divergence(x, y, epsilon=1e4) == pytest.approx(means, rel=1e-3)
 
 
 def test_the_symmetric_iteration_solves_the_same_problem(clouds, weights):
     x, a = clouds[0], weights[0]
-    ordinary = T.sinkhorn(
-        T.squared_distances(x, x), a, a, epsilon=0.5, tolerance=1e-10, max_iterations=100_000
+    ordinary = transport.sinkhorn(
+        transport.squared_distances(x, x),
+        a,
+        a,
+        epsilon=0.5,
+        tolerance=1e-10,
+        max_iterations=100_000,
     )
-    assert T.self_cost(x, a, epsilon=0.5) == pytest.approx(ordinary.value, abs=1e-6)
+    assert transport.self_cost(x, a, epsilon=0.5) == pytest.approx(ordinary.value, abs=1e-6)
 
 
 def test_relative_entropy():
     p, q = np.array([0.2, 0.0, 0.8]), np.array([0.5, 0.0, 0.5])
-    assert T.relative_entropy(p, q) == pytest.approx(
+    assert transport.relative_entropy(p, q) == pytest.approx(
         (xlogy(p, p) - p * np.log([0.5, 1, 0.5])).sum()
     )
-    assert T.relative_entropy(p, p) == pytest.approx(0)
+    assert transport.relative_entropy(p, p) == pytest.approx(0)
 
 
 def test_interpolation_begins_and_ends_where_it_should(clouds, weights):
     x, y = clouds
-    plan = T.emd(T.squared_distances(x, y), *weights).plan
+    plan = transport.emd(transport.squared_distances(x, y), *weights).plan
     for t, cloud, w in ((0, x, weights[0]), (1, y, weights[1])):
-        between, mass = T.interpolate(x, y, plan, t)
+        between, mass = transport.interpolate(x, y, plan, t)
         assert np.average(between, axis=0, weights=mass) == pytest.approx(
             np.average(cloud, axis=0, weights=w)
         )
     assert len(between) <= 2 * N - 1  # a vertex of the transport polytope
-    speed = T.emd(
-        T.squared_distances(x, T.interpolate(x, y, T.emd(T.squared_distances(x, y)).plan, 0.25)[0])
+    speed = transport.emd(
+        transport.squared_distances(
+            x,
+            transport.interpolate(
+                x, y, transport.emd(transport.squared_distances(x, y)).plan, 0.25
+            )[0],
+        )
     ).cost
     # a geodesic: W₂ grows with t
-    assert speed == pytest.approx(T.emd(T.squared_distances(x, y)).cost / 16)
+    assert speed == pytest.approx(transport.emd(transport.squared_distances(x, y)).cost / 16)
 
 
 @pytest.mark.parametrize(
@@ -199,25 +222,30 @@ def test_interpolation_begins_and_ends_where_it_should(clouds, weights):
         (np.full(2, 0.5), r"shape \(2,\) must hold one weight for each of 3"),
     ],
 )
-@pytest.mark.parametrize("solve", [T.emd, lambda *args: T.sinkhorn(*args, epsilon=1.0)])
+@pytest.mark.parametrize(
+    "solve", [transport.emd, lambda *args: transport.sinkhorn(*args, epsilon=1.0)]
+)
 def test_bad_weights_are_refused_in_words(solve, a, words):
     with pytest.raises(ValueError, match=words):
         solve(np.ones((3, 3)), a)
 
 
 def test_other_bad_input_is_refused_in_words(clouds):
-    cost = T.squared_distances(*clouds)
+    cost = transport.squared_distances(*clouds)
     for call, words in (
-        (lambda: T.emd(np.array([[np.inf]])), "1 values that are not finite"),
-        (lambda: T.emd(np.ones(3)), r"shape \(3,\) must be a matrix"),
-        (lambda: T.squared_distances(clouds[0], np.ones((4, 3))), r"\(4, 3\) must be"),
-        (lambda: T.squared_distances(clouds[0], np.full((4, 2), np.nan)), "points must be finite"),
+        (lambda: transport.emd(np.array([[np.inf]])), "1 values that are not finite"),
+        (lambda: transport.emd(np.ones(3)), r"shape \(3,\) must be a matrix"),
+        (lambda: transport.squared_distances(clouds[0], np.ones((4, 3))), r"\(4, 3\) must be"),
         (
-            lambda: T.sinkhorn(cost, epsilon=0.0),
+            lambda: transport.squared_distances(clouds[0], np.full((4, 2), np.nan)),
+            "points must be finite",
+        ),
+        (
+            lambda: transport.sinkhorn(cost, epsilon=0.0),
             "epsilon=0.0 must be positive; for epsilon = 0 use emd",
         ),
-        (lambda: T.self_cost(clouds[0], epsilon=-1), "epsilon=-1 must be positive"),
-        (lambda: T.interpolate(*clouds, cost, 2.0), r"t=2.0 must be in \[0, 1\]"),
+        (lambda: transport.self_cost(clouds[0], epsilon=-1), "epsilon=-1 must be positive"),
+        (lambda: transport.interpolate(*clouds, cost, 2.0), r"t=2.0 must be in \[0, 1\]"),
     ):
         with pytest.raises(ValueError, match=words):
             call()
@@ -226,8 +254,8 @@ def test_other_bad_input_is_refused_in_words(clouds):
 def test_pictures_and_what_is_none(tmp_path, rng):
     pixels = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "rgb.png")
-    assert np.array_equal(T.picture(tmp_path / "rgb.png"), pixels / 255)
-    assert T.picture("china.jpg").shape == (427, 640, 3)
+    assert np.array_equal(transport.picture(tmp_path / "rgb.png"), pixels / 255)
+    assert transport.picture("china.jpg").shape == (427, 640, 3)
     Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")
     (tmp_path / "text.png").write_text("no picture")
     for name, words in (
@@ -236,10 +264,12 @@ def test_pictures_and_what_is_none(tmp_path, rng):
         ("none.png", "is no file, nor one of china.jpg, flower.jpg"),
     ):
         with pytest.raises(ValueError, match=words):
-            T.picture(tmp_path / name)
+            transport.picture(tmp_path / name)
 
 
 def test_roughness_counts_jumps():
     flat, stripes = np.zeros((4, 6, 3)), np.zeros((4, 6, 3))
     stripes[:, ::2] = 1
-    assert T.roughness(flat) == 0 and T.roughness(stripes) == pytest.approx(np.sqrt(3))
+    assert transport.roughness(flat) == 0 and transport.roughness(stripes) == pytest.approx(
+        np.sqrt(3)
+    )

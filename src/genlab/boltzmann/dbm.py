@@ -14,13 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
 
-from genlab.boltzmann.epochs import check_ascent, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.likelihood import AIS, summary
 from genlab.boltzmann.rbm import RBM, check_binary, sample_bits
 from genlab.boltzmann.training import OFFSET_RATE
-from genlab.diverged import check_epochs
-from genlab.progress import progress
 from genlab.streams import stream
+from genlab.training import check_epochs, progress
+from genlab.training.jax import check_ascent, compiled_epoch, run_epochs, where_finite
 
 
 class DBM(NamedTuple):

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
 
-from genlab.boltzmann.epochs import check_ascent, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.rbm import (
     RBM,
     check_binary,
@@ -22,8 +21,9 @@ from genlab.boltzmann.rbm import (
     hidden_given_visible,
     sample_bits,
 )
-from genlab.diverged import check_epochs
 from genlab.streams import stream
+from genlab.training import check_epochs
+from genlab.training.jax import check_ascent, compiled_epoch, run_epochs, where_finite
 
 
 class Layer(NamedTuple):

@@ -15,7 +15,7 @@ from jax.nn import sigmoid
 from jax.scipy.special import logsumexp
 
 from genlab.boltzmann.dbn import log_bernoulli
-from genlab.boltzmann.machine import states
+from genlab.boltzmann.exact import states
 from genlab.boltzmann.rbm import check_binary, sample_bits
 from genlab.streams import stream
 

@@ -23,7 +23,7 @@ from jax.nn import sigmoid, softplus
 from jax.scipy.special import logsumexp
 
 from genlab.boltzmann.rbm import RBM, free_energy, hidden_input, sample_bits
-from genlab.progress import progress
+from genlab.training import progress
 
 MAX_EXACT_HIDDEN = 20
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from genlab.boltzmann.rbm import RBM, check_binary, init_rbm, sample_bits
 from genlab.boltzmann.training import Rules, State, update
-from genlab.diverged import check_epochs
-from genlab.progress import progress
 from genlab.streams import stream
+from genlab.training import check_epochs, progress
 
 
 def train_several(

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid
 
-from genlab.boltzmann.epochs import check_ascent, compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.rbm import (
     RBM,
     check_binary,
@@ -31,8 +30,9 @@ from genlab.boltzmann.rbm import (
     sample_visible,
     visible_given_hidden,
 )
-from genlab.diverged import check_epochs
 from genlab.streams import stream
+from genlab.training import check_epochs
+from genlab.training.jax import check_ascent, compiled_epoch, run_epochs, where_finite
 
 METHODS = ("cd", "pcd", "pt")
 OFFSET_RATE = 0.01  # of the centred gradient's offsets (Melchior, Fischer & Wiskott 2016, §6)

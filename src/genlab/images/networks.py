@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 SIDE = 28
 
@@ -172,3 +173,38 @@ def reduced(x: torch.Tensor) -> tuple:
 
 copyreg.pickle(torch.Tensor, reduced)
 copyreg.pickle(nn.Parameter, reduced)
+
+
+def as_images(x: np.ndarray) -> torch.Tensor:
+    """Grey values (n, 28, 28) as a tensor (n, 1, 28, 28): bytes are divided by 255, floats must lie
+    in [0, 1].  ValueError otherwise."""
+    x = np.asarray(x)
+    if x.ndim != 3 or x.shape[1:] != (28, 28):
+        raise ValueError(f"images of shape {x.shape} must be (n, 28, 28)")
+    if x.dtype == np.uint8:
+        return torch.from_numpy(x.astype(np.float32) / np.float32(255)).unsqueeze(1)
+    if not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
+        raise ValueError(
+            f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]"
+        )
+    return torch.from_numpy(x.astype(np.float32)).unsqueeze(1)
+
+
+def check_labels(labels: np.ndarray, n: int, n_classes: int = 10) -> torch.Tensor:
+    """Labels (n,) as integers; ValueError if one is out of range or their number is wrong."""
+    labels = np.asarray(labels).astype(np.int64)
+    if labels.shape != (n,) or (n and (labels.min() < 0 or labels.max() >= n_classes)):
+        raise ValueError(
+            f"{labels.shape} labels from {labels.min()} to {labels.max()} for {n} images: "
+            f"one from 0 to {n_classes - 1} for each"
+        )
+    return torch.from_numpy(labels)
+
+
+def moved(x: torch.Tensor, *, shift: int, flip: bool) -> torch.Tensor:
+    """Images (n, 1, h, w), all moved alike by up to `shift` pixels each way, zeros coming in;
+    with `flip` half of them mirrored."""
+    dy, dx = torch.randint(0, 2 * shift + 1, (2,)).tolist()
+    height, width = x.shape[2:]
+    x = F.pad(x, (shift,) * 4)[:, :, dy : dy + height, dx : dx + width]
+    return torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x) if flip else x

@@ -326,3 +326,12 @@ def _check_images(images: np.ndarray) -> np.ndarray:
             f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]"
         )
     return x
+
+
+def stroke_energy(images: np.ndarray) -> float:
+    """Mean squared difference of neighbouring pixels of images (n, 28, 28), summed over an image:
+    high for sharp edges, low for blur."""
+    x = np.asarray(images, float)
+    return float(
+        (np.diff(x, axis=1) ** 2).sum((1, 2)).mean() + (np.diff(x, axis=2) ** 2).sum((1, 2)).mean()
+    )

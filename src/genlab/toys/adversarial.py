@@ -11,7 +11,7 @@ import optax
 
 from genlab.streams import stream
 from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp, init_mlp, mlp
-from genlab.toys.training import minibatch, train
+from genlab.training.jax import minibatch, train
 
 SCALE = 2.0  # typical data units per network unit
 SNAPSHOT_POINTS = 500  # points of the fixed latent batch that is shown over training

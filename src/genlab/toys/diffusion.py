@@ -18,7 +18,7 @@ import optax
 from genlab.streams import stream
 from genlab.toys.langevin import annealed_langevin
 from genlab.toys.networks import ema, fourier_features, init_mlp, mlp
-from genlab.toys.training import minibatch, train
+from genlab.training.jax import minibatch, train
 
 Score = Callable[[jax.Array, jax.Array], jax.Array]  # score(x (n, d), sigma ()) -> (n, d)
 

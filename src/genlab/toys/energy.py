@@ -12,7 +12,7 @@ import optax
 from genlab.streams import stream
 from genlab.toys import langevin
 from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp
-from genlab.toys.training import minibatch, train
+from genlab.training.jax import minibatch, train
 
 SCALE = 2.0  # typical data units per network unit
 BANDWIDTH = 3.0  # of the random Fourier features, radians per network unit

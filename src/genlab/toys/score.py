@@ -18,7 +18,7 @@ from genlab.data.toy import Density, grid
 from genlab.streams import stream
 from genlab.toys import langevin
 from genlab.toys.networks import init_mlp, mlp
-from genlab.toys.training import minibatch, train
+from genlab.training.jax import minibatch, train
 
 SCALE = 2.0  # typical data units per network unit
 PER_UNIT = 40  # cells per data unit of the exact tables, a quarter of the sources' σ

@@ -111,9 +111,7 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
                 display.finished(job)
         todo = [job for job in jobs if job.state == "waiting"]
         if todo:
-            from genlab.pipeline.execution.farm import (
-                connect,  # half a second: only when something has to run
-            )
+            from genlab.pipeline.execution.farm import connect
 
             with connect(where, max(job.parts["threads"] for job in todo)) as cluster:
                 _run_all(todo, cluster, display)

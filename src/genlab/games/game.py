@@ -14,18 +14,18 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, softplus
 
-from genlab.diverged import Diverged, check_epochs
-from genlab.images.critic import clip_weights, critic_generator_loss, critic_loss, gradient_penalty
-from genlab.images.improved import (
+from genlab.games.critic import clip_weights, critic_generator_loss, critic_loss, gradient_penalty
+from genlab.games.devices import (
     MinibatchDiscrimination,
     feature_matching,
     move_towards,
     squared_distance,
 )
-from genlab.images.players import Discriminator, Generator, generated, latents, still
-from genlab.images.training import as_images, batches, check_labels
-from genlab.progress import progress
+from genlab.games.players import Discriminator, Generator, generated, latents, still
+from genlab.images.networks import as_images, check_labels
 from genlab.streams import stream
+from genlab.training import Diverged, check_epochs, progress
+from genlab.training.torch import batches
 
 # --- losses, of logits; D = sigmoid(logit) is the probability of being real ---
 

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from genlab.diverged import Diverged, check_epochs
 from genlab.images.networks import mlp
-from genlab.progress import progress
 from genlab.streams import stream
+from genlab.training import Diverged, check_epochs, progress
 
 
 def critic_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:

@@ -10,9 +10,9 @@ import numpy as np
 import optax
 from jax.nn import sigmoid
 
-from genlab.boltzmann.epochs import compiled_epoch, run_epochs, where_finite
 from genlab.boltzmann.rbm import sample_bits
-from genlab.diverged import check_epochs
+from genlab.training import check_epochs
+from genlab.training.jax import compiled_epoch, run_epochs, where_finite
 
 ADAM = optax.scale_by_adam()
 

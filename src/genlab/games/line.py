@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from genlab.diverged import Diverged
-from genlab.images.adversarial import discriminator_loss
+from genlab.games.game import discriminator_loss
 from genlab.images.networks import mlp
-from genlab.progress import progress
 from genlab.streams import stream
+from genlab.training import Diverged, progress
 
 
 class Mixture(NamedTuple):

@@ -17,12 +17,11 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from genlab.diverged import Diverged, check_epochs
-from genlab.images.networks import SIDE, initialised
-from genlab.images.training import as_images, batches
-from genlab.images.variational import VAE, kl_to_standard_normal
-from genlab.progress import progress
+from genlab.autoencoders.variational import VAE, kl_to_standard_normal
+from genlab.images.networks import SIDE, as_images, initialised
 from genlab.streams import stream
+from genlab.training import Diverged, check_epochs, progress
+from genlab.training.torch import batches
 
 
 class Discriminator(nn.Module):
@@ -127,13 +126,4 @@ def train_vae_gan(
     columns = np.array(history).T
     return vae, {"step": steps * np.arange(1, epochs + 1)} | dict(
         zip(("encoder", "decoder", "discriminator"), columns, strict=True)
-    )
-
-
-def stroke_energy(images: np.ndarray) -> float:
-    """Mean squared difference of neighbouring pixels of images (n, 28, 28), summed over an image:
-    high for sharp edges, low for blur."""
-    x = np.asarray(images, float)
-    return float(
-        (np.diff(x, axis=1) ** 2).sum((1, 2)).mean() + (np.diff(x, axis=2) ** 2).sum((1, 2)).mean()
     )

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
-from genlab.images.improved import MinibatchDiscrimination, VirtualBatchNorm
-from genlab.images.networks import SIDE, check_sizes, initialised, mlp
-from genlab.images.training import check_labels, in_batches
+from genlab.games.devices import MinibatchDiscrimination, VirtualBatchNorm
+from genlab.images.networks import SIDE, check_labels, check_sizes, initialised, mlp
 from genlab.streams import stream
+from genlab.training.torch import in_batches
 
 LEAK = 0.2  # slope of LeakyReLU below zero (Radford et al. 2016, section 4)
 N_REFERENCE = 64  # latent draws whose images virtual batch normalisation refers to

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from genlab.images.networks import pooled_encoder
-from genlab.images.training import as_images, check_labels, in_batches, moved, train
+from genlab.images.networks import as_images, check_labels, moved, pooled_encoder
 from genlab.streams import stream
+from genlab.training.torch import in_batches, train
 
 
 def train_judge(

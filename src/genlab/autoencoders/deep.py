@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from genlab.diverged import check_epochs
-from genlab.images.autoencoder import Autoencoder, squared_errors, train_autoencoder
-from genlab.images.networks import mlp
-from genlab.images.training import as_images, batches
+from genlab.autoencoders.convolutional import Autoencoder, squared_errors, train_autoencoder
+from genlab.images.networks import as_images, mlp
 from genlab.streams import stream
+from genlab.training import check_epochs
+from genlab.training.torch import batches
 
 RBMs = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}

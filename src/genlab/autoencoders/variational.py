@@ -19,9 +19,9 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid, one_hot
 
-from genlab.images.networks import SIDE, mlp
-from genlab.images.training import as_images, check_labels, in_batches, train
+from genlab.images.networks import SIDE, as_images, check_labels, mlp
 from genlab.streams import stream
+from genlab.training.torch import in_batches, train
 
 LOG_2PI = math.log(2 * math.pi)
 

@@ -1,0 +1,1 @@
+"""Autoencoders of images, in torch: convolutional, deep, variational, and with a discriminator's eye."""
