@@ -18,7 +18,7 @@ from genlab.pipeline.execution import HERE, Where
 from genlab.pipeline.execution.process import RunFailed
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import get_section, in_order
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 if TYPE_CHECKING:
     from genlab.pipeline.execution.farm import Cluster

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from genlab.pipeline.runs import keys
-from genlab.pipeline.runs import store
-from genlab.report.code import Ref, Unit, library
-from genlab.report.paths import PACKAGE
+from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import Section, get_section
+from genlab.section.code import Ref, Unit, library
+from genlab.section.paths import PACKAGE
 
 Parts = Mapping[str, Any]
 
@@ -36,7 +35,11 @@ def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> st
     public = store.published(section.name)
     runs += [public] if public and public.sound else []
     runs = [r for r in runs if r.record["profile"] == profile]
-    return max(runs, key=lambda r: sum(r.record["params"].get(k) == v for k, v in params.items()), default=None)
+    return max(
+        runs,
+        key=lambda r: sum(r.record["params"].get(k) == v for k, v in params.items()),
+        default=None,
+    )
 
 
 def explain(name: str, profile: str, given: Mapping[str, Any]) -> tuple[bool, list[str]]:
@@ -51,10 +54,14 @@ def explain(name: str, profile: str, given: Mapping[str, Any]) -> tuple[bool, li
         current = None
     if current:
         where = "published" if current.record_file.parent == store.PUBLISHED else "stored"
-        return True, [f"{name} ({profile}) is current: run {current.record['key']}, {where}, made {_date(current)}"]
+        return True, [
+            f"{name} ({profile}) is current: run {current.record['key']}, {where}, made {_date(current)}"
+        ]
     run = nearest_run(section, profile, params)
     if run is None:
-        return False, [f"{name} ({profile}) has no run: `genlab run {name} --profile {profile}` makes one"]
+        return False, [
+            f"{name} ({profile}) has no run: `genlab run {name} --profile {profile}` makes one"
+        ]
     lines = [f"{name} ({profile}) is stale: since run {run.record['key']}, made {_date(run)}"]
     lines += [f"  {change}" for change in details(section, run, parts)]
     for need in section.needs:
@@ -74,7 +81,11 @@ def _about_need(run: store.Run, need: str, profile: str, parts: Parts, seed: int
 def _date(run: store.Run) -> str:
     record = run.record
     at = f" at commit {record['commit']}" if record.get("commit") else ""
-    return record.get("started", "")[:16].replace("T", " ") + at + (" with changes" if record.get("dirty") else "")
+    return (
+        record.get("started", "")[:16].replace("T", " ")
+        + at
+        + (" with changes" if record.get("dirty") else "")
+    )
 
 
 def details(section: Section, run: store.Run, parts: Parts) -> Iterator[str]:
@@ -115,7 +126,9 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
     def same(refs: list[Ref]) -> bool:
         return all(here.digest(r) in known for r in refs if r.name and not here.opaque(r.module))
 
-    for i, (digest, refs, cell) in enumerate(zip(behind.cells, behind.refs, section.code_cells, strict=True)):
+    for i, (digest, refs, cell) in enumerate(
+        zip(behind.cells, behind.refs, section.code_cells, strict=True)
+    ):
         if digest not in known and same(refs):
             told = True
             line = next((ln for ln in cell.splitlines() if ln.strip()), "").strip()
@@ -134,7 +147,11 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
         if label.endswith(": at import") and digest not in known:
             told = True
             yield f"{label} changed (a statement outside its functions)"
-    gone = [label for label, digest in record["definitions"].items() if digest not in behind.definitions.values()]
+    gone = [
+        label
+        for label, digest in record["definitions"].items()
+        if digest not in behind.definitions.values()
+    ]
     gone = [label for label in gone if label not in behind.definitions]
     if not told:
         yield (
