@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from genlab.section import code
-from genlab.section.metric import BETTER, Metric
+from genlab.section.number import BETTER, Metric
 from genlab.section.paths import PACKAGE
-from genlab.section.remember import remember
+from genlab.section.states import remember
 
 __all__ = ["Run", "device", "metric", "needed", "remember", "run_folder", "save", "show"]
 

@@ -302,3 +302,14 @@ class _Display:
             markup=False,
             soft_wrap=True,
         )
+
+
+def interrupt_on_terminate() -> None:
+    """Let SIGTERM clean up as Ctrl-C does, and let both work where the shell started us with interrupts ignored."""
+
+    def handler(*_):
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
+        signal.signal(signal.SIGTERM, handler)
+        signal.signal(signal.SIGINT, handler)

@@ -20,14 +20,12 @@ from typing import Any
 import nbformat
 import psutil
 
-from genlab.section.metric import METRIC_MIME
+from genlab.section.number import METRIC_MIME
 from genlab.section.paths import ROOT, RUNS
 
 # Seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent.
 POLL = 0.15, 1.0
 METRIC = f"application/papermill.record/{METRIC_MIME}"  # as papermill and scrapbook store it
-    "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
-)
 
 
 class RunFailed(Exception):

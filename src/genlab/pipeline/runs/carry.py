@@ -21,7 +21,7 @@ from genlab.pipeline.runs.pages import Section, get_section, read_section
 from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
 from genlab.section import code
 from genlab.section.paths import PACKAGE, ROOT, RUNS, UserError
-from genlab.section.remember import state_name
+from genlab.section.states import state_name
 
 PICTURES = (
     "image/",

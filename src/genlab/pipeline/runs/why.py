@@ -42,8 +42,14 @@ def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> st
     )
 
 
-def explain(name: str, profile: str, given: Mapping[str, Any]) -> tuple[bool, list[str]]:
-    """Whether the section has a current run, and the lines that say so or say what changed since the nearest one."""
+def explain(
+    name: str, profile: str, given: Mapping[str, Any], told: set[str] | None = None
+) -> tuple[bool, list[str]]:
+    """Whether the section has a current run, and the lines that say so or say what changed since the nearest one.
+
+    `told`: what has been said already, for a change that reaches a section on several ways is told once.
+    """
+    told = set() if told is None else told
     section = get_section(name)
     params = section.values(profile, given)
     parts = keys.own_parts(section, params, profile)
@@ -63,18 +69,26 @@ def explain(name: str, profile: str, given: Mapping[str, Any]) -> tuple[bool, li
             f"{name} ({profile}) has no run: `genlab run {name} --profile {profile}` makes one"
         ]
     lines = [f"{name} ({profile}) is stale: since run {run.record['key']}, made {_date(run)}"]
-    lines += [f"  {change}" for change in details(section, run, parts)]
+    found = list(details(section, run, parts))
+    lines += [f"  {change}" for change in found if change.split(" (")[0] not in told]
+    told |= {change.split(" (")[0] for change in found}
     for need in section.needs:
-        lines += [f"  {line}" for line in _about_need(run, need, profile, parts, params["seed"])]
+        about = _about_need(run, need, profile, parts, params["seed"], told)
+        lines += [f"  {line}" for line in about]
     return False, lines
 
 
-def _about_need(run: store.Run, need: str, profile: str, parts: Parts, seed: int) -> list[str]:
+def _about_need(
+    run: store.Run, need: str, profile: str, parts: Parts, seed: int, told: set[str]
+) -> list[str]:
     """Whether a needed section says something else now, or has no current run, and why not."""
     if "needs" in parts:
         same = parts["needs"][need] == run.record["key_parts"].get("needs", {}).get(need)
         return [] if same else [f"needs: {need} gives other results now"]
-    current, why = explain(need, profile, {"seed": seed})
+    if f"needs {need}" in told:
+        return []
+    told.add(f"needs {need}")
+    current, why = explain(need, profile, {"seed": seed}, told)
     return [] if current else [f"needs: {why[0]}", *why[1:]]
 
 
@@ -124,7 +138,7 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
     told = False
 
     def same(refs: list[Ref]) -> bool:
-        return all(here.digest(r) in known for r in refs if r.name and not here.opaque(r.module))
+        return all(here.digest(r) in known for r in refs if not here.opaque(r.module))
 
     for i, (digest, refs, cell) in enumerate(
         zip(behind.cells, behind.refs, section.code_cells, strict=True)
@@ -136,13 +150,12 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
             yield f"{section.name}.md: cell {i + 2} {'is new or changed' if is_new else 'changed'}: `{line[:80]}`"
     for ref in behind.trail:
         digest = here.digest(ref)
-        if digest in known or not ref.name or here.opaque(ref.module):
+        if digest in known or here.opaque(ref.module):
             continue
         unit: Unit = here.unit(ref)
         if same([r for r in unit.refs if here.digest(r) != digest and r not in _circle(here, ref)]):
             told = True
-            what = "changed" if here.label(ref) in record["definitions"] else "is new"
-            yield f"{here.label(ref)} {what} ({_trail(section, behind, ref)})"
+            yield f"{here.label(ref)} {_what(here.label(ref), record)} ({_trail(section, behind, ref)})"
     for label, digest in behind.definitions.items():
         if label.endswith(": at import") and digest not in known:
             told = True
@@ -159,6 +172,15 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
             if gone
             else f"{section.name}.md: cells were taken out or put in another order"
         )
+
+
+def _what(label: str, record: Mapping[str, Any]) -> str:
+    """Whether a definition is new to the record, or was there under the same name."""
+    if label in record["definitions"]:
+        return "changed"
+    name = label.split(": ")[-1]
+    before = [old for old in record["definitions"] if old.split(": ")[-1] == name]
+    return f"changed, which was in {before[0].split(': ')[0]}" if len(before) == 1 else "is new"
 
 
 def _circle(here, ref: Ref) -> set[Ref]:
