@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
