@@ -5,7 +5,7 @@ import jupytext
 import page_format
 import pytest
 
-from genlab.report.paths import ROOT
+from genlab.section.paths import ROOT
 
 PAGES = sorted((ROOT / "notebooks").glob("*.md"))
 PAGE = """---

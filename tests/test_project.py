@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from genlab.pipeline.cli import main
-from genlab.report.paths import ROOT
+from genlab.section.paths import ROOT
 
 PACKAGE = ROOT / "src" / "genlab"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -86,7 +86,7 @@ def test_walls(path):
     [
         ("genlab.pipeline.execution.plan", "from genlab.toys import energy"),
         ("genlab.pipeline.execution.plan", "def f():\n    import jax"),
-        ("genlab.toys.energy", "from genlab.report import section"),
+        ("genlab.toys.energy", "from genlab import section"),
         ("genlab.toys.energy", "from genlab.toys import score"),
         ("genlab.toys.energy", "import jax\nimport torch"),
         ("genlab.metrics.distances", "import jax.numpy as jnp"),

@@ -11,7 +11,7 @@ from pipeline import Project, one_line
 from rich.console import Console
 
 from genlab.pipeline.execution import plan, process
-from genlab.report.paths import UserError
+from genlab.section.paths import UserError
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from scipy import stats
 
 from genlab.pipeline.gate import baseline, statistics
 from genlab.pipeline.gate.figures import similarity, thumbnail
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 
 def test_the_interval_is_that_of_the_textbook_for_a_symmetric_baseline():

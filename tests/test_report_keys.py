@@ -8,10 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from genlab.report import closure
 from pipeline import Project
 
-from genlab.report import closure
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 KEYS = (
     "import json; from genlab.pipeline.runs.keys import default_key; "
@@ -186,7 +186,7 @@ def test_why_names_the_file_the_parameter_and_the_package(project):
 
 
 def test_why_tells_the_import_trail(project):
-    cell = "from genlab.report import section"
+    cell = "from genlab import section"
     project.edit("notebooks/first.md", cell, f"import genlab.toys.energy\n{cell}")
     clone = project.root / "src"
     shutil.copytree(ROOT / "src", clone, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))

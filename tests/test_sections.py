@@ -15,7 +15,7 @@ from genlab.pipeline.execution.plan import plan, run_jobs
 from genlab.pipeline.gate import check
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import get_section, read_section, section_names
-from genlab.report.paths import ROOT
+from genlab.section.paths import ROOT
 
 CHECK = "nbval-check-output"
 MEMORY_MIB = 4096

@@ -4,7 +4,7 @@ it writes the job script."""
 import subprocess
 import sys
 
-from genlab.report.paths import ROOT
+from genlab.section.paths import ROOT
 
 
 def test_the_example_writes_a_job_script():

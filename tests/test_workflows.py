@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from genlab.report.paths import ROOT
+from genlab.section.paths import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 LABELS = yaml.safe_load((ROOT / ".github" / "actionlint.yaml").read_text())["self-hosted-runner"][

@@ -18,7 +18,7 @@ from genlab.pipeline.options import (
     show_table,
     some_or_all,
 )
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 
 class Commands(click.Group):

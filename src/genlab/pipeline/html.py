@@ -9,11 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from genlab.pipeline.runs.store import disk_errors
-from genlab.report.paths import BUILD
+from genlab.section.paths import BUILD
 
 
 def write(file: str, template: str, **values) -> Path:
-    """Render a template of `genlab/report/templates` to a file under _build/ and return its path."""
+    """Render a template of `genlab/pipeline/templates` to a file under _build/ and return its path."""
     environment = Environment(
         loader=PackageLoader("genlab.pipeline"),
         autoescape=select_autoescape(),

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from genlab.pipeline.execution import Where
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 PARAMETER = click.option(
     "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="a parameter of the section"

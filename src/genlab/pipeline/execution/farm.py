@@ -21,7 +21,7 @@ from distributed.security import Security
 from genlab.pipeline.execution import Where, worker
 from genlab.pipeline.execution.process import RunFailed
 from genlab.pipeline.runs import keys
-from genlab.report.paths import UserError
+from genlab.section.paths import UserError
 
 ATTEMPTS = 3  # a section whose worker dies is tried again twice
 MEMORY_SHARE = 0.8  # of a worker's memory: above it, two deaths are taken for a lack of memory

@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -18,7 +20,7 @@ from genlab.pipeline.execution import HERE, Where
 from genlab.pipeline.execution.process import RunFailed
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import get_section, in_order
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 if TYPE_CHECKING:
     from genlab.pipeline.execution.farm import Cluster
@@ -302,3 +304,14 @@ class _Display:
             markup=False,
             soft_wrap=True,
         )
+
+
+def interrupt_on_terminate() -> None:
+    """Let SIGTERM clean up as Ctrl-C does, and let both work where the shell started us with interrupts ignored."""
+
+    def handler(*_):
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
+        signal.signal(signal.SIGTERM, handler)
+        signal.signal(signal.SIGINT, handler)

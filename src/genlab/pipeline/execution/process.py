@@ -20,13 +20,12 @@ from typing import Any
 import nbformat
 import psutil
 
-from genlab.report.paths import ROOT, RUNS
+from genlab.section.number import METRIC_MIME
+from genlab.section.paths import ROOT, RUNS
 
 # Seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent.
 POLL = 0.15, 1.0
-METRIC_MIME = (
-    "application/papermill.record/application/vnd.genlab.metric+json"  # as section.metric glues it
-)
+METRIC = f"application/papermill.record/{METRIC_MIME}"  # as papermill and scrapbook store it
 
 
 class RunFailed(Exception):
@@ -254,9 +253,9 @@ def read_metrics(cells: list[nbformat.NotebookNode]) -> dict[str, dict[str, Any]
     for cell in cells:
         for output in cell.outputs:
             name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if name and METRIC_MIME in output.get("data", {}):
+            if name and METRIC in output.get("data", {}):
                 metrics[name] = {
-                    k: v for k, v in output["data"][METRIC_MIME].items() if v not in (None, "")
+                    k: v for k, v in output["data"][METRIC].items() if v not in (None, "")
                 }
     return metrics
 

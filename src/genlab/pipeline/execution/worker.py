@@ -17,8 +17,8 @@ from distributed.worker import thread_state
 from genlab.pipeline.execution import process
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.keys import sha256
-from genlab.report.packages import installed_differently, pinned
-from genlab.report.paths import PACKAGE, UserError
+from genlab.section.packages import installed_differently, pinned
+from genlab.section.paths import PACKAGE, UserError
 
 EVENT_SECONDS = 1.0  # between two progress messages to the client
 running: set[str] = set()  # Dask keys of the tasks this process runs now

@@ -17,7 +17,7 @@ from rich.table import Table
 from genlab.pipeline.gate import statistics
 from genlab.pipeline.gate.figures import figures, ink, similarity, thumbnail
 from genlab.pipeline.runs import store
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 FOLDER = ROOT / "tests" / "baselines"
 FIRST_SEED = (

@@ -13,7 +13,7 @@ from genlab.pipeline.gate.figures import figures, thumbnail
 from genlab.pipeline.gate.statistics import Judgement
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import get_section
-from genlab.report.paths import UserError
+from genlab.section.paths import UserError
 
 
 @dataclass

@@ -12,10 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from genlab.report import code, packages
 from genlab.pipeline.runs import store
-from genlab.report.paths import PACKAGE, ROOT, UserError
 from genlab.pipeline.runs.pages import Section, get_section
+from genlab.section import code, packages
+from genlab.section.paths import PACKAGE, ROOT, UserError
 
 VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
 
@@ -29,7 +29,11 @@ def gpu_name() -> str | None:
         return None
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     result = subprocess.run(query, capture_output=True, text=True, check=False)
-    return result.stdout.splitlines()[0].strip() if result.returncode == 0 and result.stdout.strip() else None
+    return (
+        result.stdout.splitlines()[0].strip()
+        if result.returncode == 0 and result.stdout.strip()
+        else None
+    )
 
 
 def device_class(section: Section) -> str:
@@ -55,7 +59,9 @@ def _sums() -> dict[str, str]:
 def expected_checksum(file: str) -> str:
     """The checksum of a file under data/, from data/SHA256SUMS."""
     if file not in _sums():
-        raise UserError(f"data file {file!r} is not listed in data/SHA256SUMS: add it, or mend `data:` in the section")
+        raise UserError(
+            f"data file {file!r} is not listed in data/SHA256SUMS: add it, or mend `data:` in the section"
+        )
     return _sums()[file]
 
 
@@ -102,16 +108,25 @@ class Unfinished(UserError):
     """A run has no key yet, because a section that it needs has no current run."""
 
 
-THREADS = {"quick": 1, "full": 2}  # of a section: they decide how sums are split, so the profile does, not the machine
+THREADS = {
+    "quick": 1,
+    "full": 2,
+}  # of a section: they decide how sums are split, so the profile does, not the machine
 
 
-def own_parts(section: Section, params: Mapping[str, Any], profile: str, package: Path = PACKAGE) -> dict[str, Any]:
+def own_parts(
+    section: Section, params: Mapping[str, Any], profile: str, package: Path = PACKAGE
+) -> dict[str, Any]:
     """Everything a run's result depends on, but for the sections that it needs.
 
     A file given as a parameter counts by what is in it, too; data files by their content, not their packing.
     """
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
-    files = {"files": {name: sha256(Path(params[name]).read_bytes()) for name in given}} if given else {}
+    files = (
+        {"files": {name: sha256(Path(params[name]).read_bytes()) for name in given}}
+        if given
+        else {}
+    )
     behind = code_behind(section, package)
     return files | {
         "scheme": code.SCHEME,
@@ -130,8 +145,12 @@ def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict
     Needed sections count by what their runs say (metrics and arrays), at their default values of the profile and at this
     run's seed: one that is run again and says the same makes nothing stale.
     """
-    needs = {name: needed_run(section.name, name, profile, params["seed"]) for name in section.needs}
-    return own_parts(section, params, profile) | {"needs": {name: store.content(run) for name, run in needs.items()}}
+    needs = {
+        name: needed_run(section.name, name, profile, params["seed"]) for name in section.needs
+    }
+    return own_parts(section, params, profile) | {
+        "needs": {name: store.content(run) for name, run in needs.items()}
+    }
 
 
 def needed_run(section: str, name: str, profile: str, seed: int) -> store.Run:
@@ -153,20 +172,28 @@ def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
 
 @cache
 def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reached:
-    trees = [
-        parsed(cell, f"{file}, code cell {i}") for i, cell in enumerate(cells, start=2)
-    ]  # the parameters are cell 1
-    found = code.page(code.library(package), trees)
-    local = sorted(name for name in found.packages if name not in packages.distributions())
-    if local:
-        raise UserError(
-            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed package, so a change of it "
-            "would go unseen: move it into src/genlab"
-        )
+    trees = _trees(file, cells)
     for i, tree in enumerate(trees, start=2):
         for said in code.unfollowable(tree):
             raise UserError(f"{file}, code cell {i}, {said}")
+    found = code.page(code.library(package), trees)
+    if local := sorted(found.packages - packages.distributions().keys()):
+        raise UserError(
+            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed package, "
+            "so that a change of it would go unseen: move it into src/genlab"
+        )
     return found
+
+
+@cache
+def _trees(file: str, cells: tuple[str, ...]) -> list[ast.Module]:
+    """The syntax trees of a page's cells, of which the first is the second code cell: parameters come first."""
+    return [parsed(cell, f"{file}, code cell {i}") for i, cell in enumerate(cells, start=2)]
+
+
+def trees(section: Section) -> list[ast.Module]:
+    """The syntax trees of the section's code cells but the parameters."""
+    return _trees(section.path.name, tuple(section.code_cells))
 
 
 def parsed(cell: str, where: str) -> ast.Module:
@@ -183,7 +210,9 @@ def parsed(cell: str, where: str) -> ast.Module:
         return ast.parse(TransformerManager().transform_cell(cell))
     except SyntaxError as error:
         line = (error.text or "").strip()
-        raise UserError(f"{where} is no Python: line {error.lineno}, `{line[:60]}`: {error.msg}") from None
+        raise UserError(
+            f"{where} is no Python: line {error.lineno}, `{line[:60]}`: {error.msg}"
+        ) from None
 
 
 def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
@@ -202,4 +231,6 @@ def sha256(data: bytes) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries a result depends on, as installed here."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in VERSIONS}
+    return {"python": platform.python_version()} | {
+        name: metadata.version(name) for name in VERSIONS
+    }

@@ -17,11 +17,13 @@ import nbformat
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model
 
-from genlab.report.paths import ROOT, UserError
+from genlab.section.paths import ROOT, UserError
 
 PROFILES = ("quick", "full")
 DEVICES = ("cpu", "gpu", "any")
-COMMENT = re.compile(r"^#\s*(?P<meaning>.*?)\s*(\[(?P<unit>[^\]]*)\])?\s*(\{(?P<rule>[^}]*)\})?\s*$")
+COMMENT = re.compile(
+    r"^#\s*(?P<meaning>.*?)\s*(\[(?P<unit>[^\]]*)\])?\s*(\{(?P<rule>[^}]*)\})?\s*$"
+)
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,21 @@ class Parameter:
         bounds: dict[str, Any] = {}
         choices = [c.strip() for c in self.rule.split("|")]
         if self.is_file:
-            kind = Annotated[str, AfterValidator(lambda text: text if text in choices[:-1] else _existing_file(text))]
+            kind = Annotated[
+                str,
+                AfterValidator(lambda text: text if text in choices[:-1] else _existing_file(text)),
+            ]
         elif "|" in self.rule:
             kind = Literal[tuple(type(element)(c) for c in choices)]
         elif ".." in self.rule:
             low, high = self.rule.split("..")
             bounds = {"ge": float(low.replace("_", "")), "le": float(high.replace("_", ""))}
         elif match := re.match(r"(>=|>|<=|<)\s*(\S+)$", self.rule):
-            bounds = {{">=": "ge", ">": "gt", "<=": "le", "<": "lt"}[match[1]]: float(match[2].replace("_", ""))}
+            bounds = {
+                {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}[match[1]]: float(
+                    match[2].replace("_", "")
+                )
+            }
         elif self.rule:
             raise UserError(
                 f"parameter {self.name!r}: rule {{{self.rule}}} must read '> a', '>= a', 'a .. b', 'x | y' or 'x | file'"
@@ -68,7 +77,11 @@ class Parameter:
         if kind is float:
             bounds["allow_inf_nan"] = False
         annotated = Annotated[kind, Field(**bounds)] if bounds else kind
-        return Annotated[list[annotated], Field(min_length=1)] if isinstance(self.default, list) else annotated
+        return (
+            Annotated[list[annotated], Field(min_length=1)]
+            if isinstance(self.default, list)
+            else annotated
+        )
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,11 @@ class Section:
     @property
     def code_cells(self) -> list[str]:
         """Sources of the code cells but the parameters cell, whose values are in the parameters."""
-        return [c.source for c in self.notebook.cells if c.cell_type == "code" and "parameters" not in _tags(c)]
+        return [
+            c.source
+            for c in self.notebook.cells
+            if c.cell_type == "code" and "parameters" not in _tags(c)
+        ]
 
     def values(self, profile: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters of a run: defaults (full), under the quick values, under what was given.  UserError if any is wrong."""
@@ -110,8 +127,13 @@ class Section:
                     f"{self.name} has no parameter {name!r}{nearest(name, known)}: see `genlab describe {self.name}`"
                 )
         fields: dict[str, Any] = {p.name: (p.annotation, p.default) for p in self.parameters}
-        model = create_model(self.name, __config__=ConfigDict(strict=True, extra="forbid"), **fields)
-        typed = {name: _from_text(v, known[name]) if isinstance(v, str) else v for name, v in values.items()}
+        model = create_model(
+            self.name, __config__=ConfigDict(strict=True, extra="forbid"), **fields
+        )
+        typed = {
+            name: _from_text(v, known[name]) if isinstance(v, str) else v
+            for name, v in values.items()
+        }
         try:
             return model(**typed).model_dump()
         except ValidationError as error:
@@ -167,8 +189,14 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
     }
     parameters = []
     for node in ast.parse(source).body:
-        if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
-            raise UserError(f"{where}: line {node.lineno} of the parameters cell must be `name = literal  # meaning`")
+        if not (
+            isinstance(node, ast.Assign)
+            and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)
+        ):
+            raise UserError(
+                f"{where}: line {node.lineno} of the parameters cell must be `name = literal  # meaning`"
+            )
         try:
             default = ast.literal_eval(node.value)
         except ValueError:
@@ -192,9 +220,15 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
 def read_section(path: Path) -> Section:
     """Read one section file.  UserError if it has no parameters cell, no `seed`, or quick values that break its own rules."""
     notebook = jupytext.read(path, fmt="md:myst")
-    for i, cell in enumerate(notebook.cells):  # jupytext draws ids at random; ours follow from place and source
+    for i, cell in enumerate(
+        notebook.cells
+    ):  # jupytext draws ids at random; ours follow from place and source
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
     notebook.nbformat_minor = 5
     about = notebook.metadata.pop("genlab", {})
     cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
@@ -205,7 +239,9 @@ def read_section(path: Path) -> Section:
     parameters = parse_parameters(cells[0].source, path.name)
     if "seed" not in {p.name for p in parameters}:
         raise UserError(f"{path.name} declares no parameter `seed`: every section has one")
-    headings = [c.source for c in notebook.cells if c.cell_type == "markdown" and c.source.startswith("# ")]
+    headings = [
+        c.source for c in notebook.cells if c.cell_type == "markdown" and c.source.startswith("# ")
+    ]
     budget = about.get("budget", {})
     section = Section(
         name=path.stem,
@@ -222,7 +258,9 @@ def read_section(path: Path) -> Section:
         quick=about.get("quick", {}),
     )
     if section.device not in DEVICES:
-        raise UserError(f"{path.name}: device {section.device!r} must be one of {', '.join(DEVICES)}")
+        raise UserError(
+            f"{path.name}: device {section.device!r} must be one of {', '.join(DEVICES)}"
+        )
     section.check(section.quick)
     return section
 
@@ -233,14 +271,18 @@ def section_names() -> tuple[str, ...]:
     toc = ROOT / "_toc.yml"
     if not toc.is_file():
         raise UserError(f"no _toc.yml in {ROOT}: run genlab from a checkout of the project")
-    files = re.findall(r"notebooks/([\w-]+)", "\n".join(_toc_files(yaml.safe_load(toc.read_text()))))
+    files = re.findall(
+        r"notebooks/([\w-]+)", "\n".join(_toc_files(yaml.safe_load(toc.read_text())))
+    )
     return tuple(dict.fromkeys(files))
 
 
 def _toc_files(node) -> list[str]:
     if isinstance(node, dict):
         own = [str(node[k]) for k in ("root", "file") if k in node]
-        return own + [f for v in node.values() if isinstance(v, (list, dict)) for f in _toc_files(v)]
+        return own + [
+            f for v in node.values() if isinstance(v, (list, dict)) for f in _toc_files(v)
+        ]
     return [f for item in node for f in _toc_files(item)] if isinstance(node, list) else []
 
 
@@ -248,7 +290,9 @@ def _toc_files(node) -> list[str]:
 def get_section(name: str) -> Section:
     """The section of that name.  UserError, with the nearest name, if there is none."""
     if name not in section_names():
-        raise UserError(f"unknown section {name!r}{nearest(name, section_names())}: see `genlab list`")
+        raise UserError(
+            f"unknown section {name!r}{nearest(name, section_names())}: see `genlab list`"
+        )
     path = ROOT / "notebooks" / f"{name}.md"
     if not path.is_file():
         raise UserError(

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from genlab.report import code
-from genlab.pipeline.runs import keys
-from genlab.pipeline.runs import store
-from genlab.report.paths import UserError
+from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import in_order, read_section
 from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
+from genlab.section import code
+from genlab.section.paths import UserError
 
 OLD_KEY = """
 import json, sys
@@ -47,24 +46,42 @@ def rekey(names: Iterable[str]) -> Iterator[tuple[str, str]]:
                     record = run.record
                     section = read_section(tree / "notebooks" / f"{record['section']}.md")
                     behind = keys.code_behind(section, package_in(tree))
-                    parts = keys.own_parts(section, record["params"], record["profile"], package_in(tree))
+                    parts = keys.own_parts(
+                        section, record["params"], record["profile"], package_in(tree)
+                    )
                     needs = record["key_parts"]["needs"]
-                    if agrees == record["key"] and all(former.get(n) == key for n, key in needs.items()):
+                    if agrees == record["key"] and all(
+                        former.get(n) == key for n, key in needs.items()
+                    ):
                         proved[record["section"]] = run, parts, behind
                     else:
-                        yield record["section"], f"left alone: its files at {commit} do not give key {record['key']}"
+                        yield (
+                            record["section"],
+                            f"left alone: its files at {commit} do not give key {record['key']}",
+                        )
     for name in [n for n in in_order(names) if n in proved]:
         run, parts, behind = proved[name]
-        parts["needs"] = {need: store.content(store.published(need)) for need in run.record["key_parts"]["needs"]}
+        parts["needs"] = {
+            need: store.content(store.published(need)) for need in run.record["key_parts"]["needs"]
+        }
         old = run.record["key"]
-        yield name, f"{old} -> {store.rewrite(run, parts, behind, rekeyed={'from': old, 'assumed': ['threads']})}"
+        yield (
+            name,
+            f"{old} -> {store.rewrite(run, parts, behind, rekeyed={'from': old, 'assumed': ['threads']})}",
+        )
 
 
 def _old_keys(tree: Path, runs: list[store.Run]) -> list[str]:
     """Keys of these runs by the tree's own code."""
-    asked = json.dumps([[r.record["section"], r.record["params"], r.record["profile"]] for r in runs])
+    asked = json.dumps(
+        [[r.record["section"], r.record["params"], r.record["profile"]] for r in runs]
+    )
     command = [sys.executable, "-c", OLD_KEY]
-    told = subprocess.run(command, input=asked, env=environment(tree), capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        command, input=asked, env=environment(tree), capture_output=True, text=True, check=False
+    )
     if told.returncode:
-        raise UserError(f"the code of {runs[0].record['commit']} gives no keys: {told.stderr.strip().splitlines()[-1]}")
+        raise UserError(
+            f"the code of {runs[0].record['commit']} gives no keys: {told.stderr.strip().splitlines()[-1]}"
+        )
     return told.stdout.split()

@@ -21,10 +21,20 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from genlab.report.code import Reached
-from genlab.report.paths import BUILD, PACKAGE, PUBLISHED, ROOT, RUNS, UserError
+from genlab.section.code import Reached
+from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, RUNS, UserError
 
-RECORD_FIELDS = ("section", "profile", "params", "seed", "key", "key_parts", "device", "seconds", "metrics")
+RECORD_FIELDS = (
+    "section",
+    "profile",
+    "params",
+    "seed",
+    "key",
+    "key_parts",
+    "device",
+    "seconds",
+    "metrics",
+)
 KEPT = ("trained", "sweeps")  # folders of the store that hold no runs
 
 
@@ -68,14 +78,18 @@ def _relative(path: Path) -> Path:
 def at(folder: Path) -> Run:
     """The run in a folder of the store, sound or not."""
     arrays = folder / "arrays.npz"
-    return Run(folder / "notebook.ipynb", folder / "record.json", arrays if arrays.is_file() else None)
+    return Run(
+        folder / "notebook.ipynb", folder / "record.json", arrays if arrays.is_file() else None
+    )
 
 
 def published(section: str) -> Run | None:
     """The published run of a section, whatever its key, or None."""
     base = PUBLISHED / section
     arrays = base.with_suffix(".npz")
-    run = Run(base.with_suffix(".ipynb"), base.with_suffix(".json"), arrays if arrays.is_file() else None)
+    run = Run(
+        base.with_suffix(".ipynb"), base.with_suffix(".json"), arrays if arrays.is_file() else None
+    )
     return run if run.record_file.is_file() else None
 
 
@@ -102,13 +116,17 @@ def explain_damage(section: str, key: str) -> None:
     """UserError that names what is wrong with a stored run, if a run of that key is there and cannot be used."""
     run = at(RUNS / section / key)
     if run.notebook.parent.is_dir() and run.record and not run.notebook.is_file():
-        raise UserError(f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run anew")
+        raise UserError(
+            f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run anew"
+        )
 
 
 def stored(section: str) -> list[Run]:
     """All sound runs of a section in the store, the newest first."""
     runs = [at(f) for f in (RUNS / section).glob("*") if (f / "record.json").is_file()]
-    return sorted((r for r in runs if r.sound), key=lambda r: r.record_file.stat().st_mtime, reverse=True)
+    return sorted(
+        (r for r in runs if r.sound), key=lambda r: r.record_file.stat().st_mtime, reverse=True
+    )
 
 
 @contextmanager
@@ -159,7 +177,10 @@ def workspace(section: str) -> Iterator[Path]:
 def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
     """Store a finished run: written beside the store first, then moved into its place in one rename."""
     target = RUNS / record["section"] / record["key"]
-    files = {"notebook.ipynb": notebook, "record.json": (json.dumps(record, indent=1) + "\n").encode()}
+    files = {
+        "notebook.ipynb": notebook,
+        "record.json": (json.dumps(record, indent=1) + "\n").encode(),
+    }
     files |= {"arrays.npz": arrays} if arrays is not None else {}
     with workspace(record["section"]) as folder, disk_errors("the run's record"):
         staged = folder / "staged"
@@ -167,7 +188,9 @@ def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
         for name, content in files.items():
             (staged / name).write_bytes(content)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():  # a run made anew, or a damaged one: set it aside until the new one is in place
+        if (
+            target.exists()
+        ):  # a run made anew, or a damaged one: set it aside until the new one is in place
             os.replace(target, folder / "old")
         os.replace(staged, target)
     return at(target)
@@ -176,7 +199,12 @@ def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
 def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> str:
     """Give a published run another key, with the definitions behind it and facts about the change; the key."""
     key = key_of(parts)
-    about = {"key": key, "key_parts": parts, "definitions": behind.definitions, "cells": behind.cells}
+    about = {
+        "key": key,
+        "key_parts": parts,
+        "definitions": behind.definitions,
+        "cells": behind.cells,
+    }
     replace(run.record_file, (json.dumps(run.record | about | more, indent=1) + "\n").encode())
     return key
 
@@ -197,12 +225,16 @@ def git_state() -> tuple[str | None, bool]:
     """Commit of the checkout and whether code differs from it; (None, False) outside git."""
 
     def git(*words):
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
+        )
 
     head = git("rev-parse", "--short=12", "HEAD")
     if head.returncode:
         return None, False
-    changed = git("status", "--porcelain", "--", "notebooks", str(PACKAGE), "requirements.lock").stdout
+    changed = git(
+        "status", "--porcelain", "--", "notebooks", str(PACKAGE), "requirements.lock"
+    ).stdout
     return head.stdout.strip(), bool(changed.strip())
 
 

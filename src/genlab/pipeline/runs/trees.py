@@ -10,17 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from genlab.pipeline.runs import store
-from genlab.report.paths import PACKAGE, ROOT, UserError
 from genlab.pipeline.runs.pages import in_order
+from genlab.section.paths import PACKAGE, ROOT, UserError
 
 
 @contextmanager
 def tree_at(commit: str) -> Iterator[Path]:
     """The project's files as they were at a commit, in a temporary folder."""
-    packed = subprocess.run(["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=False)
+    packed = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=False
+    )
     if packed.returncode:
-        raise UserError(f"commit {commit} is not in this checkout: fetch the whole history (`git fetch --unshallow`)")
-    with tempfile.TemporaryDirectory(prefix="genlab-tree-") as folder, store.disk_errors("the files of a commit"):
+        raise UserError(
+            f"commit {commit} is not in this checkout: fetch the whole history (`git fetch --unshallow`)"
+        )
+    with (
+        tempfile.TemporaryDirectory(prefix="genlab-tree-") as folder,
+        store.disk_errors("the files of a commit"),
+    ):
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
             files.extractall(folder, filter="data")
         yield Path(folder)

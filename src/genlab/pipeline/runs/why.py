@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from genlab.pipeline.runs import keys
-from genlab.pipeline.runs import store
-from genlab.report.code import Ref, Unit, library
-from genlab.report.paths import PACKAGE
+from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import Section, get_section
+from genlab.section.code import Ref, Unit, library
+from genlab.section.paths import PACKAGE
 
 Parts = Mapping[str, Any]
 
@@ -36,11 +35,21 @@ def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> st
     public = store.published(section.name)
     runs += [public] if public and public.sound else []
     runs = [r for r in runs if r.record["profile"] == profile]
-    return max(runs, key=lambda r: sum(r.record["params"].get(k) == v for k, v in params.items()), default=None)
+    return max(
+        runs,
+        key=lambda r: sum(r.record["params"].get(k) == v for k, v in params.items()),
+        default=None,
+    )
 
 
-def explain(name: str, profile: str, given: Mapping[str, Any]) -> tuple[bool, list[str]]:
-    """Whether the section has a current run, and the lines that say so or say what changed since the nearest one."""
+def explain(
+    name: str, profile: str, given: Mapping[str, Any], told: set[str] | None = None
+) -> tuple[bool, list[str]]:
+    """Whether the section has a current run, and the lines that say so or say what changed since the nearest one.
+
+    `told`: what has been said already, for a change that reaches a section on several ways is told once.
+    """
+    told = set() if told is None else told
     section = get_section(name)
     params = section.values(profile, given)
     parts = keys.own_parts(section, params, profile)
@@ -51,30 +60,46 @@ def explain(name: str, profile: str, given: Mapping[str, Any]) -> tuple[bool, li
         current = None
     if current:
         where = "published" if current.record_file.parent == store.PUBLISHED else "stored"
-        return True, [f"{name} ({profile}) is current: run {current.record['key']}, {where}, made {_date(current)}"]
+        return True, [
+            f"{name} ({profile}) is current: run {current.record['key']}, {where}, made {_date(current)}"
+        ]
     run = nearest_run(section, profile, params)
     if run is None:
-        return False, [f"{name} ({profile}) has no run: `genlab run {name} --profile {profile}` makes one"]
+        return False, [
+            f"{name} ({profile}) has no run: `genlab run {name} --profile {profile}` makes one"
+        ]
     lines = [f"{name} ({profile}) is stale: since run {run.record['key']}, made {_date(run)}"]
-    lines += [f"  {change}" for change in details(section, run, parts)]
+    found = list(details(section, run, parts))
+    lines += [f"  {change}" for change in found if change.split(" (")[0] not in told]
+    told |= {change.split(" (")[0] for change in found}
     for need in section.needs:
-        lines += [f"  {line}" for line in _about_need(run, need, profile, parts, params["seed"])]
+        about = _about_need(run, need, profile, parts, params["seed"], told)
+        lines += [f"  {line}" for line in about]
     return False, lines
 
 
-def _about_need(run: store.Run, need: str, profile: str, parts: Parts, seed: int) -> list[str]:
+def _about_need(
+    run: store.Run, need: str, profile: str, parts: Parts, seed: int, told: set[str]
+) -> list[str]:
     """Whether a needed section says something else now, or has no current run, and why not."""
     if "needs" in parts:
         same = parts["needs"][need] == run.record["key_parts"].get("needs", {}).get(need)
         return [] if same else [f"needs: {need} gives other results now"]
-    current, why = explain(need, profile, {"seed": seed})
+    if f"needs {need}" in told:
+        return []
+    told.add(f"needs {need}")
+    current, why = explain(need, profile, {"seed": seed}, told)
     return [] if current else [f"needs: {why[0]}", *why[1:]]
 
 
 def _date(run: store.Run) -> str:
     record = run.record
     at = f" at commit {record['commit']}" if record.get("commit") else ""
-    return record.get("started", "")[:16].replace("T", " ") + at + (" with changes" if record.get("dirty") else "")
+    return (
+        record.get("started", "")[:16].replace("T", " ")
+        + at
+        + (" with changes" if record.get("dirty") else "")
+    )
 
 
 def details(section: Section, run: store.Run, parts: Parts) -> Iterator[str]:
@@ -113,9 +138,11 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
     told = False
 
     def same(refs: list[Ref]) -> bool:
-        return all(here.digest(r) in known for r in refs if r.name and not here.opaque(r.module))
+        return all(here.digest(r) in known for r in refs if not here.opaque(r.module))
 
-    for i, (digest, refs, cell) in enumerate(zip(behind.cells, behind.refs, section.code_cells, strict=True)):
+    for i, (digest, refs, cell) in enumerate(
+        zip(behind.cells, behind.refs, section.code_cells, strict=True)
+    ):
         if digest not in known and same(refs):
             told = True
             line = next((ln for ln in cell.splitlines() if ln.strip()), "").strip()
@@ -123,18 +150,21 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
             yield f"{section.name}.md: cell {i + 2} {'is new or changed' if is_new else 'changed'}: `{line[:80]}`"
     for ref in behind.trail:
         digest = here.digest(ref)
-        if digest in known or not ref.name or here.opaque(ref.module):
+        if digest in known or here.opaque(ref.module):
             continue
         unit: Unit = here.unit(ref)
         if same([r for r in unit.refs if here.digest(r) != digest and r not in _circle(here, ref)]):
             told = True
-            what = "changed" if here.label(ref) in record["definitions"] else "is new"
-            yield f"{here.label(ref)} {what} ({_trail(section, behind, ref)})"
+            yield f"{here.label(ref)} {_what(here.label(ref), record)} ({_trail(section, behind, ref)})"
     for label, digest in behind.definitions.items():
         if label.endswith(": at import") and digest not in known:
             told = True
             yield f"{label} changed (a statement outside its functions)"
-    gone = [label for label, digest in record["definitions"].items() if digest not in behind.definitions.values()]
+    gone = [
+        label
+        for label, digest in record["definitions"].items()
+        if digest not in behind.definitions.values()
+    ]
     gone = [label for label in gone if label not in behind.definitions]
     if not told:
         yield (
@@ -142,6 +172,15 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
             if gone
             else f"{section.name}.md: cells were taken out or put in another order"
         )
+
+
+def _what(label: str, record: Mapping[str, Any]) -> str:
+    """Whether a definition is new to the record, or was there under the same name."""
+    if label in record["definitions"]:
+        return "changed"
+    name = label.split(": ")[-1]
+    before = [old for old in record["definitions"] if old.split(": ")[-1] == name]
+    return f"changed, which was in {before[0].split(': ')[0]}" if len(before) == 1 else "is new"
 
 
 def _circle(here, ref: Ref) -> set[Ref]:

@@ -18,7 +18,8 @@ from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import Section, get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
-from genlab.report.paths import BUILD, ROOT, UserError
+from genlab.section import code
+from genlab.section.paths import BUILD, PACKAGE, ROOT, UserError
 
 Tree = dict[str, bytes]  # path in the book's source -> content
 
@@ -46,6 +47,7 @@ def page_notebook(
             _with_outputs(cell, next(results)) if cell.cell_type == "code" else cell.copy()
             for cell in section.notebook.cells
         ]
+        _show_source(cells, section)
     cells = [c for c in cells if "injected-parameters" not in tags(c)]
     for cell in cells:
         cell.metadata.pop("papermill", None)
@@ -84,6 +86,20 @@ def _with_outputs(cell, executed):
     return nbformat.from_dict(
         {**cell, "outputs": outputs, "execution_count": executed.execution_count}
     )
+
+
+def _show_source(cells, section: Section) -> None:
+    """Give every cell that shows source the source as it is now; comments may have changed since the run."""
+    shown = iter(code.arguments(code.library(PACKAGE), keys.trees(section), "show"))
+    for cell in cells:
+        if cell.cell_type != "code" or "parameters" in tags(cell):
+            continue
+        if refs := next(shown):
+            source = code.listing(code.library(PACKAGE), refs)
+            cell.outputs = [
+                nbformat.v4.new_output("display_data", data={"text/markdown": source}),
+                *(o for o in cell.outputs if "text/markdown" not in o.get("data", {})),
+            ]
 
 
 def _after_title(cells, text: str) -> None:

@@ -13,7 +13,7 @@ from genlab.pipeline.gate.figures import figures
 from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import nearest, section_names
 from genlab.pipeline.runs.why import changes
-from genlab.report.paths import RUNS, UserError
+from genlab.section.paths import RUNS, UserError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from genlab.pipeline import html
 from genlab.pipeline.views import compare
-from genlab.report.paths import RUNS
+from genlab.section.paths import RUNS
 
 SHOWN_METRICS = 6  # columns of the printed table; the CSV has all
 DRAWN_METRICS = 12  # panels of a line plot: the metrics that a parameter moves most, in units of their spread over seeds

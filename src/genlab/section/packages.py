@@ -8,7 +8,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from genlab.report.paths import ROOT
+from genlab.section.paths import ROOT
 
 
 @cache

@@ -8,7 +8,7 @@ change no digest, and any other change moves the digests of all that reach it.  
 
 Where a name could mean several things, all of them count.  What cannot be followed (`getattr` on a module, `globals()`,
 `exec`, star imports, relative imports) is refused by `unfollowable`, and a test runs every quick section under
-`genlab.report.audit`, which sees what really executes.
+a tracer, which sees what really executes.
 """
 
 import ast
@@ -21,11 +21,15 @@ from functools import cache, cached_property
 from pathlib import Path
 
 SCHEME = 2  # of the key: 1 was the bytes of files
-OPAQUE = (
-    "genlab.report",
+OPAQUE = (  # these carry results and must not change them: never followed
     "genlab.pipeline",
-)  # keys, store, runner: they carry results and must not change them; never followed ...
-SEEN = ("genlab.report.section",)  # ... but for what a page says itself
+    "genlab.section.code",
+    "genlab.section.packages",
+    "genlab.section.paths",
+    "genlab.report",  # the pipeline's name until November 2026, in trees that `genlab carry` reads
+)
+PAGE = "genlab.section"  # what pages say themselves is followed; what it loads (IPython) computes nothing
+FORMER_PAGE = "genlab.report.section"
 ADDRESSED = {
     "__file__",
     "__name__",
@@ -332,9 +336,7 @@ class Library:
 
     def opaque(self, module: str) -> bool:
         """Whether the module belongs to the pipeline, which results must not depend on."""
-        return module in OPAQUE or (
-            module.startswith(tuple(f"{o}." for o in OPAQUE)) and module not in SEEN
-        )
+        return module != FORMER_PAGE and f"{module}.".startswith(tuple(f"{o}." for o in OPAQUE))
 
     def resolve(
         self, target: str, attributes: Iterable[str] = ()
@@ -360,6 +362,18 @@ class Library:
         path = self.file(ref.module)
         file = path.relative_to(self.folder).as_posix() if path else ref.module
         return f"{file}: {ref.name}" if ref.name else file
+
+    def source(self, ref: Ref) -> str:
+        """The text of a definition without its docstring."""
+        module = self.module(ref.module)
+        node = module.definitions[ref.name][-1][0]
+        lines = module.path.read_text("utf-8").splitlines()
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
+        if without_docstring(node) is node:
+            return "\n".join(lines[first : node.end_lineno])
+        doc = node.body[0]
+        after = lines[doc.end_lineno : node.end_lineno]
+        return "\n".join([*lines[first : doc.lineno - 1], *after[not after[:1] or not after[0] :]])
 
     def unit(self, ref: Ref) -> Unit:
         """The definition as text with holes; of a module as a value: all it defines, by name."""
@@ -539,7 +553,7 @@ def reached(library: Library, units: list[Unit], modules: Iterable[str]) -> Reac
         for name, us in effects.items()
         if us
     }
-    outside = [library.unit(r) for r in trail if r.module not in SEEN] + [
+    outside = [library.unit(r) for r in trail if not f"{r.module}.".startswith(f"{PAGE}.")] + [
         u for us in effects.values() for u in us
     ]
     names = {x for u in [*units, *outside] for x in u.external} | {m for m in modules}
@@ -564,9 +578,42 @@ def page(library: Library, cells: list[ast.Module]) -> Reached:
     return reached(library, units, set().union(*map(imported, cells)) if cells else set())
 
 
-def function(library: Library, module: str, name: str) -> Reached:
+def function(library: Library, ref: Ref) -> Reached:
     """The code behind one function of the package."""
-    return reached(library, [Unit(NOTHING, [Ref(module, name)])], {module})
+    return reached(library, [Unit(NOTHING, [ref])], {ref.module})
+
+
+def arguments(library: Library, cells: list[ast.Module], called: str) -> list[list[Ref]]:
+    """For each cell the definitions that are arguments where it calls `section.{called}`."""
+    bindings: dict[str, set[str]] = {}
+    for cell in cells:
+        for name, full in bound_names(cell):
+            bindings.setdefault(name, set()).add(full)
+    found = []
+    for cell in cells:
+        calls = [node for node in ast.walk(cell) if isinstance(node, ast.Call)]
+        pages = {Ref(PAGE, called), Ref(f"{PAGE}.{called}", called), Ref(FORMER_PAGE, called)}
+        mine = [c for c in calls if pages & {*named(library, bindings, c.func)}]
+        found.append([r for c in mine for a in c.args for r in named(library, bindings, a)[:1]])
+    return found
+
+
+def named(library: Library, bindings: Mapping[str, set[str]], node: ast.expr) -> list[Ref]:
+    """The definitions that an expression like `section.show` or `mala` names."""
+    words = []
+    while isinstance(node, ast.Attribute):
+        words.insert(0, node.attr)
+        node = node.value
+    targets = sorted(bindings.get(node.id, ())) if isinstance(node, ast.Name) else []
+    meanings = [
+        ref for target in targets for ref, rest in library.resolve(target, words) if not rest
+    ]
+    return [ref for ref in meanings if isinstance(ref, Ref) and ref.name]
+
+
+def listing(library: Library, refs: Iterable[Ref]) -> str:
+    """The source of these definitions without their docstrings, as Markdown."""
+    return "\n\n".join(f"```python\n{library.source(ref)}\n```" for ref in refs)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Runs: sections as data, keys, the store, published results."""
