@@ -120,6 +120,9 @@ def test_unknown_names_are_refused():
 
 
 def test_every_file_is_listed_and_no_other():
-    listed = set(images.checksums())
-    present = {str(p.relative_to(DATA)) for p in DATA.rglob("*.gz")}
-    assert listed == present and len(listed) == 8
+    """Each as it is packed, and what is in it."""
+    packed = {n for n in images.checksums() if n.endswith((".gz", ".xz"))}
+    files = [p for folder in ("mnist", "fashion-mnist") for p in (DATA / folder).iterdir()]
+    present = {p.relative_to(DATA).as_posix() for p in files}
+    assert packed == present and len(packed) == 8
+    assert {n.rsplit(".", 1)[0] for n in packed} == set(images.checksums()) - packed
