@@ -35,6 +35,7 @@ def test_losses_are_sums_over_pixels():
     assert values["bernoulli"].tolist() == pytest.approx([784 * np.log(2)] * 3)
 
 
+@pytest.mark.slow
 def test_a_linear_autoencoder_finds_the_subspace_of_pca(pictures):
     images, _ = pictures
     x = images.reshape(-1, 784) / 255
@@ -253,6 +254,7 @@ def test_weights_follow_the_seed_and_leave_torchs_generator_alone():
     )
 
 
+@pytest.mark.slow
 def test_one_number_tells_four_places_apart_which_one_principal_component_cannot():
     images, _ = noisy_blobs()
     x = images.reshape(-1, 784) / 255

@@ -146,6 +146,7 @@ def test_centring_moves_no_optimum(rng):
     assert float(jnp.abs(a.W1 - b.W1).max()) > 0.01
 
 
+@pytest.mark.slow
 def test_training_learns_four_patterns(key):
     rng = np.random.default_rng(0)
     start = DBM(

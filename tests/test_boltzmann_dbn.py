@@ -105,6 +105,7 @@ def test_clamped_labels_stay(net, key):
     assert np.asarray(last)[:, :4].std() > 0
 
 
+@pytest.mark.slow
 def test_up_down_training_raises_the_likelihood(key):
     data = np.tile(PATTERNS, (50, 1))
     lower = train_rbm(data, n_hidden=4, epochs=40, seed=0, lr=0.1).rbm
@@ -115,6 +116,7 @@ def test_up_down_training_raises_the_likelihood(key):
     assert not np.allclose(trained.layers[0].W_up, trained.layers[0].W_down)
 
 
+@pytest.mark.slow
 def test_labels_join_the_top(key):
     net = dbn.from_rbms([init_rbm(6, 5, key=key), init_rbm(5 + 4, 12, key=key)])
     data, labels = np.tile(PATTERNS, (50, 1)), np.tile(np.eye(4, dtype=np.float32), (50, 1))

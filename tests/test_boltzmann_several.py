@@ -12,6 +12,7 @@ DATA = np.tile(
 ABOUT = {"n_hidden": 3, "batch_size": 10}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rules", [{}, {"method": "cd", "k": 3, "centred": False, "momentum": 0.0, "weight_decay": 0.01}]
 )
@@ -32,6 +33,7 @@ def test_each_machine_is_the_one_trained_alone(rules):
     assert np.abs(path.W[-1, 1] - path.W[-1, 2]).max() > 1e-3  # another seed is another machine
 
 
+@pytest.mark.slow
 def test_a_machine_that_diverges_keeps_it_to_itself():
     calm = several.train_several(DATA, epochs=2, seeds=[0], rates=[0.1], **ABOUT)
     both = several.train_several(DATA, epochs=2, seeds=[0, 0], rates=[0.1, 3e38], **ABOUT)

@@ -38,6 +38,7 @@ def test_dropout_keeps_the_mean(key):
     assert abs(float(dropped.mean()) - 0.5) < 5 * float(dropped.std()) / np.sqrt(200)
 
 
+@pytest.mark.slow
 def test_it_learns_and_random_labels_do_not_generalise(clouds, key, rng):
     x, labels = clouds
     layers = sigmoid_net.init_layers([2, 16, 3], key=key)

@@ -90,6 +90,7 @@ def negative_mean(rbm, data, k, key, n=40_000):
     return np.asarray(v.T @ p) / len(v)
 
 
+@pytest.mark.slow
 def test_the_bias_of_contrastive_divergence_falls_with_k(key):
     rbm = random_rbm(scale=1.5)
     unlikely = enumerated.states(4)[[enumerated.marginal(as_machine(rbm), 4).argmin()]].astype(
@@ -113,6 +114,7 @@ def test_k_may_rise_during_the_training(key):
     assert np.abs(late - truth).max() < 4 * 0.5 / np.sqrt(40_000) < np.abs(early - truth).max()
 
 
+@pytest.mark.slow
 def test_tempered_chains_keep_the_law_at_every_temperature(key):
     rbm, inv_temps, n = random_rbm(scale=1.5), jnp.linspace(0, 1, 4), 20_000
     h = jnp.zeros((4, n, 3))
@@ -136,6 +138,7 @@ def test_exchanges_with_the_wrong_sign_break_the_law(key, monkeypatch):
     assert np.abs(np.asarray(v).mean(0) - truth).max() > 10 * 0.5 / np.sqrt(n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rules",
     [
@@ -159,6 +162,7 @@ def test_training_learns_four_patterns(rules):
     assert done.history["step"][-1] == 15_000
 
 
+@pytest.mark.slow
 def test_the_monitor_is_the_pseudo_likelihood_of_its_rows():
     data = np.tile(PATTERNS, (10, 1))
     done = training.train_rbm(
@@ -170,6 +174,7 @@ def test_the_monitor_is_the_pseudo_likelihood_of_its_rows():
     )
 
 
+@pytest.mark.slow
 def test_gaussian_units_learn_two_clusters(rng):
     data = (np.sign(rng.normal(size=(400, 1))) * [2.0, -2.0] + rng.normal(size=(400, 2))).astype(
         np.float32
@@ -180,6 +185,7 @@ def test_gaussian_units_learn_two_clusters(rng):
     assert jump[0] * jump[1] < 0
 
 
+@pytest.mark.slow
 def test_sparsity_and_weight_decay_do_what_they_say():
     data = np.tile(PATTERNS, (100, 1))
     train = lambda **rules: training.train_rbm(  # noqa: E731

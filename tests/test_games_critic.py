@@ -83,6 +83,7 @@ def test_points_of_the_penalty_lie_between_real_and_generated():
     assert abs(float(t.mean()) - 0.5) < 4 * sd and float(t.max()) <= 1 and float(t.min()) >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gp_weight", [1.0, 10.0])
 def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allows(gp_weight):
     """Two samples |c| apart: W₁ = |c|.  w·x maximises |w||c| - λ(|w| - 1)² at |w| = 1 + |c| / 2λ,
@@ -106,6 +107,7 @@ def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allow
     assert history["step"].tolist() == [200, 400, 600]
 
 
+@pytest.mark.slow
 def test_a_one_sided_penalty_frees_slopes_of_the_wrong_sign_and_a_two_sided_one_does_not():
     """On a line, two clouds |c| = 3 apart: a slope of -1 costs nothing, and to turn it round by way
     of 0 costs λ unless flat is free."""

@@ -72,6 +72,7 @@ def test_draws_follow_their_mixture():
     assert abs((x > 0).mean() - 0.5) < 4 * 0.5 / np.sqrt(len(x))
 
 
+@pytest.mark.slow
 def test_a_trained_discriminator_comes_down_to_the_bound_and_never_below():
     found = line.train_discriminator(
         P, Q, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8

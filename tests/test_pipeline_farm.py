@@ -146,6 +146,7 @@ def test_ctrl_c_stops_the_section_on_its_worker(project, farm):
     assert farm.workers[0].poll() is None and project.snapshot() == {}
 
 
+@pytest.mark.slow
 def test_no_scheduler_is_one_line(project):
     result = project.genlab("run", "first", "--scheduler", "tcp://127.0.0.1:9")
     assert result.returncode == 2 and "no scheduler answers at tcp://127.0.0.1:9" in one_line(

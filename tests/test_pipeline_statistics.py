@@ -71,6 +71,7 @@ def simulated(draw, judge_book, books=1500, metrics=30, seeds=20):
     return alarms / books
 
 
+@pytest.mark.slow
 def test_the_alarm_rate_of_a_book_is_at_most_the_stated_one(rng):
     rate = 0.05
     error = np.sqrt(rate * (1 - rate) / 1500)

@@ -13,8 +13,9 @@ import pytest
 from genlab.pipeline.execution import process
 from genlab.pipeline.execution.plan import plan, run_jobs
 from genlab.pipeline.gate import check
-from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import get_section, read_section, section_names
+from genlab.pipeline.runs.publish import NOTEBOOK_BYTES
 from genlab.section.paths import ROOT
 
 CHECK = "nbval-check-output"
@@ -87,11 +88,16 @@ def test_quick_run_and_nbval(name, tmp_path):
         and run.record["metrics"]
         and run.record["peak_memory_mib"] < MEMORY_MIB
     )
-    needs = {n: {"record": str(r.record_file), "arrays": str(r.arrays) if r.arrays else None}
-             for n in get_section(name).needs
-             for r in [store.find(n, keys.default_key(n, "quick"))]}  # fmt: skip
+    needs = {
+        need.section: {
+            "record": str(need.run.record_file),
+            "arrays": str(need.run.arrays) if need.run.arrays else None,
+        }
+        for need in jobs[-1].needs
+    }
     # Train again, for the comparison to mean something.
-    env = process.environment(tmp_path, needs, "cpu") | {"GENLAB_REMEMBER": "0"}
+    env = process.environment(tmp_path, needs, "cpu", jobs[-1].parts["threads"])
+    env |= {"GENLAB_REMEMBER": "0"}
     env.pop("GENLAB_PROGRESS")
     copy = tmp_path / f"{name}.ipynb"
     copy.write_bytes(run.notebook.read_bytes())
@@ -123,7 +129,7 @@ def test_published_records_match_their_notebooks():
         if run is None:
             continue
         text = run.notebook.read_text()
-        assert len(text) <= store.NOTEBOOK_BYTES and "/home/" not in text and str(ROOT) not in text
+        assert len(text) <= NOTEBOOK_BYTES and "/home/" not in text and str(ROOT) not in text
         record = run.record
         assert record["profile"] == "full" and record["metrics"] and json.loads(text)["cells"]
 

@@ -92,6 +92,7 @@ def test_waves_are_fixed(key):
     assert float(jnp.abs(grads[0]).max()) == 0 < float(jnp.abs(grads[1][0][0]).max())
 
 
+@pytest.mark.slow
 def test_a_short_training_moves_towards_the_data_and_is_reproducible():
     rng = np.random.default_rng(0)
     data = (rng.standard_normal((1, 5_000, 2)) * 0.5 + np.array([3.0, 0.0])).astype(np.float32)

@@ -112,6 +112,7 @@ def test_likelihood_of_a_mixture_integrates_to_one():
     assert float(jnp.exp(log_p).sum() * (ticks[1] - ticks[0]) ** 2) == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_small_training_nears_the_exact_posterior_of_a_mixture(key):
     """The smallest reachable loss is that of the exact ε̂ = -σ score, known for Gaussians;
     a straight line is not enough."""

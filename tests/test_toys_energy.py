@@ -49,6 +49,11 @@ def small_training(**options):
     return energy.train_energy(data, held_out, steps=700, seed=1, **options)
 
 
+@pytest.fixture(scope="module")
+def good():
+    return small_training()
+
+
 def excess(model, base_sd=4.0):
     params = energy.take(model.params, 0)
     f = lambda x: energy.log_density(params, x, base_sd=base_sd)  # noqa: E731
@@ -59,17 +64,18 @@ def excess(model, base_sd=4.0):
     )[0]
 
 
-def test_training_learns_and_its_wrong_twin_does_not():
+@pytest.mark.slow
+def test_training_learns_and_its_wrong_twin_does_not(good):
     # A uniform density on the box is 2 ln 10 - H = 1.77 nats away: well below it is
     # learning, near it is not.
-    good = small_training()
     assert good.chains.shape == (1, 128, 2) and good.history["train_loss"].shape[1] == 1
     assert excess(good) < 0.5
     assert excess(small_training(loss="absolute")) > 1.0
 
 
-def test_samples_are_reproducible_and_start_at_noise():
-    params = small_training().params
+@pytest.mark.slow
+def test_samples_are_reproducible_and_start_at_noise(good):
+    params = good.params
     one, path = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
     again, _ = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
     other, _ = energy.sample_energy(params, n=50, steps=20, seed=1, keep_every=10)

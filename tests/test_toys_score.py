@@ -115,6 +115,7 @@ def test_chains_on_the_exact_score_have_the_blurred_variance_with_the_step_sizes
     assert abs(x.var() - S**2) > 4 * se  # the variance of the data
 
 
+@pytest.mark.slow
 def test_training_approaches_the_floor_and_is_reproducible(rng):
     density = gaussian_density()
     data, held_out = density.sample(20_000, rng=rng)[None], density.sample(1_000, rng=rng)[None]
