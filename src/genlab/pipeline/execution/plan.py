@@ -227,7 +227,7 @@ def _task(job: Job) -> dict[str, Any]:
         "params": job.params,
         "budget": {"seconds": section.budget_seconds, "memory_mib": section.budget_mib},
         "needs": needs,
-        "data": keys.stored_checksums(section),
+        "data": keys.packed(section),
         "lock": job.parts["lock"],
         "device": job.parts["device"],
         "threads": job.parts["threads"],

@@ -6,18 +6,22 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from genlab.data import files
 from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import Section, get_section
 from genlab.section import code, packages
 from genlab.section.paths import PACKAGE, ROOT, UserError
 
 VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
+
+DATA = ROOT / "data"
 
 
 @cache
@@ -46,29 +50,30 @@ def device_class(section: Section) -> str:
     return f"cuda:{gpu}" if gpu else "cpu"
 
 
-@cache
-def _sums() -> dict[str, str]:
-    path = ROOT / "data" / "SHA256SUMS"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {
-        name.strip().lstrip("*").removeprefix("./"): digest
-        for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())
-    }
-
-
-def expected_checksum(file: str) -> str:
-    """The checksum of a file under data/, from data/SHA256SUMS."""
-    if file not in _sums():
-        raise UserError(
-            f"data file {file!r} is not listed in data/SHA256SUMS: add it, or mend `data:` in the section"
-        )
-    return _sums()[file]
-
-
 def contents(section: Section) -> dict[str, str]:
-    """{file: checksum of what is in it} of the section's data files, without the suffix and the effect of their packing."""
-    names = {file: file.removesuffix(".gz").removesuffix(".xz") for file in section.data}
-    return {name: _sums().get(name) or expected_checksum(file) for file, name in names.items()}
+    """{file: checksum of what is in it} of the section's data files, whatever their packing."""
+    with data_errors():
+        names = map(files.content_name, section.data)
+        return {name: files.content_checksum(name, DATA) for name in names}
+
+
+def packed(section: Section) -> dict[str, str]:
+    """{file as it lies there: its checksum} of the section's data files."""
+    with data_errors():
+        found = [
+            files.stored(files.content_name(name), DATA).relative_to(DATA).as_posix()
+            for name in section.data
+        ]
+        return {name: files.content_checksum(name, DATA) for name in found}
+
+
+@contextmanager
+def data_errors() -> Iterator[None]:
+    """What is wrong with a data file is a person's to mend."""
+    try:
+        yield
+    except files.DataError as error:
+        raise UserError(str(error)) from None
 
 
 def verify_packages(parts: Mapping[str, Any]) -> None:
@@ -81,12 +86,7 @@ def verify_packages(parts: Mapping[str, Any]) -> None:
 
 def verify_data(section: Section) -> None:
     """UserError if a data file of the section is missing or is not what data/SHA256SUMS says."""
-    verify_files(stored_checksums(section))
-
-
-def stored_checksums(section: Section) -> dict[str, str]:
-    """{file: checksum of its bytes as they lie there} of the section's data files."""
-    return {file: expected_checksum(file) for file in section.data}
+    verify_files(packed(section))
 
 
 def verify_files(checksums: Mapping[str, str]) -> None:
@@ -102,6 +102,9 @@ def verify_files(checksums: Mapping[str, str]) -> None:
             raise UserError(
                 f"data file data/{file} is broken: expected sha256 {expected}, found {found}: `git checkout data/{file}` restores it"
             )
+
+
+DATA = ROOT / "data"
 
 
 class Unfinished(UserError):
@@ -122,13 +125,13 @@ def own_parts(
     A file given as a parameter counts by what is in it, too; data files by their content, not their packing.
     """
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
-    files = (
+    read = (
         {"files": {name: sha256(Path(params[name]).read_bytes()) for name in given}}
         if given
         else {}
     )
     behind = code_behind(section, package)
-    return files | {
+    return read | {
         "scheme": code.SCHEME,
         "code": behind.digest,
         "params": dict(params),

@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,11 @@ def find(section: str, key: str) -> Run | None:
 
 def content(run: Run) -> str:
     """Digest of what another section can read of a run: its metrics and its arrays."""
+    return _content(run, run.record_file.stat().st_mtime_ns)
+
+
+@cache
+def _content(run: Run, written: int) -> str:
     digest = hashlib.sha256(json.dumps(run.record["metrics"], sort_keys=True).encode())
     with np.load(run.arrays) if run.arrays else nullcontext({}) as arrays:
         for name in sorted(arrays):
@@ -250,6 +255,18 @@ def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | No
     except OSError:
         return None  # a full disk must not hide the first error
     return target / "notebook.ipynb"
+
+
+def rename_states(names: Mapping[str, str]) -> int:
+    """Copy trained states whose names begin in one way to names that begin in another; how many."""
+    count = 0
+    for before, after in names.items():
+        for file in (RUNS / "trained").glob(f"{before}-*"):
+            copy = file.with_name(after + file.name.removeprefix(before))
+            if not copy.exists():
+                shutil.copy2(file, copy)
+                count += 1
+    return count
 
 
 def leftovers(current: Collection[str | None], days: int) -> list[Path]:
