@@ -14,7 +14,8 @@ import nbformat
 import yaml
 
 from genlab.report import keys, store
-from genlab.report.paths import BUILD, ROOT, UserError
+from genlab.report.paths import BUILD, PACKAGE, ROOT, UserError
+from genlab.report.reference import contents, reference
 from genlab.report.sections import Section, get_section, section_names
 from genlab.report.store import Run
 from genlab.report.why import changes
@@ -146,6 +147,9 @@ def book_tree(profile: str) -> Tree:
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
     fill(tree, "<!-- genlab:power -->", power_table())
+    library = reference(ROOT / "src" / PACKAGE.name)
+    tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
+    fill(tree, "<!-- genlab:reference -->", contents(library))
     return tree
 
 
@@ -254,6 +258,8 @@ def build_book(profile: str) -> Path:
         return first
     common = [name for name in tree if name == "_toc.yml" or "_static" in name]  # what every page shows
     moved = any((p := BUILD / "source" / name).is_file() and p.read_bytes() != tree[name] for name in common)
+    listed = {str(p.relative_to(BUILD / "source")) for p in (BUILD / "source").glob("reference/*.md")}
+    moved |= listed != {name for name in tree if name.startswith("reference/")}  # by a pattern in _toc.yml
     with store.disk_errors("the book"):
         stamp.unlink(missing_ok=True)
         (BUILD / "source").mkdir(parents=True, exist_ok=True)
