@@ -18,6 +18,7 @@ from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import Section, get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
+from genlab.pipeline.views.reference import contents, reference
 from genlab.section import code
 from genlab.section.paths import BUILD, PACKAGE, ROOT, UserError
 
@@ -182,6 +183,9 @@ def book_tree(profile: str) -> Tree:
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
     fill(tree, "<!-- genlab:power -->", power_table())
+    library = reference(ROOT / "src" / PACKAGE.name)
+    tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
+    fill(tree, "<!-- genlab:reference -->", contents(library))
     return tree
 
 
@@ -304,6 +308,11 @@ def build_book(profile: str) -> Path:
     moved = any(
         (p := BUILD / "source" / name).is_file() and p.read_bytes() != tree[name] for name in common
     )
+    listed = {
+        str(p.relative_to(BUILD / "source")) for p in (BUILD / "source").glob("reference/*.md")
+    }
+    # _toc.yml names them by a pattern, so that only a full build sees a new one.
+    moved |= listed != {name for name in tree if name.startswith("reference/")}
     with store.disk_errors("the book"):
         stamp.unlink(missing_ok=True)
         (BUILD / "source").mkdir(parents=True, exist_ok=True)
