@@ -1,8 +1,8 @@
 """The files under `data/`: what is in them, packed or not, once it is what `SHA256SUMS` says it is.
 
-A file is named by its content (`mnist/train-images-idx3-ubyte`); it may lie there as it is, as `.xz` or
-as `.gz`.  `SHA256SUMS` lists the checksum of the content under that name and that of the packed file
-under its own.
+A file is named by its content (`mnist/train-images-idx3-ubyte`); it may lie there as it is, as
+`.xz` or as `.gz`.  `SHA256SUMS` lists the checksum of the content under that name and that of the
+packed file under its own.
 """
 
 import gzip
@@ -20,13 +20,13 @@ UNPACK: dict[str, Callable[[bytes], bytes]] = {
 
 
 class DataError(Exception):
-    """A data file is missing or not what it should be; the text says which, what was expected and found,
-    and the remedy."""
+    """A data file is missing or not what it should be; the text says which, what was expected and
+    found, and the remedy."""
 
 
 def checksums(folder: Path = DATA) -> dict[str, str]:
-    """{file: sha256} of `SHA256SUMS` in the folder, as `sha256sum` writes it.  DataError if it is missing
-    or a line is no such line."""
+    """{file: sha256} of `SHA256SUMS` in the folder, as `sha256sum` writes it.  DataError if it is
+    missing or a line is no such line."""
     try:
         lines = (folder / "SHA256SUMS").read_text("utf-8").splitlines()
     except OSError:
@@ -72,8 +72,8 @@ def stored(name: str, folder: Path = DATA) -> Path:
 
 
 def read(name: str, folder: Path = DATA) -> bytes:
-    """What is in the file of that name.  DataError if it is missing, cannot be unpacked, or its SHA-256
-    is not the recorded one."""
+    """What is in the file of that name.  DataError if it is missing, cannot be unpacked, or its
+    SHA-256 is not the recorded one."""
     expected, path = content_checksum(name, folder), stored(name, folder)
     shown = f"data/{path.relative_to(folder).as_posix()}"
     remedy = f"restore it with `git checkout -- {shown}`"

@@ -1,14 +1,16 @@
 """The key of code: which definitions a page reaches, and a digest of each, read from syntax trees.
 
-A *definition* is a top-level function, class or constant of the package.  Its digest is that of its syntax tree without
-docstrings, comments and layout, in which every reference to another definition is replaced by that one's digest and every
-name from outside by its full name; its own name and place are left out.  So renaming, moving, wrapping and commenting
-change no digest, and any other change moves the digests of all that reach it.  What a module does when it is imported
-(`copyreg.pickle(...)`) counts for whoever loads it, and so do the functions of the package that it calls then.
+A *definition* is a top-level function, class or constant of the package.  Its digest is that of its
+syntax tree without docstrings, comments and layout, in which every reference to another definition
+is replaced by that one's digest and every name from outside by its full name; its own name and
+place are left out.  So renaming, moving, wrapping and commenting change no digest, and any other
+change moves the digests of all that reach it.  What a module does when it is imported
+(`copyreg.pickle(...)`) counts for whoever loads it, and so do the functions of the package that it
+calls then.
 
-Where a name could mean several things, all of them count.  What cannot be followed (`getattr` on a module, `globals()`,
-`exec`, star imports, relative imports) is refused by `unfollowable`, and a test runs every quick section under
-a tracer, which sees what really executes.
+Where a name could mean several things, all of them count.  What cannot be followed (`getattr` on a
+module, `globals()`, `exec`, star imports, relative imports) is refused by `unfollowable`, and a
+test runs every quick section under a tracer, which sees what really executes.
 """
 
 import ast
@@ -28,7 +30,8 @@ OPAQUE = (  # these carry results and must not change them: never followed
     "genlab.section.paths",
     "genlab.report",  # the pipeline's name until November 2026, in trees that `genlab carry` reads
 )
-PAGE = "genlab.section"  # what pages say themselves is followed; what it loads (IPython) computes nothing
+# what pages say themselves is followed; what it loads (IPython) computes nothing
+PAGE = "genlab.section"
 FORMER_PAGE = "genlab.report.section"
 ADDRESSED = {
     "__file__",
@@ -51,7 +54,8 @@ class Ref:
 
 @dataclass
 class Unit:
-    """A piece of code: its tree as text with holes, what fills the holes, and the external names it uses."""
+    """A piece of code: its tree as text with holes, what fills the holes, and the external names it
+    uses."""
 
     text: str = ""
     refs: list[Ref] = field(default_factory=list)
@@ -89,7 +93,8 @@ def imported(node: ast.AST) -> set[str]:
 
 
 def stored_names(body: Iterable[ast.AST]) -> set[str]:
-    """Names that the statements assign in their own scope: not in functions, classes or comprehensions inside."""
+    """Names that the statements assign in their own scope: not in functions, classes or
+    comprehensions inside."""
     found: set[str] = set()
     for node in body:
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
@@ -102,7 +107,8 @@ def stored_names(body: Iterable[ast.AST]) -> set[str]:
 
 
 class Writer:
-    """Writes syntax trees as text that is the same for every layout and every Python since 3.11, and notes references."""
+    """Writes syntax trees as text that is the same for every layout and every Python since 3.11,
+    and notes references."""
 
     def __init__(
         self,
@@ -114,7 +120,7 @@ class Writer:
         self.library, self.bindings, self.unit, self.kept = library, bindings, unit, kept
 
     def write(self, node, local: frozenset[str] = frozenset()):
-        """The tree below `node` as nested lists; `local` are names that an enclosing function owns."""
+        """The tree below `node` as nested lists; `local`: names that an enclosing function owns."""
         if isinstance(node, list):
             statements = [n for n in node if not isinstance(n, (ast.Import, ast.ImportFrom))]
             return [self.write(n, local) for n in statements]
@@ -209,7 +215,8 @@ def constant(value) -> object:
 
 
 def joined(values: Iterable[ast.AST]) -> Iterator:
-    """The parts of an f-string with adjacent texts made one, as they are in some versions of Python."""
+    """The parts of an f-string with adjacent texts made one, as they are in some versions of
+    Python."""
     text = ""
     for value in values:
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -235,7 +242,8 @@ def without_docstring(node: ast.AST) -> ast.AST:
 
 @dataclass
 class Module:
-    """A parsed module: what its names mean, its definitions, and the statements it executes when imported."""
+    """A parsed module: what its names mean, its definitions, and the statements it executes when
+    imported."""
 
     name: str
     path: Path
@@ -243,7 +251,8 @@ class Module:
 
     @cached_property
     def bindings(self) -> dict[str, set[str]]:
-        """{name: full names it may stand for}: imports anywhere in the module, and its own definitions."""
+        """{name: full names it may stand for}: imports anywhere in the module, and its own
+        definitions."""
         found: dict[str, set[str]] = {name: {f"{self.name}.{name}"} for name in self.definitions}
         for name, full in bound_names(self.tree):
             found.setdefault(name, set()).add(full)
@@ -267,7 +276,8 @@ class Module:
 
     @cached_property
     def called(self) -> list[ast.expr]:
-        """What the module calls when it is imported: decorators, and functions in the values of its constants and defaults."""
+        """What the module calls when it is imported: decorators, and functions in the values of its
+        constants and defaults."""
         found: list[ast.expr] = []
         todo: list[ast.AST] = list(self.tree.body)
         while todo:
@@ -309,7 +319,8 @@ def defined(node: ast.AST) -> Iterator[str]:
 
 
 class Library:
-    """The package in `folder` (the one that holds its top-level __init__.py), parsed as far as somebody asks."""
+    """The package in `folder` (the one that holds its top-level __init__.py), parsed as far as
+    somebody asks."""
 
     def __init__(self, folder: Path):
         self.folder, self.package = folder, folder.name
@@ -341,7 +352,8 @@ class Library:
     def resolve(
         self, target: str, attributes: Iterable[str] = ()
     ) -> list[tuple[Ref | str, list[str]]]:
-        """What the full name `target` followed by `attributes` may mean: (definition, module or external name, attributes left)."""
+        """What the full name `target` followed by `attributes` may mean: (definition, module or
+        external name, attributes left)."""
         words = [*target.split("."), *attributes]
         if words[0] != self.package:
             return [(".".join(words), [])]
@@ -428,7 +440,8 @@ class Library:
         return unit.refs
 
     def loaded(self, names: Iterable[str]) -> list[str]:
-        """The modules that importing `names` (modules, or names in modules) loads, sooner or later; without the pipeline."""
+        """The modules that importing `names` (modules, or names in modules) loads, sooner or later;
+        without the pipeline."""
         found: set[str] = set()
         todo = [n for n in names if n.split(".")[0] == self.package]
         while todo:
@@ -451,8 +464,9 @@ class Library:
         return self._digests[ref]
 
     def _digest_group(self, group: list[Ref]) -> None:
-        """Digests of definitions that reach each other (nearly always one): as many rounds as there are members, so that
-        every member has heard of every other and the order in which they are met does not matter."""
+        """Digests of definitions that reach each other (nearly always one): as many rounds as there
+        are members, so that every member has heard of every other and the order in which they are
+        met does not matter."""
         self._digests |= dict.fromkeys(group, "self")
         for _ in group:
             self._digests |= {
@@ -460,7 +474,7 @@ class Library:
             }
 
     def reach(self, roots: Iterable[Ref]) -> dict[Ref, Ref | None]:
-        """{definition: who led to it first} of all that is reached from the roots, breadth first."""
+        """{definition: who led to it first} of all that the roots reach, breadth first."""
         found: dict[Ref, Ref | None] = dict.fromkeys(roots)
         for ref in (todo := list(found)):  # grows while it is read
             for other in self.unit(ref).refs:
@@ -476,7 +490,8 @@ def filled(unit: Unit, digest) -> str:
 
 
 def components(start, after, done) -> Iterator[list]:
-    """Strongly connected components that are reached from `start` and not yet `done`, each before those that reach it (Tarjan)."""
+    """Strongly connected components that are reached from `start` and not yet `done`, each before
+    those that reach it (Tarjan)."""
     index: dict = {}
     low: dict = {}
     stack: list = []
@@ -510,8 +525,9 @@ def components(start, after, done) -> Iterator[list]:
 class Reached:
     """The code behind a page or a training.
 
-    digest: of all of it.  cells: digests of the page's cells.  definitions: {"toys/langevin.py: mala": digest}.
-    packages: top-level names from outside.  refs: what each cell names.  trail: who led to each definition.
+    digest: of all of it.  cells: digests of the page's cells.  definitions: {"toys/langevin.py:
+    mala": digest}. packages: top-level names from outside.  refs: what each cell names.  trail: who
+    led to each definition.
     """
 
     digest: str
@@ -523,7 +539,7 @@ class Reached:
 
 
 def reached(library: Library, units: list[Unit], modules: Iterable[str]) -> Reached:
-    """The closure of some units (cells, or one that names a function) whose imports are `modules`."""
+    """The closure of some units (cells, or one that names a function) that import `modules`."""
     loaded = library.loaded(modules)
     effects = {name: library.effects(name) for name in loaded}
     called = sorted({r for name in loaded for r in library.called(name)})

@@ -46,8 +46,9 @@ def _installed(package: str) -> str:
 def behind(modules: Iterable[str]) -> dict[str, str]:
     """{package: version} of what brings these top-level modules, with all it requires.
 
-    A pinned package counts by its pin, a package that somebody added to the environment by what is installed.  So a new
-    version of a tool that computes nothing (a linter, a scheduler, Sphinx) moves no key.
+    A pinned package counts by its pin, a package that somebody added to the environment by what is
+    installed.  So a new version of a tool that computes nothing (a linter, a scheduler, Sphinx)
+    moves no key.
     """
     todo = [dist for name in modules for dist in distributions().get(name, [])]
     direct = {canonicalize_name(d) for d in todo}
@@ -62,7 +63,8 @@ def behind(modules: Iterable[str]) -> dict[str, str]:
 
 
 def installed_differently(wanted: dict[str, str]) -> list[str]:
-    """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not the pinned one."""
+    """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not
+    the pinned one."""
     here = {name: _installed(name) for name in wanted}
     return [
         f"{n} {here[n]} installed, {v} pinned"

@@ -1,8 +1,8 @@
 """Published results carried to changed code, where the change is shown to change nothing.
 
-The quick profile is run on the files of the commit that computed the result and on those of today; if every metric, array
-and picture is the same bit for bit, the record gets today's key and says so.  What such a certificate does not cover: code
-that only the full profile reaches.
+The quick profile is run on the files of the commit that computed the result and on those of today;
+if every metric, array and picture is the same bit for bit, the record gets today's key and says so.
+What such a certificate does not cover: code that only the full profile reaches.
 """
 
 import datetime
@@ -33,21 +33,23 @@ PICTURES = (
 
 @dataclass(frozen=True)
 class Certificate:
-    """Two equal quick runs: how much was compared, and what the names of trained states were and are."""
+    """Two equal quick runs: how much was compared, and what the names of trained states were and
+    are."""
 
     equal: dict[str, int]
     states: dict[str, str]
 
 
 def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
-    """Carry published runs to the present code; (section, whether it is current now, what was compared
-    or what moved).
+    """Carry published runs to the present code; (section, whether it is current now, what was
+    compared or what moved).
 
     UserError if the code that runs here is not the code of a commit.
     """
     if store.git_state()[1] is not False or store.git_state()[0] is None:
         raise UserError(
-            "notebooks, src or requirements.lock differ from their commit: commit them first, then carry"
+            "notebooks, src or requirements.lock differ from their commit: commit them first, "
+            "then carry"
         )
     stale = []
     for name in in_order(names):
@@ -73,7 +75,8 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
 
 
 def _wrong_files(run: store.Run, tree: Path) -> tuple[str, str]:
-    """The section, and what is wrong if the files of the run's commit are not those that computed it."""
+    """The section, and what is wrong if the files of the run's commit are not those that computed
+    it."""
     record = run.record
     name, first = record["section"], record.get("carried", [record["key_parts"]])[0]["code"]
     there = keys.code_behind(read_section(tree / "notebooks" / f"{name}.md"), package_in(tree))
@@ -109,7 +112,8 @@ def _run_quick(tree: Path, names: list[str]) -> None:
 
 
 def _certify(run: store.Run, tree: Path) -> Certificate | str:
-    """Compare the quick runs of the tree and of this checkout; a certificate, or what is not the same."""
+    """Compare the quick runs of the tree and of this checkout; a certificate, or what is not the
+    same."""
     name = run.record["section"]
     before, after = _newest_quick(tree, name), store.find(name, keys.current_key(name, "quick"))
     if moved := differences(before, after):
@@ -179,7 +183,7 @@ def _newest_quick(tree: Path, name: str) -> store.Run:
 
 
 def pictures(run: store.Run) -> list[str]:
-    """Everything that the run's cells show: pictures, animations, tables, in the order of the page."""
+    """All that the run's cells show: pictures, animations, tables, in the order of the page."""
     cells = nbformat.read(run.notebook, as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return [

@@ -26,7 +26,8 @@ DATA = ROOT / "data"
 
 @cache
 def gpu_name() -> str | None:
-    """Name of the first NVIDIA GPU, or None.  GENLAB_GPU overrides it: "none", or the name of the GPU on the workers."""
+    """Name of the first NVIDIA GPU, or None.  GENLAB_GPU overrides it: "none", or the name of the
+    GPU on the workers."""
     if told := os.environ.get("GENLAB_GPU"):
         return None if told == "none" else told
     if not shutil.which("nvidia-smi"):
@@ -41,11 +42,13 @@ def gpu_name() -> str | None:
 
 
 def device_class(section: Section) -> str:
-    """ "cpu" or "cuda:NAME", by the section's policy and what this machine has.  UserError if it wants a GPU and there is none."""
+    """ "cpu" or "cuda:NAME", by the section's policy and what this machine has.  UserError if it
+    wants a GPU and there is none."""
     gpu = gpu_name() if section.device != "cpu" else None
     if section.device == "gpu" and gpu is None:
         raise UserError(
-            f"{section.name} needs a GPU and this machine shows none: run it on one, or set `device: any` in its file"
+            f"{section.name} needs a GPU and this machine shows none: run it on one, or set "
+            "`device: any` in its file"
         )
     return f"cuda:{gpu}" if gpu else "cpu"
 
@@ -77,10 +80,12 @@ def data_errors() -> Iterator[None]:
 
 
 def verify_packages(parts: Mapping[str, Any]) -> None:
-    """UserError if an installed package is not the version in the key: its result would carry a false name."""
+    """UserError if an installed package is not the version in the key: its result would carry a
+    false name."""
     if found := packages.installed_differently(parts["lock"]):
         raise UserError(
-            f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the pinned ones"
+            f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the "
+            "pinned ones"
         )
 
 
@@ -95,12 +100,14 @@ def verify_files(checksums: Mapping[str, str]) -> None:
         path = ROOT / "data" / file
         if not path.is_file():
             raise UserError(
-                f"data file data/{file} is missing (expected sha256 {expected}): `git checkout data/{file}` restores it"
+                f"data file data/{file} is missing (expected sha256 {expected}): `git checkout "
+                f"data/{file}` restores it"
             )
         found = sha256(path.read_bytes())
         if found != expected:
             raise UserError(
-                f"data file data/{file} is broken: expected sha256 {expected}, found {found}: `git checkout data/{file}` restores it"
+                f"data file data/{file} is broken: expected sha256 {expected}, found {found}: "
+                f"`git checkout data/{file}` restores it"
             )
 
 
@@ -122,7 +129,8 @@ def own_parts(
 ) -> dict[str, Any]:
     """Everything a run's result depends on, but for the sections that it needs.
 
-    A file given as a parameter counts by what is in it, too; data files by their content, not their packing.
+    A file given as a parameter counts by what is in it, too; data files by their content, not their
+    packing.
     """
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
     read = (
@@ -143,10 +151,11 @@ def own_parts(
 
 
 def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Everything a run's result depends on.  Unfinished if a section that it needs has no current run.
+    """Everything a run's result depends on.  Unfinished if a section that it needs has no current
+    run.
 
-    Needed sections count by what their runs say (metrics and arrays), at their default values of the profile and at this
-    run's seed: one that is run again and says the same makes nothing stale.
+    Needed sections count by what their runs say (metrics and arrays), at their default values of
+    the profile and at this run's seed: one that is run again and says the same makes nothing stale.
     """
     needs = {
         name: needed_run(section.name, name, profile, params["seed"]) for name in section.needs
@@ -169,7 +178,8 @@ def needed_run(section: str, name: str, profile: str, seed: int) -> store.Run:
 
 
 def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
-    """The definitions that the section's cells reach.  UserError for a cell that is no Python, or imports what no key can hold."""
+    """The definitions that the section's cells reach.  UserError for a cell that is no Python, or
+    imports what no key can hold."""
     return _code_behind(section.path.name, tuple(section.code_cells), package)
 
 
@@ -182,7 +192,8 @@ def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reach
     found = code.page(code.library(package), trees)
     if local := sorted(found.packages - packages.distributions().keys()):
         raise UserError(
-            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed package, "
+            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed "
+            "package, "
             "so that a change of it would go unseen: move it into src/genlab"
         )
     return found
@@ -190,7 +201,8 @@ def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reach
 
 @cache
 def _trees(file: str, cells: tuple[str, ...]) -> list[ast.Module]:
-    """The syntax trees of a page's cells, of which the first is the second code cell: parameters come first."""
+    """The syntax trees of a page's cells, of which the first is the second code cell: parameters
+    come first."""
     return [parsed(cell, f"{file}, code cell {i}") for i, cell in enumerate(cells, start=2)]
 
 
@@ -200,7 +212,8 @@ def trees(section: Section) -> list[ast.Module]:
 
 
 def parsed(cell: str, where: str) -> ast.Module:
-    """The syntax tree of a cell; IPython's magics count as the calls that IPython makes of them.  UserError if it is no Python."""
+    """The syntax tree of a cell; IPython's magics count as the calls that IPython makes of them.
+    UserError if it is no Python."""
     try:
         return ast.parse(cell)
     except SyntaxError:
@@ -219,7 +232,8 @@ def parsed(cell: str, where: str) -> ast.Module:
 
 
 def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
-    """Key of a section at the default values of the profile, and at `seed` if one is given; None if it has none yet."""
+    """Key of a section at the default values of the profile, and at `seed` if one is given; None if
+    it has none yet."""
     section = get_section(name)
     params = section.values(profile, {} if seed is None else {"seed": seed})
     try:

@@ -1,4 +1,5 @@
-"""The run store: `runs/SECTION/KEY/` holds notebook, record and arrays of one run, and appears whole or not at all.
+"""The run store: `runs/SECTION/KEY/` holds notebook, record and arrays of one run, and appears
+whole or not at all.
 
 Published runs, `book/published/SECTION.{ipynb,json,npz}`, are found by the same key.
 """
@@ -54,11 +55,13 @@ class Run:
             missing = [f for f in RECORD_FIELDS if f not in record]
         except (OSError, ValueError) as error:
             raise UserError(
-                f"damaged record {_relative(self.record_file)} ({error}): `genlab run` makes it anew"
+                f"damaged record {_relative(self.record_file)} ({error}): `genlab run` makes it "
+                "anew"
             ) from None
         if missing:
             raise UserError(
-                f"damaged record {_relative(self.record_file)}: no {', '.join(missing)}: `genlab run` makes it anew"
+                f"damaged record {_relative(self.record_file)}: no {', '.join(missing)}: `genlab "
+                "run` makes it anew"
             )
         return record
 
@@ -118,11 +121,13 @@ def _content(run: Run, written: int) -> str:
 
 
 def explain_damage(section: str, key: str) -> None:
-    """UserError that names what is wrong with a stored run, if a run of that key is there and cannot be used."""
+    """UserError that names what is wrong with a stored run, if a run of that key is there and
+    cannot be used."""
     run = at(RUNS / section / key)
     if run.notebook.parent.is_dir() and run.record and not run.notebook.is_file():
         raise UserError(
-            f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run anew"
+            f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run "
+            "anew"
         )
 
 
@@ -136,7 +141,8 @@ def stored(section: str) -> list[Run]:
 
 @contextmanager
 def locked(section: str, key: str) -> Iterator[None]:
-    """Hold the lock of one key: a second run of the same key waits here, and then finds the first one's result."""
+    """Hold the lock of one key: a second run of the same key waits here, and then finds the first
+    one's result."""
     folder = RUNS / ".locks"
     with disk_errors("the lock of a run"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,11 +162,13 @@ def disk_errors(what: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
-                f"disk full while writing {what}: nothing was stored; free space (`genlab clean`) and run again"
+                f"disk full while writing {what}: nothing was stored; free space (`genlab clean`) "
+                "and run again"
             ) from None
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise UserError(
-                f"cannot write {what} ({error.strerror}: {error.filename}): make the folder writable"
+                f"cannot write {what} ({error.strerror}: {error.filename}): make the folder "
+                "writable"
             ) from None
         raise
 
@@ -180,7 +188,8 @@ def workspace(section: str) -> Iterator[Path]:
 
 
 def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
-    """Store a finished run: written beside the store first, then moved into its place in one rename."""
+    """Store a finished run: written beside the store first, then moved into its place in one
+    rename."""
     target = RUNS / record["section"] / record["key"]
     files = {
         "notebook.ipynb": notebook,
@@ -202,7 +211,8 @@ def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
 
 
 def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> str:
-    """Give a published run another key, with the definitions behind it and facts about the change; the key."""
+    """Give a published run another key, with the definitions behind it and facts about the change;
+    the key."""
     key = key_of(parts)
     about = {
         "key": key,
@@ -244,7 +254,8 @@ def git_state() -> tuple[str | None, bool]:
 
 
 def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | None:
-    """Keep the partial notebook of a failed run under runs/failed/, for whoever wants to look; None if there is none."""
+    """Keep the partial notebook of a failed run under runs/failed/, for whoever wants to look; None
+    if there is none."""
     if notebook is None:
         return None
     target = RUNS / "failed" / section
@@ -270,7 +281,8 @@ def rename_states(names: Mapping[str, str]) -> int:
 
 
 def leftovers(current: Collection[str | None], days: int) -> list[Path]:
-    """Runs whose key is not among the `current` ones, failed runs, trained states unused for so many days, drafts of builds."""
+    """Runs whose key is not among the `current` ones, failed runs, trained states unused for so
+    many days, drafts of builds."""
     folders = [f for f in RUNS.glob("[!.]*/*") if f.is_dir() and f.parent.name not in KEPT]
     old = [f for f in folders if f.name not in current]
     age = time.time() - days * 86_400

@@ -3,9 +3,9 @@
 A docstring is prose that shows formulas as they stand.  So every sign in it stands for itself, but
 for code in backticks, items of a list after an empty line, and indented lines, which stay lines.
 
-Why not sphinx-autoapi, which reads docstrings as reStructuredText (|x|, `name` and x_ mean something
-there), or sphinx-autodoc2, which reads Markdown: they make a page for each module, take three to
-six times as long, and pass over the comments that explain our constants.
+Why not sphinx-autoapi, which reads docstrings as reStructuredText (|x|, `name` and x_ mean
+something there), or sphinx-autodoc2, which reads Markdown: they make a page for each module, take
+three to six times as long, and pass over the comments that explain our constants.
 """
 
 import ast
@@ -24,8 +24,8 @@ LIST = re.compile(r"\n(\n\\- .*)+")
 
 
 class Item(NamedTuple):
-    """A public definition: kind ("function", "data", ...), name, what stands behind the name, options
-    of the directive, text, names of its arguments, and the definitions in it."""
+    """A public definition: kind ("function", "data", ...), name, what stands behind the name,
+    options of the directive, text, names of its arguments, and the definitions in it."""
 
     kind: str
     name: str
@@ -151,7 +151,8 @@ class Module(ast.NodeTransformer):
         return f"({text})" if fields else "", {ast.unparse(f.target) for f in fields}
 
     def _full(self, annotation: ast.expr | None) -> ast.expr | None:
-        """Sphinx shows ~a.b.Type as Type, and links it; a bare Type it would link to any class of that name."""
+        """Sphinx shows ~a.b.Type as Type, and links it; a bare Type it would link to any class of
+        that name."""
         for name in ast.walk(annotation) if annotation else ():
             if isinstance(name, ast.Name) and name.id in self.types:
                 name.id = f"~{self.types[name.id]}"
@@ -164,7 +165,7 @@ class Module(ast.NodeTransformer):
         return ast.Name(written) if isinstance(node.value, (int, float)) else node
 
     def _value(self, node: ast.expr) -> str:
-        """The option that shows a value, at most 70 signs of it; none for a text of several lines."""
+        """The option that shows a value, at most 70 signs of it; none for a text of many lines."""
         written = re.sub(r"(?<=[(\[{])\n\s*", "", ast.get_source_segment(self.text, node))
         short = json.dumps(shorten(written, 70, placeholder=" …"), ensure_ascii=False)
         return "" if isinstance(node, ast.Constant) and "\n" in written else f":value: {short}\n"
@@ -220,7 +221,10 @@ def _directive(item: Item, module: str, known: Set[str]) -> str:
     fence = "::::" if inner else ":::"
     shown = item.name + re.sub(r"~[\w.]+\.", "", item.signature)
     fits = ":single-line-parameter-list:\n" if item.signature and len(shown) <= WIDTH else ""
-    return f"{fence}{{py:{item.kind}}} {item.name}{item.signature}\n{item.options}{fits}\n{text}{inner}\n{fence}"
+    return (
+        f"{fence}{{py:{item.kind}}} "
+        f"{item.name}{item.signature}\n{item.options}{fits}\n{text}{inner}\n{fence}"
+    )
 
 
 def prose(text: str, module: str, known: Set[str]) -> str:
