@@ -18,6 +18,7 @@ from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import Section, get_section
 from genlab.section import code, packages
 from genlab.section.paths import PACKAGE, ROOT, UserError
+from genlab.section.syntax import unfollowable
 
 VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
 
@@ -187,7 +188,7 @@ def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
 def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reached:
     trees = _trees(file, cells)
     for i, tree in enumerate(trees, start=2):
-        for said in code.unfollowable(tree):
+        for said in unfollowable(tree):
             raise UserError(f"{file}, code cell {i}, {said}")
     found = code.page(code.library(package), trees)
     if local := sorted(found.packages - packages.distributions().keys()):

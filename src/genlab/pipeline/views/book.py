@@ -128,14 +128,14 @@ def about_run(record: Mapping[str, Any], section: Section) -> str:
         f"{record['peak_memory_mib']:,} MiB",
         f"key <code>{record['key']}</code>",
     ]
-    if record["commit"]:
-        facts.append(
-            f"commit <code>{record['commit']}</code>{' with changes' if record['dirty'] else ''}"
-        )
     if carried := record.get("carried"):
         facts.append(
-            f"computed at <code>{record['commit']}</code>, carried to "
+            f"computed at commit <code>{record['commit']}</code>, carried to "
             f"<code>{carried[-1]['commit']}</code> by an equal quick run"
+        )
+    elif record["commit"]:
+        facts.append(
+            f"commit <code>{record['commit']}</code>{' with changes' if record['dirty'] else ''}"
         )
     line = " · ".join(facts)
     if differ:
