@@ -190,13 +190,21 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
 
 
 def read_section(path: Path) -> Section:
-    """Read one section file.  UserError if it has no parameters cell, no `seed`, or quick values that break its own rules."""
+    """Read one section file.
+
+    UserError if it has no `genlab:` block, no parameters cell, no `seed`, or quick values that break its own rules.
+    """
     notebook = jupytext.read(path, fmt="md:myst")
     for i, cell in enumerate(notebook.cells):  # jupytext draws ids at random; ours follow from place and source
         cell["id"] = f"{i:03d}-{sha256(cell.source.encode())[:8]}"
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.nbformat_minor = 5
-    about = notebook.metadata.pop("genlab", {})
+    about = notebook.metadata.pop("genlab", None)
+    if not isinstance(about, dict) or not about:
+        raise UserError(
+            f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, its quick values), an editor "
+            f"may have dropped it: take it back with `git checkout -p {path.name}`, or copy another section's"
+        )
     cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
     if len(cells) != 1:
         raise UserError(
