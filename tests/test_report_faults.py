@@ -145,6 +145,23 @@ def test_broken_and_missing_data(project):
     assert project.snapshot() == {}
 
 
+def test_a_section_without_its_block_of_front_matter_is_refused(project):
+    """As a save without jupytext.toml leaves it: it must not run with nothing needed, no data and a default budget."""
+    file = project.root / "notebooks/second.md"
+    whole = file.read_text()
+    block = whole[whole.index("genlab:") : whole.index("---", 4)]
+    for left in ("", "genlab:\n", "genlab: all of it\n"):
+        file.write_text(whole.replace(block, left))
+        result = project.genlab("run", "second")
+        line = one_line(result.stderr)
+        assert (
+            result.returncode == 2
+            and "second.md has no `genlab:` block" in line
+            and "git checkout" in line
+        )
+    assert project.snapshot() == {}
+
+
 def test_no_parameters_cell_no_section_file_and_circles(project):
     project.edit("notebooks/second.md", ":tags: [parameters]\n", "")
     result = project.genlab("run", "second")

@@ -26,13 +26,18 @@ def distributions() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
 
 
+# Markers are read as on the lowest Python that is promised: a pin is one version for all of them, and
+# so must be a key.  (IPython wants typing_extensions below 3.12 alone.)
+LOWEST_PYTHON = {"python_version": "3.11", "python_full_version": "3.11.0", "extra": ""}
+
+
 @cache
 def _requirements(package: str) -> list[str]:
     try:
         found = map(Requirement, metadata.requires(package) or [])
     except metadata.PackageNotFoundError:
         return []
-    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return [r.name for r in found if r.marker is None or r.marker.evaluate(LOWEST_PYTHON)]
 
 
 def _installed(package: str) -> str:

@@ -230,12 +230,14 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
 
 
 def read_section(path: Path) -> Section:
-    """Read one section file.  UserError if it has no parameters cell, no `seed`, or quick values
-    that break its own rules."""
+    """Read one section file.
+
+    UserError if it has no `genlab:` block, no parameters cell, no `seed`, or quick values that
+    break its own rules.
+    """
     notebook = jupytext.read(path, fmt="md:myst")
-    for i, cell in enumerate(
-        notebook.cells
-    ):  # jupytext draws ids at random; ours follow from place and source
+    # jupytext draws ids at random; ours follow from place and source.
+    for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3",
@@ -243,7 +245,13 @@ def read_section(path: Path) -> Section:
         "name": "python3",
     }
     notebook.nbformat_minor = 5
-    about = notebook.metadata.pop("genlab", {})
+    about = notebook.metadata.pop("genlab", None)
+    if not isinstance(about, dict) or not about:
+        raise UserError(
+            f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, its "
+            f"quick values), an editor may have dropped it: take it back with "
+            f"`git checkout -p {path.name}`, or copy another section's"
+        )
     cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
     if len(cells) != 1:
         raise UserError(
