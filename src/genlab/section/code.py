@@ -84,9 +84,8 @@ def reached(library: Library, units: list[Unit], modules: Iterable[str]) -> Reac
         for name, us in effects.items()
         if us
     }
-    outside = [library.unit(r) for r in trail if not f"{r.module}.".startswith(f"{PAGE}.")] + [
-        u for us in effects.values() for u in us
-    ]
+    computing = (r for r in trail if not f"{r.module}.".startswith((f"{PAGE}.", FORMER_PAGE)))
+    outside = [library.unit(r) for r in computing] + [u for us in effects.values() for u in us]
     names = {x for u in [*units, *outside] for x in u.external} | {m for m in modules}
     packages = {n.split(".")[0] for n in names} - {library.package, *sys.stdlib_module_names}
     return Reached(

@@ -26,8 +26,8 @@ def distributions() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
 
 
-# Markers are read as on the lowest Python that is promised: a pin is one version for all of them, and
-# so must be a key.  (IPython wants typing_extensions below 3.12 alone.)
+# Markers are read as on the lowest Python that is promised: a pin is one version for all of them,
+# and so must be a key.  (IPython wants typing_extensions below 3.12 alone.)
 LOWEST_PYTHON = {"python_version": "3.11", "python_full_version": "3.11.0", "extra": ""}
 
 

@@ -102,6 +102,9 @@ class Writer:
             return ["JoinedStr", *map(self._piece(local), joined(node.values))]
         if isinstance(node, (*FUNCTIONS, ast.Lambda)):
             return self._function(node, local)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            read = self.write(ast.Name(node.target.id, ast.Load()), local)
+            return ["AugAssign", read, type(node.op).__name__, self.write(node.value, local)]
         if isinstance(node, COMPREHENSIONS):
             inner = local | stored_names(g.target for g in node.generators)
             first = self.write(
@@ -160,6 +163,8 @@ class Writer:
             return ["Attribute", node.attr, self.write(node.value, local)]
         if base.id in local or base.id not in self.bindings:
             return ["Name", base.id, *attributes]
+        if base is node and base.id in self.kept and not isinstance(node.ctx, ast.Load):
+            return ["Name", base.id]  # it is given a value, and not read
         variable = (
             base.id in self.kept
         )  # on a page, the name of an import may be given to something else
@@ -257,10 +262,8 @@ def unfollowable(tree: ast.AST, package: str = "genlab") -> list[str]:
                 found.append(
                     f"line {node.lineno}: {node.func.id}() on {first.id}: name the attribute"
                 )
-        elif isinstance(node, ast.Attribute) and node.attr in (
-            "import_module",
-            "__dict__",
-            "modules",
+        elif isinstance(node, ast.Attribute) and (
+            node.attr in ("import_module", "__dict__") or ast.unparse(node) == "sys.modules"
         ):
             found.append(f"line {node.lineno}: .{node.attr}: import what is meant by its name")
     return found

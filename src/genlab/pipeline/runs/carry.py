@@ -91,7 +91,7 @@ def _run_quick(tree: Path, names: list[str]) -> None:
     scripts = (
         tomllib.loads(project.read_text("utf-8"))["project"]["scripts"] if project.is_file() else {}
     )
-    module, function = scripts.get("genlab", "genlab.report.cli:main").split(":")
+    module, function = scripts.get("genlab", "genlab.pipeline.cli:main").split(":")
     command = [
         sys.executable,
         "-c",

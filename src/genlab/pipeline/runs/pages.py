@@ -248,8 +248,8 @@ def read_section(path: Path) -> Section:
     about = notebook.metadata.pop("genlab", None)
     if not isinstance(about, dict) or not about:
         raise UserError(
-            f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, its "
-            f"quick values), an editor may have dropped it: take it back with "
+            f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, "
+            f"its quick values), an editor may have dropped it: take it back with "
             f"`git checkout -p {path.name}`, or copy another section's"
         )
     cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
