@@ -194,7 +194,13 @@ def read_section(path: Path) -> Section:
 
     UserError if it has no `genlab:` block, no parameters cell, no `seed`, or quick values that break its own rules.
     """
-    notebook = jupytext.read(path, fmt="md:myst")
+    try:
+        notebook = jupytext.read(path, fmt="md:myst")
+    except KeyError as error:  # jupytext's answer to a name with nothing after its colon
+        raise UserError(
+            f"{path.name}: `{error.args[0]}:` in its front matter is empty: fill it in, or take it back with "
+            f"`git checkout -p notebooks/{path.name}`"
+        ) from None
     for i, cell in enumerate(notebook.cells):  # jupytext draws ids at random; ours follow from place and source
         cell["id"] = f"{i:03d}-{sha256(cell.source.encode())[:8]}"
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -203,7 +209,7 @@ def read_section(path: Path) -> Section:
     if not isinstance(about, dict) or not about:
         raise UserError(
             f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, its quick values), an editor "
-            f"may have dropped it: take it back with `git checkout -p {path.name}`, or copy another section's"
+            f"may have dropped it: take it back with `git checkout -p notebooks/{path.name}`, or copy another section's"
         )
     cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
     if len(cells) != 1:
