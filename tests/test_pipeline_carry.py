@@ -26,7 +26,7 @@ class Repository(Project):
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(SOURCE, root / "src", ignore=ignore)
         self.env |= {"PYTHONPATH": str(root / "src"), "GIT_CONFIG_GLOBAL": "/dev/null"}
-        (root / ".gitignore").write_text("runs/\n_build/\n__pycache__/\n")
+        (root / ".gitignore").write_text("/runs/\n/_build/\n__pycache__/\n")
         self.edit("notebooks/first.md", CELL, USE)
         self.git("init", "-q")
         self.commit()
@@ -111,7 +111,7 @@ def test_one_changed_digit_is_not_carried(project, old, new, said):
 
 
 def test_what_only_the_full_profile_reaches_is_not_covered(project):
-    """The limit of a certificate, as the documentation says: here it is wrong, and nobody sees it."""
+    """The limit of a certificate, as the documentation says: here it is wrong; nobody sees it."""
     project.edit("notebooks/first.md", "size / 3 if", "size / 7 if")
     project.commit()
     assert project.genlab("carry", "first").returncode == 0
@@ -141,13 +141,14 @@ def test_a_record_that_its_files_did_not_make_is_refused(project):
     record = project.record
     record["key_parts"]["code"] = "0" * 16
     path.write_text(json.dumps(record))
+    project.edit("src/genlab/streams.py", "[seed, zlib", "[*(seed,), zlib")
     project.commit()
     done = project.genlab("carry", "first")
     assert done.returncode == 1 and "are not those that computed it" in done.stderr
 
 
 def test_rekey_leaves_alone_what_it_cannot_prove(project):
-    """The miniature book has no code of the old keys; the records of the real one were proved by it."""
+    """The miniature book has no code of the old keys, which proved the records of the real one."""
     assert "has a key of the present form" in project.genlab("rekey", "first").stdout
     path = project.root / "book/published/first.json"
     record = project.record

@@ -150,14 +150,23 @@ def test_a_section_without_its_block_of_front_matter_is_refused(project):
     file = project.root / "notebooks/second.md"
     whole = file.read_text()
     block = whole[whole.index("genlab:") : whole.index("---", 4)]
-    for left in ("", "genlab:\n", "genlab: all of it\n"):
+    missing, empty = (
+        "second.md has no `genlab:` block",
+        "second.md: `genlab:` in its front matter is empty",
+    )
+    for left, told in {
+        "": missing,
+        "genlab: {}\n": missing,
+        "genlab: all of it\n": missing,
+        "genlab:\n": empty,
+    }.items():
         file.write_text(whole.replace(block, left))
         result = project.genlab("run", "second")
         line = one_line(result.stderr)
         assert (
             result.returncode == 2
-            and "second.md has no `genlab:` block" in line
-            and "git checkout" in line
+            and told in line
+            and "git checkout -p notebooks/second.md" in line
         )
     assert project.snapshot() == {}
 

@@ -122,10 +122,15 @@ def arguments(library: Library, cells: list[ast.Module], called: str) -> list[li
     found = []
     for cell in cells:
         calls = [node for node in ast.walk(cell) if isinstance(node, ast.Call)]
-        pages = {Ref(PAGE, called), Ref(f"{PAGE}.{called}", called), Ref(FORMER_PAGE, called)}
-        mine = [c for c in calls if pages & {*named(library, bindings, c.func)}]
+        mine = [c for c in calls if _says(library, bindings, c.func, called)]
         found.append([r for c in mine for a in c.args for r in named(library, bindings, a)[:1]])
     return found
+
+
+def _says(library: Library, bindings: Mapping[str, set[str]], node: ast.expr, word: str) -> bool:
+    """Whether an expression names `section.{word}`, under the package's present or former name."""
+    names = named(library, bindings, node)
+    return any(r.name == word and r.module.startswith((PAGE, FORMER_PAGE)) for r in names)
 
 
 def named(library: Library, bindings: Mapping[str, set[str]], node: ast.expr) -> list[Ref]:

@@ -235,7 +235,13 @@ def read_section(path: Path) -> Section:
     UserError if it has no `genlab:` block, no parameters cell, no `seed`, or quick values that
     break its own rules.
     """
-    notebook = jupytext.read(path, fmt="md:myst")
+    try:
+        notebook = jupytext.read(path, fmt="md:myst")
+    except KeyError as error:  # jupytext's answer to a name with nothing after its colon
+        raise UserError(
+            f"{path.name}: `{error.args[0]}:` in its front matter is empty: fill it in, or take it "
+            f"back with `git checkout -p notebooks/{path.name}`"
+        ) from None
     # jupytext draws ids at random; ours follow from place and source.
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
@@ -249,8 +255,8 @@ def read_section(path: Path) -> Section:
     if not isinstance(about, dict) or not about:
         raise UserError(
             f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, "
-            f"its quick values), an editor may have dropped it: take it back with "
-            f"`git checkout -p {path.name}`, or copy another section's"
+            "its quick values), an editor may have dropped it: take it back with "
+            f"`git checkout -p notebooks/{path.name}`, or copy another section's"
         )
     cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
     if len(cells) != 1:
