@@ -1,5 +1,5 @@
 # make book   quick profile of every section, executed here, and the HTML book   (_build/html/book/intro.html)
-# make test   the whole test suite
+# make test   the whole test suite   (make test FAST=1: without what executes sections; TESTS=tests/test_plots.py: one file)
 # make full   full profile of every section: the published numbers (some hours on two cores; a GPU serves the sections that want one)
 # make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
 # make gpu    fail unless this machine has a GPU that JAX and torch can use   (set up with EXTRA=cuda)
@@ -16,6 +16,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOG    := $(VENV)/setup.log
 TESTS  ?=
+FAST   ?=
 PROFILE ?= quick
 EXTRA  ?=
 TORCH  ?=
@@ -46,7 +47,7 @@ power: $(STAMP)
 	$(BIN)/python tests/gate_faults.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadscope $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(if $(FAST),-m "not slow") $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

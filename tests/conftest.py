@@ -19,3 +19,15 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def key() -> jax.Array:
     return jax.random.key(20240)
+
+
+@pytest.fixture
+def clean_figures():
+    """The book's style, and no figure left open."""
+    import matplotlib.pyplot as plt
+
+    from genlab import plots
+
+    plots.style()
+    yield
+    plt.close("all")

@@ -3,10 +3,11 @@
     python tests/page_format.py [PAGE...]          formats the code cells with ruff
     python tests/page_format.py --check [PAGE...]  says what is amiss, and fails if anything is
 
-Only lines of code change: jupytext, which could do the same, writes the whole page anew, with alternative texts and
-captions in a layout of its own. Checked, but left to a person, are lines of more than 88 columns in a cell (its tags,
-alternative text and caption counted in), two sentences on one line of prose, and what ruff finds in the cells of a page
-taken together: pyproject.toml says what it looks for.
+Only lines of code change: jupytext, which could do the same, writes the whole page anew, with
+alternative texts and captions in a layout of its own.  Checked, but left to a person, are lines of
+more than 88 columns in a cell (its tags, alternative text and caption counted in), two sentences on
+one line of prose, and what ruff finds in the cells of a page taken together: pyproject.toml says
+what it looks for.
 """
 
 import json
@@ -41,7 +42,8 @@ NO_END = re.compile(
 
 
 def run_ruff(*arguments: str, source: str) -> str:
-    """What ruff prints about, or makes of, a source.  SystemExit with its message where it cannot read the source."""
+    """What ruff prints about, or makes of, a source.  SystemExit with its message where it cannot
+    read the source."""
     ruff = subprocess.run(
         [*RUFF, *arguments, "-"],
         input=source,

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 MINIATURE = Path(__file__).parent / "miniature"
 SOURCE = Path(__file__).parents[1] / "src"
@@ -18,8 +20,8 @@ SOURCE = Path(__file__).parents[1] / "src"
 class Project:
     """A project folder and the command line in it."""
 
-    def __init__(self, root: Path):
-        shutil.copytree(MINIATURE, root, dirs_exist_ok=True)
+    def __init__(self, root: Path, start: Path = MINIATURE):
+        shutil.copytree(start, root, dirs_exist_ok=True)
         self.root = root
         self.env = dict(os.environ) | {"GENLAB_ROOT": str(root), "COLUMNS": "200"}
         self.env.pop("GENLAB_RUN_DIR", None)
@@ -75,6 +77,47 @@ def one_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.startswith("genlab:")]
     assert lines and "Traceback" not in text, text
     return lines[-1]
+
+
+def prepared(factory, name: str, prepare: Callable[[Project], None]) -> Project:
+    """A project of one's own in which prepare(project) has been done, once for all test files and
+    workers, and copied.  `factory` is pytest's tmp_path_factory."""
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    made, draft = shared / f"prepared-{name}", shared / f"draft-{name}"
+    with FileLock(f"{made}.lock"):
+        if not made.is_dir():
+            prepare(Project(draft))
+            draft.rename(made)
+    return Project(factory.mktemp(name), made)
+
+
+def succeed(project: Project, *words: str, timeout: float = 300) -> None:
+    result = project.genlab(*words, timeout=timeout)
+    assert result.returncode == 0, result.stderr
+
+
+def run_all(project: Project) -> None:
+    """Both sections have been run once, at the quick profile."""
+    succeed(project, "run", "--all")
+
+
+def with_baselines(project: Project) -> None:
+    """Both sections have baselines and a current run; the first draws its numbers and a figure."""
+    drawn = "0.01 * np.random.default_rng(seed).normal()"
+    project.edit("notebooks/first.md", "scale * size", f"scale * size + {drawn}")
+    project.edit("notebooks/first.md", "* scale + seed)", f"* scale + {drawn})")
+    figure = (
+        '\n```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "points"\n---\n'
+        "import matplotlib.pyplot as plt\n\n"
+        "fig, ax = plt.subplots()\n"
+        'ax.scatter(*np.random.default_rng(seed).normal(size=(2, 300)), s=9, color="k")\n'
+        "ax.set(xlim=(-4, 4), ylim=(-4, 4))\n```\n"
+    )
+    path = project.root / "notebooks/first.md"
+    path.write_text(path.read_text() + figure)
+    succeed(project, "baseline", "--all")
+    succeed(project, "run", "--all")
 
 
 def wait_for(condition, seconds=40):

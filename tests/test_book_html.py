@@ -94,10 +94,12 @@ def html(tmp_path_factory) -> Path:
     return folder / "_build" / "html"
 
 
+@pytest.mark.slow
 def test_every_page_is_sound(html):
     assert faults(html) == []
 
 
+@pytest.mark.slow
 def test_every_section_has_its_page_with_pictures_and_run_line(html):
     for name in section_names():
         soup = BeautifulSoup((html / "notebooks" / f"{name}.html").read_text(), "html.parser")
@@ -106,6 +108,7 @@ def test_every_section_has_its_page_with_pictures_and_run_line(html):
         assert not soup.select(".genlab-stale")
 
 
+@pytest.mark.slow
 def test_mathematics_is_typeset_from_the_book_itself(html):
     page = html / "notebooks" / "toy_data.html"
     (script,) = [

@@ -19,6 +19,7 @@ from genlab.metrics.images import (
     nearest_images,
     precision_and_recall,
     stacked_modes,
+    stroke_energy,
     swd,
 )
 
@@ -304,6 +305,15 @@ def test_one_image_repeated_is_caught_by_every_measure_of_variety(rng):
             distance(features(real), features(again))
         )
     assert (swd(real, repeated, rng=rng) > 3 * swd(real, again, rng=rng)).all()
+
+
+def test_edges_have_energy_and_blur_has_less():
+    edge = np.zeros((3, 28, 28))
+    edge[:, :, 14:] = 1
+    assert stroke_energy(edge) == pytest.approx(28)
+    blurred = (edge + np.roll(edge, 1, 2)) / 2
+    blurred[:, :, 0] = 0
+    assert stroke_energy(blurred) == pytest.approx(14)
 
 
 IMAGES = np.zeros((4, 28, 28))

@@ -1,4 +1,5 @@
-"""The pages keep their layout, and what checks it sees what is wrong with a page and nothing else."""
+"""The pages keep their layout, and what checks it sees what is wrong with a page and nothing
+else."""
 
 import jupytext
 import page_format

@@ -56,6 +56,7 @@ def nbval(notebook, tmp_path, env=None) -> tuple[int, str]:
     return result.returncode, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_canary(tmp_path):
     """nbval passes a cell that repeats, fails one that does not, and fails one that ends in `;`
     (why no section may have any)."""
@@ -75,6 +76,7 @@ def test_canary(tmp_path):
     ), report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", section_names())
 def test_quick_run_and_nbval(name, tmp_path):
     jobs = run_jobs(plan([name], {}, "quick"))
@@ -126,6 +128,7 @@ def test_published_records_match_their_notebooks():
         assert record["profile"] == "full" and record["metrics"] and json.loads(text)["cells"]
 
 
+@pytest.mark.slow
 def test_the_gate_passes_on_the_quick_book():
     """Every metric and figure of the book, run here, is a draw from what its
     baseline's seeds gave."""

@@ -1,4 +1,5 @@
-"""Published figures are lighter and look the same; where they would not, they stay as they are."""
+"""Published runs hold no path of the machine; their figures are lighter and look the same,
+or stay as they are."""
 
 import io
 
@@ -6,8 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
+from pipeline import Project, one_line
 
-from genlab.pipeline.gate.figures import LOSS, lighter
+from genlab.pipeline.runs.publish import LOSS, lighter
 
 
 def png(picture) -> bytes:
@@ -48,3 +50,21 @@ def test_what_a_palette_would_spoil_stays_as_it_is(mode):
         pixels[:, :, :3] = 200
     before = png(Image.fromarray(pixels, mode))
     assert lighter(before) == before
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+@pytest.mark.slow
+def test_publish_refuses_absolute_paths(project):
+    project.edit("notebooks/second.md", "first = section", "print(section.ROOT)\nfirst = section")
+    try:
+        assert project.genlab("run", "second", "--profile", "full").returncode == 0
+        result = project.genlab("publish", "second")
+        assert result.returncode == 2 and "absolute path" in one_line(result.stderr)
+    finally:
+        project.edit(
+            "notebooks/second.md", "print(section.ROOT)\nfirst = section", "first = section"
+        )

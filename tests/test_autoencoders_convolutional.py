@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from genlab.autoencoders import convolutional
+from genlab.autoencoders.convolutional import repaired_autoencoder
 from genlab.images import networks
 from genlab.training.torch import Diverged
 
@@ -225,33 +226,46 @@ def test_folds_share_no_image_and_start_from_fresh_weights(pictures, monkeypatch
         assert all(fresh_weights) if fresh else fresh_weights == [True, False, False, False]
 
 
-def test_every_fresh_layer_doubles_the_mean_square():
-    """He's rule, so that the rectifier halves it again: within borders (smaller) and few
-    channels (noise)."""
-    layers = [
-        layer
-        for net in (networks.conv_encoder(10, seed=0), networks.conv_decoder(10, seed=0))
-        for layer in net
-        if hasattr(layer, "weight")
-    ]
+def test_takes_images_and_gives_grey_values():
+    net = repaired_autoencoder(7, channels=(4, 6, 8), hidden=16, seed=0)
+    x = torch.rand(5, 1, 28, 28)
+    assert net.encode(x).shape == (5, 7)
+    shown = net.decode(net.encode(x))
+    assert shown.shape == x.shape and shown.min() > 0 and shown.max() < 1
 
-    def gain(layer):
-        x = torch.randn(300, layer.weight.shape[1], generator=torch.Generator().manual_seed(0))
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            x = torch.randn(
-                100,
-                getattr(layer, "in_channels", 0),
-                14,
-                14,
-                generator=torch.Generator().manual_seed(0),
-            )
-        with torch.no_grad():
-            return float(layer(x).square().mean() / x.square().mean())
 
-    assert len(layers) == 10 and all(1.4 < gain(layer) < 2.6 for layer in layers)
-    transposed = [layer for layer in layers if isinstance(layer, nn.ConvTranspose2d)]
-    for layer in transposed:  # torch's own rule takes a transposed convolution for a plain one
-        nn.init.kaiming_uniform_(
-            layer.weight, nonlinearity="relu", generator=torch.Generator().manual_seed(0)
-        )
-    assert not any(1.4 < gain(layer) < 2.6 for layer in transposed)
+def test_the_decoder_has_the_encoders_channels_at_each_size():
+    net = repaired_autoencoder(2, channels=(4, 6, 8), hidden=16, seed=0)
+    down = [layer.out_channels for layer in net.encoder if isinstance(layer, torch.nn.Conv2d)]
+    up = [layer.in_channels for layer in net.decoder if isinstance(layer, torch.nn.ConvTranspose2d)]
+    assert down == [4, 6, 8] and up == [6, 4]  # 14, 7 and 3 pixels a side; 7 and 14
+
+
+def test_weights_follow_the_seed_and_leave_torchs_generator_alone():
+    before = torch.random.get_rng_state()
+    one, same, other = (
+        repaired_autoencoder(3, channels=(4, 4, 4), hidden=8, seed=s) for s in (1, 1, 2)
+    )
+    assert torch.equal(before, torch.random.get_rng_state())
+    z = torch.randn(2, 3)
+    assert torch.equal(one.decode(z), same.decode(z)) and not torch.equal(
+        one.decode(z), other.decode(z)
+    )
+
+
+def test_one_number_tells_four_places_apart_which_one_principal_component_cannot():
+    images, _ = noisy_blobs()
+    x = images.reshape(-1, 784) / 255
+    pca = PCA(1).fit(x)
+    linear = ((x - pca.inverse_transform(pca.transform(x))) ** 2).sum(1).mean()
+    start = repaired_autoencoder(1, channels=(8, 8, 8), hidden=32, seed=0)
+    net, _ = convolutional.train_autoencoder(
+        start, images, epochs=40, seed=0, lr=3e-3, lr_last=0.0, batch_size=20
+    )
+    assert convolutional.squared_errors(net, images).mean() < 0.5 * linear
+
+
+@pytest.mark.parametrize("sizes", [{"latent_dim": 0}, {"hidden": 0}, {"channels": (4, 0, 4)}])
+def test_a_network_that_cannot_be_is_refused(sizes):
+    with pytest.raises(ValueError, match="at least 1"):
+        repaired_autoencoder(**{"latent_dim": 2, "seed": 0} | sizes)

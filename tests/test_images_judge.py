@@ -7,7 +7,6 @@ import torch
 from blobs import blobs
 
 from genlab.images.judge import judged, train_judge
-from genlab.images.networks import moved
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +45,6 @@ def test_one_image_is_judged_as_among_others(pictures):
         np.abs(judged(judge, pictures[0][:50])[1][:1] - judged(judge, pictures[0][:2])[1][:1]).max()
         > 1e-3
     )
-
-
-def test_moving_shifts_by_whole_pixels_and_mirrors_half():
-    x = torch.zeros(2000, 1, 28, 28)
-    x[:, 0, 14, 10] = 1
-    torch.manual_seed(0)
-    out = moved(x, shift=2, flip=True)
-    at = out.flatten(1).argmax(1)
-    assert out.flatten(1).sum(1).tolist() == [1.0] * 2000
-    rows, columns = at // 28, at % 28
-    assert len(set(rows.tolist())) == 1 and abs(int(rows[0]) - 14) <= 2
-    left = int(columns.min())
-    assert abs(left - 10) <= 2 and set(columns.tolist()) == {left, 27 - left}
-    assert abs((columns == left).float().mean() - 0.5) < 4 * 0.5 / 2000**0.5
-    assert torch.equal(moved(x, shift=0, flip=False), x)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from pipeline import Farm, Project, one_line, wait_for
 
-from genlab.pipeline.execution import HERE, farm, worker
+from genlab.pipeline.execution import HERE, Where
+from genlab.pipeline.execution import farm as dask_farm
 from genlab.pipeline.runs import store
 
 
@@ -35,6 +36,7 @@ def records(project):
     }
 
 
+@pytest.mark.slow
 def test_two_workers_in_separate_checkouts_make_the_book_and_keep_nothing(project, farm):
     farm.worker(), farm.worker()
     result = project.genlab("run", "--all", "--scheduler", farm.address)
@@ -44,6 +46,7 @@ def test_two_workers_in_separate_checkouts_make_the_book_and_keep_nothing(projec
         assert not [f for f in (root / "runs").rglob("*") if f.is_file() and ".jax" not in str(f)]
 
 
+@pytest.mark.slow
 def test_forty_runs_on_two_workers_equal_the_local_ones(project, farm, tmp_path):
     farm.worker(), farm.worker()
     grid = ("sweep", "first", "-g", "scale=0.5,1,2,3", "-g", "size=1,2,3,4,5", "--seeds", "2")
@@ -62,6 +65,7 @@ def test_forty_runs_on_two_workers_equal_the_local_ones(project, farm, tmp_path)
         assert np.array_equal(a["numbers"], b["numbers"])
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_loses_nothing(project, farm):
     first = farm.worker()
     process = project.start("run", "first", "-p", "mode=nap", "--scheduler", farm.address)
@@ -76,6 +80,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(project, farm):
     wait_for(lambda: not any(k.is_running() for k in kernels))
 
 
+@pytest.mark.slow
 def test_a_section_that_kills_its_workers_is_reported_with_its_memory(project, farm):
     farm.worker(nanny=True), farm.worker(nanny=True)
     process = project.start("run", "first", "-p", "mode=kill", "--scheduler", farm.address)
@@ -83,15 +88,15 @@ def test_a_section_that_kills_its_workers_is_reported_with_its_memory(project, f
     line = one_line(err)
     assert (
         process.returncode == 1
-        and f"killed its worker {farm.ATTEMPTS} times" in line
+        and f"killed its worker {dask_farm.ATTEMPTS} times" in line
         and "MiB" in line
     )
     assert project.snapshot() == {}
 
 
 def test_two_deaths_near_the_memory_limit_are_enough():
-    seen = farm._Watched()
-    there = farm.Cluster(client=None, name="nowhere")
+    seen = dask_farm._Watched()
+    there = dask_farm.Cluster(client=None, name="nowhere")
     started, much = (
         {"event": "started", "limit_mib": 1000.0},
         {"event": "progress", "memory_mib": 950.0, "seconds": 1.0, "progress": {}},
@@ -103,35 +108,12 @@ def test_two_deaths_near_the_memory_limit_are_enough():
     for event in (started, much, started, much):
         hear(event)
     with pytest.raises(
-        farm.RunFailed, match=r"killed its worker 2 times.*950 MiB of the 1,000 MiB"
+        dask_farm.RunFailed, match=r"killed its worker 2 times.*950 MiB of the 1,000 MiB"
     ):
         hear(started)
 
 
-def test_a_worker_with_another_genlab_is_refused_by_name(project, farm):
-    other = farm.clone()
-    file = other / "src/genlab/toys/langevin.py"
-    file.write_text(file.read_text() + "\n# changed here\n")
-    farm.worker(other)
-    wait_for(lambda: "Registered to" in (other / "worker.log").read_text())
-    result = project.genlab("run", "first", "--scheduler", farm.address)
-    line = one_line(result.stderr)
-    assert result.returncode == 1 and "refused: code: toys/langevin.py" in line
-    assert project.snapshot() == {}
-    farm.worker()
-    wait_for(lambda: "Registered to" in (farm.clones[1] / "worker.log").read_text())
-    # the other worker does it all
-    assert project.genlab("run", "--all", "--scheduler", farm.address).returncode == 0
-
-
-def test_a_worker_with_broken_data_is_refused(project, farm):
-    root = farm.clone()
-    (root / "data/numbers.txt").write_text("three\n")
-    farm.worker(root)
-    line = one_line(project.genlab("run", "first", "--scheduler", farm.address).stderr)
-    assert "refused" in line and "data/numbers.txt is broken" in line
-
-
+@pytest.mark.slow
 def test_a_scheduler_lost_half_way_leaves_finished_runs(project, farm):
     farm.worker()
     assert project.genlab("run", "--all", "--scheduler", farm.address).returncode == 0
@@ -152,6 +134,7 @@ def test_a_scheduler_lost_half_way_leaves_finished_runs(project, farm):
     wait_for(lambda: not any(k.is_running() for k in kernels))
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_section_on_its_worker(project, farm):
     farm.worker()
     process = project.start("run", "first", "-p", "mode=sleep", "--scheduler", farm.address)
@@ -170,6 +153,7 @@ def test_no_scheduler_is_one_line(project):
     )
 
 
+@pytest.mark.slow
 def test_one_section_at_a_time_on_a_gpu(project):
     """With a GPU (a name in the environment stands for one), sections that want it take turns
     although two may run at once."""
@@ -185,6 +169,7 @@ def test_one_section_at_a_time_on_a_gpu(project):
     assert times[1] - times[0] > 5  # the second began when the first had ended
 
 
+@pytest.mark.slow
 def test_the_gpu_of_a_remote_worker_counts_if_it_offers_it(project, farm):
     project.env["GENLAB_GPU"] = "none"
     project.edit("notebooks/first.md", "data: [numbers.txt]", "data: [numbers.txt]\n  device: any")
@@ -196,6 +181,7 @@ def test_the_gpu_of_a_remote_worker_counts_if_it_offers_it(project, farm):
     assert sorted(r["device"] for r in records(project).values()) == ["cpu", "cuda:Test 1"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
 def test_a_scheduler_behind_tls_serves_who_has_the_certificate_and_nobody_else(project, tmp_path):
     files = tmp_path / "certificate.pem", tmp_path / "key.pem"
@@ -236,17 +222,20 @@ def test_a_scheduler_behind_tls_serves_who_has_the_certificate_and_nobody_else(p
         farm.stop()
 
 
+@pytest.mark.slow
 def test_a_local_run_listens_on_loopback_only():
-    with farm.connect(HERE):
+    with dask_farm.connect(HERE):
         found = psutil.Process().net_connections(kind="inet")
         assert all(
             c.laddr.ip in ("127.0.0.1", "::1") for c in found if c.status == psutil.CONN_LISTEN
         ), found
 
 
-def test_differences_name_the_part():
-    here = worker.fingerprint()
-    there = {**here, "lock": {**here["lock"], "numpy": "1.0"}}
-    assert (
-        worker.differences(here, there) == ["lock: numpy"] and worker.differences(here, here) == []
-    )
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("jobs", "threads", "at_once"), [(None, 1, 5), (None, 2, 2), (None, 8, 1), (3, 2, 3)]
+)
+def test_as_many_sections_run_here_as_the_cores_allow(monkeypatch, jobs, threads, at_once):
+    monkeypatch.setattr(dask_farm.os, "cpu_count", lambda: 5)
+    with dask_farm.connect(Where(jobs), threads) as cluster:
+        assert sum(cluster.client.nthreads().values()) == at_once

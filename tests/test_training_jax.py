@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.toys.networks import ema, fourier_features, fourier_mlp, init_fourier_mlp, init_mlp, mlp
 from genlab.training.jax import minibatch, train
 
 
@@ -44,21 +43,3 @@ def test_minibatch_draws_rows_uniformly(key):
     rows = minibatch(jnp.arange(10.0)[:, None] * jnp.ones((1, 3)), 50_000, key=key)
     counts = np.bincount(np.asarray(rows[:, 0], int), minlength=10)
     assert rows.shape == (50_000, 3) and np.abs(counts - 5_000).max() < 5 * np.sqrt(5_000 * 0.9)
-
-
-def test_mlp_is_its_formula_and_ema_is_its_average(key):
-    params = init_mlp((2, 5, 3), key=key)
-    (W1, b1), (W2, b2) = params
-    x = jnp.array([[0.3, -1.0]])
-    assert np.allclose(mlp(params, x, "tanh"), jnp.tanh(x @ W1 + b1) @ W2 + b2)
-    assert float(jnp.abs(W1).max()) <= 2**-0.5 and float(jnp.abs(W2).max()) <= 5**-0.5
-    assert float(ema(jnp.array(1.0), jnp.array(3.0), 0.75)) == pytest.approx(1.5)
-
-
-def test_fourier_inputs(key):
-    features = fourier_features(jnp.array([0.0, 0.5]), 6, 4.0)
-    assert features.shape == (2, 6) and np.allclose(features[0], [0, 0, 0, 1, 1, 1])
-    params = init_fourier_mlp((2, 8, 1), 5, bandwidth=2.0, key=key)
-    assert fourier_mlp(params, jnp.ones((4, 2))).shape == (4, 1)
-    grads = jax.grad(lambda p: fourier_mlp(p, jnp.ones((4, 2))).sum())(params)
-    assert float(jnp.abs(grads[0]).max()) == 0

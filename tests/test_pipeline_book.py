@@ -23,12 +23,14 @@ def page(project, name):
     return (project.root / f"_build/html/{name}.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_book_without_runs_is_refused_by_name(project):
     result = project.genlab("build", "--profile", "quick")
     assert result.returncode == 2
     assert "'first'" in one_line(result.stderr) and "'second'" in one_line(result.stderr)
 
 
+@pytest.mark.slow
 def test_the_book_shows_numbers_outputs_and_where_they_come_from(project):
     result = project.genlab("build")
     assert result.returncode == 0, result.stderr
@@ -39,6 +41,7 @@ def test_the_book_shows_numbers_outputs_and_where_they_come_from(project):
     assert "total" in page(project, "book/ledger") and "second" in page(project, "book/ledger")
 
 
+@pytest.mark.slow
 def test_prose_is_mended_without_a_kernel_and_an_unchanged_book_is_not_built_again(project):
     project.genlab("build")
     stamp = (project.root / "_build/html/notebooks/first.html").stat().st_mtime_ns
@@ -53,6 +56,7 @@ def test_prose_is_mended_without_a_kernel_and_an_unchanged_book_is_not_built_aga
     assert project.snapshot() == runs
 
 
+@pytest.mark.slow
 def test_a_new_name_in_the_list_of_pages_reaches_every_page(project):
     """Sphinx alone would build the pages whose own text changed."""
     assert project.genlab("build").returncode == 0
@@ -71,6 +75,7 @@ def test_a_new_name_in_the_list_of_pages_reaches_every_page(project):
         project.edit("_toc.yml", titled, plain)
 
 
+@pytest.mark.slow
 def test_a_change_of_the_styles_alone_reaches_the_pages(project):
     """Sphinx alone finds no page out of date, and copies nothing."""
     assert project.genlab("build").returncode == 0
@@ -82,6 +87,7 @@ def test_a_change_of_the_styles_alone_reaches_the_pages(project):
         project.edit("book/_static/miniature.css", "lighter", "bold")
 
 
+@pytest.mark.slow
 def test_a_changed_default_marks_the_published_page_stale(project):
     project.edit("notebooks/first.md", "scale = 2.0", "scale = 2.5")
     try:
@@ -95,6 +101,7 @@ def test_a_changed_default_marks_the_published_page_stale(project):
         project.edit("notebooks/first.md", "scale = 2.5", "scale = 2.0")
 
 
+@pytest.mark.slow
 def test_the_page_of_one_run_says_what_differs(project):
     assert project.genlab("run", "first", "-p", "size=8").returncode == 0
     result = project.genlab("page", "first", "-p", "size=8")
@@ -103,6 +110,7 @@ def test_the_page_of_one_run_says_what_differs(project):
     assert "Not the published values" in html and "size = 8" in html and "16.0" in html
 
 
+@pytest.mark.slow
 def test_a_warning_stops_the_book(project):
     project.edit("book/intro.md", "Two pages", "{ref}`nowhere` Two pages")
     try:
@@ -112,18 +120,6 @@ def test_a_warning_stops_the_book(project):
         )
     finally:
         project.edit("book/intro.md", "{ref}`nowhere` Two pages", "Two pages")
-
-
-def test_publish_refuses_absolute_paths(project):
-    project.edit("notebooks/second.md", "first = section", "print(section.ROOT)\nfirst = section")
-    try:
-        assert project.genlab("run", "second", "--profile", "full").returncode == 0
-        result = project.genlab("publish", "second")
-        assert result.returncode == 2 and "absolute path" in one_line(result.stderr)
-    finally:
-        project.edit(
-            "notebooks/second.md", "print(section.ROOT)\nfirst = section", "first = section"
-        )
 
 
 def test_a_picture_is_shown_without_the_text_of_the_last_value():

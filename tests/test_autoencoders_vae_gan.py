@@ -8,7 +8,6 @@ from blobs import blobs
 from torch.nn.functional import softplus
 
 from genlab.autoencoders import vae_gan, variational
-from genlab.metrics.images import stroke_energy
 from genlab.training import Diverged
 
 
@@ -117,15 +116,6 @@ def test_training_moves_the_vae_and_leaves_the_start_and_torch_alone(pictures):
     assert all(np.isfinite(history[k]).all() for k in ("encoder", "decoder", "discriminator"))
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in vae.state_dict().items())
     assert not all(torch.equal(v, other.state_dict()[k]) for k, v in vae.state_dict().items())
-
-
-def test_edges_have_energy_and_blur_has_less():
-    edge = np.zeros((3, 28, 28))
-    edge[:, :, 14:] = 1
-    assert stroke_energy(edge) == pytest.approx(28)
-    blurred = (edge + np.roll(edge, 1, 2)) / 2
-    blurred[:, :, 0] = 0
-    assert stroke_energy(blurred) == pytest.approx(14)
 
 
 def test_bad_input_is_refused_in_words(pictures):

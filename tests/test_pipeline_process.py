@@ -1,0 +1,143 @@
+"""Faults in the middle of a run: each is one line, leaves no process and no half a result,
+and keeps what the others made.  What the shell says reaches no section."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from pipeline import Project, one_line, wait_for
+
+from genlab.pipeline.execution import process
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def fails(project, *words):
+    result = project.genlab(*words)
+    assert result.returncode == 1
+    line = one_line(result.stderr)
+    assert project.processes() == []
+    assert not (project.root / "runs/.partial").exists() or not list(
+        (project.root / "runs/.partial").iterdir()
+    )
+    return line, result
+
+
+@pytest.mark.slow
+def test_an_exception_names_the_cell_and_keeps_the_partial_notebook(project):
+    line, _ = fails(project, "run", "first", "-p", "mode=fail")
+    assert (
+        "code cell 3" in line
+        and "RuntimeError: asked to fail" in line
+        and "runs/failed/first/notebook.ipynb" in line
+    )
+    kept = json.loads((project.root / "runs/failed/first/notebook.ipynb").read_text())
+    assert any(
+        o["output_type"] == "error"
+        for c in kept["cells"]
+        if c["cell_type"] == "code"
+        for o in c["outputs"]
+    )
+
+
+@pytest.mark.slow
+def test_an_announced_figure_that_is_not_drawn_is_a_failure_and_the_shell_cannot_switch_figures_off(
+    project,
+):
+    head = '\n```{code-cell} ipython3\n---\nmystnb:\n  image:\n    alt: "a line"\n---\n'
+    cell = head + "import matplotlib.pyplot as plt\n\nfig, ax = plt.subplots()\n```\n"
+    path = project.root / "notebooks/first.md"
+    path.write_text(path.read_text() + cell)
+    project.env["MPLBACKEND"] = "agg"
+    assert project.genlab("run", "first").returncode == 0
+    project.edit("notebooks/first.md", "fig, ax = plt.subplots()", "fig = None")
+    line, _ = fails(project, "run", "first")
+    assert "announces a figure and drew none" in line
+
+
+@pytest.mark.slow
+def test_a_kernel_killed_with_9_is_a_failure(project):
+    line, _ = fails(project, "run", "first", "-p", "mode=die")
+    assert "the kernel died" in line and project.snapshot() == {}
+
+
+@pytest.mark.slow
+def test_time_budget(project):
+    project.edit("notebooks/first.md", "seconds: 60", "seconds: 6")
+    line, _ = fails(project, "run", "first", "-p", "mode=sleep")
+    assert "time budget exceeded" in line and project.snapshot() == {}
+
+
+@pytest.mark.slow
+def test_memory_budget(project):
+    line, _ = fails(project, "run", "first", "-p", "mode=eat")
+    assert "memory budget exceeded" in line and project.snapshot() == {}
+
+
+def kernels(project):
+    return [p for p in project.processes() if "ipykernel_launcher" in " ".join(p.cmdline())]
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_kernel_from_outside(project):
+    process = project.start("run", "first", "-p", "mode=sleep")
+    wait_for(lambda: kernels(project))
+    time.sleep(2)
+    for kernel in kernels(project):
+        kernel.kill()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "the kernel died" in one_line(err)
+    assert project.processes() == [] and project.snapshot() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_leaves_no_process_and_keeps_finished_runs(project, sign):
+    assert project.genlab("run", "first").returncode == 0
+    finished = project.snapshot()
+    process = project.start("run", "first", "-p", "mode=sleep")
+    wait_for(lambda: kernels(project))
+    os.kill(process.pid, sign)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "interrupted" in one_line(err)
+    wait_for(lambda: project.processes() == [], 10)
+    assert project.snapshot() == finished
+
+
+@pytest.mark.slow
+def test_the_runner_itself_killed_leaves_a_store_that_works(project):
+    process = project.start("run", "first", "-p", "mode=sleep")
+    wait_for(lambda: kernels(project))
+    process.kill()
+    process.communicate()
+    for orphan in project.processes():
+        orphan.kill()
+    assert project.snapshot() == {}
+    assert project.genlab("run", "first").returncode == 0  # its lock died with it
+
+
+def test_threads_are_those_of_the_key_and_nobody_elses(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENLAB_THREADS", "7")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=7")
+    one = process.environment(tmp_path, {}, "cpu", 1)
+    assert one["OMP_NUM_THREADS"] == one["GENLAB_THREADS"] == "1"
+    assert one["XLA_FLAGS"] == ("--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+    three = process.environment(tmp_path, {}, "cpu", 3)
+    assert three["OMP_NUM_THREADS"] == three["NPROC"] == three["GENLAB_THREADS"] == "3"
+    assert "XLA_FLAGS" not in three
+
+
+def test_what_the_shell_says_reaches_no_section(monkeypatch, tmp_path):
+    personal = {"MPLBACKEND": "agg", "JAX_ENABLE_X64": "1", "IPYTHONDIR": "mine", "TF_X": "1"}
+    for name, value in personal.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ORDINARY", "kept")
+    env = process.environment(tmp_path, {}, "cpu", 1)
+    assert not personal.items() & env.items() and env["ORDINARY"] == "kept"
+    assert env["GENLAB_RUN_DIR"] == str(tmp_path) and env["PYTHONHASHSEED"] == "0"
