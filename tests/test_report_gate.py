@@ -11,7 +11,7 @@ from gate_faults import UNCHANGED, leave_one_out, run, split_alarms
 from pipeline import Project, one_line
 from scipy import stats
 
-from genlab.pipeline.gate import baseline, statistics
+from genlab.pipeline.gate import LEAST_SEEDS, baseline, statistics
 from genlab.pipeline.gate.figures import similarity, thumbnail
 from genlab.report.paths import ROOT, UserError
 
@@ -114,7 +114,7 @@ def test_fresh_seeds_of_unchanged_code(rng):
 
 def test_the_book_itself_raises_no_alarm_when_its_seeds_judge_each_other():
     book = baseline.read_all("quick", "cpu")
-    assert book and all(len(b.seeds) >= baseline.LEAST_SEEDS for b in book)
+    assert book and all(len(b.seeds) >= LEAST_SEEDS for b in book)
     # two of so few books at 1 % would be a 1 % event
     assert len({a.split(":")[0] for a in leave_one_out(book)}) <= 1
 

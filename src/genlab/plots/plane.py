@@ -1,24 +1,22 @@
-"""Pictures of the plane: samples, chains, densities and energies on [-box, box]²."""
+"""Pictures of the plane: samples, densities and energies on [-box, box]²."""
 
 from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from genlab.plots.theme import CARD, COLORS, LIKELIHOOD, color, square
+from genlab.plots.theme import LIKELIHOOD, color, square
 
 # Depth of a log-density or an energy that is shown; what lies below has the colour of zero
 # probability.
 NATS = 9.0
 
 
-def _points(x: np.ndarray, ndim: int = 2) -> np.ndarray:
-    """x as an array with `ndim` axes, the last of length 2; ValueError otherwise."""
+def _points(x: np.ndarray) -> np.ndarray:
+    """x as an array (n, 2); ValueError otherwise."""
     x = np.asarray(x)
-    if x.ndim != ndim or x.shape[-1] != 2:
-        raise ValueError(
-            f"points of shape {x.shape} must have shape ({'t, ' if ndim == 3 else ''}n, 2)"
-        )
+    if x.ndim != 2 or x.shape[1] != 2:
+        raise ValueError(f"points of shape {x.shape} must have shape (n, 2)")
     return x
 
 
@@ -43,23 +41,6 @@ def scatter(
         else 1.05 * float(np.abs(x[np.isfinite(x).all(axis=1)]).max(initial=1e-3))
     )
     return square(ax, half)
-
-
-def chains(ax: Axes, paths: np.ndarray, *, kind: str = "dsm", box: float | None = None) -> Axes:
-    """Trajectories `paths` (t, n, 2): thin lines from a hollow start to a filled end."""
-    paths = _points(paths, 3)
-    ax.plot(paths[:, :, 0], paths[:, :, 1], color=color(kind), lw=0.6, alpha=0.35, rasterized=True)
-    ax.scatter(
-        *paths[0].T,
-        s=14,
-        facecolors=CARD,
-        edgecolors=COLORS["null"],
-        linewidths=1.0,
-        zorder=3,
-        label="start",
-    )
-    ax.scatter(*paths[-1].T, s=14, color=color(kind), linewidths=0, zorder=4, label="end")
-    return square(ax, box if box is not None else 1.05 * float(np.abs(paths).max()))
 
 
 def _grid(box: float, bins: int) -> np.ndarray:

@@ -227,9 +227,3 @@ def sample_gan(generator, *, n: int, seed: int) -> np.ndarray:
 def take(params, index: int):
     """The network of one set of the stack."""
     return jax.tree.map(lambda leaf: leaf[index], params)
-
-
-def optimal_logit(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Logit of the optimal discriminator p/(p + q): log p - log q
-    (Goodfellow et al. 2014, proposition 1)."""
-    return log_p - log_q
