@@ -65,29 +65,21 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (n, channels, 28, 28) -> log-odds (n / packing,) that they are real;
-    as a critic, any numbers.
+    """Images (n, channels, 28, 28) -> log-odds (n,) that they are real; as a critic, any numbers.
 
     `features` are what the heads read: `head` says real or not, `class_head` (None without classes)
-    which class (Odena et al. 2017).  With packing m it sees m images at once, as m · channels
-    channels of one (Lin et al. 2018, section 2).
+    which class (Odena et al. 2017).
     """
 
-    def __init__(self, body: nn.Module, n_features: int, *, n_classes: int = 0, packing: int = 1):
+    def __init__(self, body: nn.Module, n_features: int, *, n_classes: int = 0):
         super().__init__()
-        if packing > 1 and n_classes:
-            raise ValueError(
-                f"packing={packing}: images seen together have no class, "
-                f"n_classes={n_classes} must be 0"
-            )
-        self.body, self.packing, self.n_classes = body, packing, n_classes
+        self.body, self.n_classes = body, n_classes
         self.head = nn.Linear(n_features, 1)
         self.class_head = nn.Linear(n_features, n_classes) if n_classes else None
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """What the heads read, (n / packing, n_features)."""
-        n, channels, *size = x.shape
-        return self.body(x.reshape(n // self.packing, self.packing * channels, *size))
+        """What the heads read, (n, n_features)."""
+        return self.body(x)
 
     def log_odds(self, features: torch.Tensor) -> torch.Tensor:
         """Log-odds (n,) for features (n, n_features)."""
@@ -130,7 +122,6 @@ def mlp_discriminator(
     dropout: float = 0.3,
     n_classes: int = 0,
     channels: int = 1,
-    packing: int = 1,
     kernels: int = 0,
     seed: int,
 ) -> Discriminator:
@@ -139,10 +130,10 @@ def mlp_discriminator(
 
     As a critic: dropout=0.  Raises ValueError for sizes below 1.
     """
-    sizes = [channels * packing * SIDE**2, *hidden, 1]
+    sizes = [channels * SIDE**2, *hidden, 1]
     net = mlp(sizes, activation=partial(nn.LeakyReLU, LEAK), dropout=dropout, seed=0)
     # These weights do not stay: `_discriminator` draws all of them anew.
-    return _discriminator([nn.Flatten(), *net[:-1]], hidden[-1], kernels, n_classes, packing, seed)
+    return _discriminator([nn.Flatten(), *net[:-1]], hidden[-1], kernels, n_classes, seed)
 
 
 # --- convolutional, by the five guidelines of Radford et al. (2016) ---
@@ -195,7 +186,6 @@ def dcgan_discriminator(
     dropout: float = 0.0,
     n_classes: int = 0,
     channels: int = 1,
-    packing: int = 1,
     norm: str = "batch",
     kernels: int = 0,
     seed: int,
@@ -205,21 +195,21 @@ def dcgan_discriminator(
 
     As a critic with gradient penalty: norm="none".  `kernels` as in `mlp_discriminator`.
     """
-    check_sizes([width, channels * packing], dropout)
+    check_sizes([width, channels], dropout)
     if norm == "virtual":
         raise ValueError("norm='virtual' is for generators: use 'batch' or 'none'")
     layers = [
-        nn.Conv2d(channels * packing, width, 4, 2, 1), nn.LeakyReLU(LEAK),  # 14 x 14
+        nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(LEAK),  # 14 x 14
         nn.Conv2d(width, 2 * width, 4, 2, 1, bias=norm == "none"),  # 7 x 7
         *_norm(norm, 2 * width), nn.LeakyReLU(LEAK),
         nn.Flatten(), nn.Dropout(dropout),
     ]  # fmt: skip
     start = initialised if norm == "none" else normal_weights
-    return _discriminator(layers, 2 * width * 49, kernels, n_classes, packing, seed, start)
+    return _discriminator(layers, 2 * width * 49, kernels, n_classes, seed, start)
 
 
 def _discriminator(
-    layers, n_features, kernels, n_classes, packing, seed, start=initialised
+    layers, n_features, kernels, n_classes, seed, start=initialised
 ) -> Discriminator:
     """The discriminator with these layers, `kernels` of minibatch discrimination and its heads;
     weights anew from the seed."""
@@ -228,7 +218,7 @@ def _discriminator(
             [*layers, MinibatchDiscrimination(n_features, kernels)],
             n_features + kernels,
         )
-    net = Discriminator(nn.Sequential(*layers), n_features, n_classes=n_classes, packing=packing)
+    net = Discriminator(nn.Sequential(*layers), n_features, n_classes=n_classes)
     return start(net, stream(seed, "init") + 1)
 
 

@@ -78,11 +78,11 @@ def density(ax: Axes, f: Callable, box: float, *, log: bool = False, bins: int =
     return _image(ax, values, box, low=0.0, high=float(np.quantile(values, 0.999)))
 
 
-def log_density_grid(ax: Axes, values: np.ndarray, box: float, *, nats: float = NATS) -> Axes:
+def log_density_grid(ax: Axes, values: np.ndarray, box: float) -> Axes:
     """Heat map of a log-density on a square grid over [-box, box]², (bins, bins) or
     (bins²,) with x₁ fastest.
 
-    Shown from `nats` below the maximum.  Raises ValueError if the values make no square.
+    Shown from nine nats below the maximum.  Raises ValueError if the values make no square.
     """
     values = np.asarray(values, dtype=float)
     bins = round(values.size**0.5)
@@ -90,22 +90,19 @@ def log_density_grid(ax: Axes, values: np.ndarray, box: float, *, nats: float = 
         raise ValueError(f"{values.size} values make no square grid: give bins x bins of them")
     values = np.nan_to_num(values, nan=-np.inf, neginf=-np.inf).reshape(bins, bins)
     top = float(values.max()) if np.isfinite(values.max()) else 0.0
-    return _image(ax, np.maximum(values, top - nats), box, low=top - nats, high=top)
+    return _image(ax, np.maximum(values, top - NATS), box, low=top - NATS, high=top)
 
 
-def energy(
-    ax: Axes, f: Callable, box: float, *, clip: float | None = None, bins: int = 160
-) -> Axes:
+def energy(ax: Axes, f: Callable, box: float, *, bins: int = 160) -> Axes:
     """Landscape of the energy f on [-box, box]²: lower is darker, with contour lines; f takes
     (m, 2), returns (m,).
 
-    `clip`: how far above the minimum it is shown, nats; by default nine nats, or the full range
-    of a flatter energy.
+    Shown up to nine nats above the minimum, or in the full range of a flatter energy.
     """
     points = _grid(box, bins)
     values = np.asarray(f(points), dtype=float).reshape(bins, bins)
     values = values - np.nanmin(values)
-    top = min(NATS, float(np.nanmax(values))) if clip is None else clip
+    top = min(NATS, float(np.nanmax(values)))
     top = top if top > 0 else 1.0
     _image(ax, -np.minimum(np.nan_to_num(values, nan=np.inf), top), box, low=-top, high=0.0)
     middles = points[:bins, 0]

@@ -82,7 +82,7 @@ def predict_noise(
     inputs = [x / scale, jnp.sin(angles), jnp.cos(angles), level]
     if not features:
         return mlp(layers, jnp.concatenate(inputs, axis=-1))
-    inputs.append(fourier_features(level[:, 0], features, 8.0))
+    inputs.append(fourier_features(level[:, 0], features))
     return sigma * x / scale**2 + data_sd / scale * mlp(layers, jnp.concatenate(inputs, axis=-1))
 
 
