@@ -16,11 +16,9 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from genlab import plots
-from genlab.plots import codes, games, motion, pictures, plans
+from genlab.plots import codes, motion, pictures, plans
 from genlab.plots.plane import _grid
 from genlab.plots.slider import slider
-
-PALETTES = (codes, games, pictures, plans)  # what adds colours, here so that all are there
 
 BOX = 3.0
 
@@ -185,6 +183,23 @@ def test_more_ink_is_darker_and_signs_have_their_colours():
     signed = pixels(lambda ax: pictures.filters(ax, np.array([[[-3.0]], [[5.0]]]), 2)).astype(int)
     red, blue = signed[..., 0] - signed[..., 2], signed[..., 2] - signed[..., 0]
     assert blue[:, : signed.shape[1] // 2].max() > 80 and red[:, signed.shape[1] // 2 :].max() > 80
+
+
+def test_a_stack_shows_each_channel_in_its_colour():
+    stack = np.zeros((2, 3, 4, 4))
+    stack[0, 0, 1, 2] = stack[1, 2, 3, 0] = 1  # red in the first, blue in the second
+    _, (ax,) = plots.panels(1)
+    shown = np.asarray(pictures.stacks(ax, stack, 2).images[0].get_array())
+    assert shown.shape == (4, 8 + pictures.GAP, 3)
+    assert shown[1, 2].tolist() == [1, 0, 0] and shown[3, 4 + pictures.GAP].tolist() == [0, 0, 1]
+    assert shown[0, 0].tolist() == [0, 0, 0] and (shown[:, 4 : 4 + pictures.GAP] == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 28, 28), (2, 1, 28, 28)])
+def test_what_is_no_stack_is_refused(shape):
+    _, (ax,) = plots.panels(1)
+    with pytest.raises(ValueError, match="must be"):
+        pictures.stacks(ax, np.zeros(shape), 2)
 
 
 def test_panels_are_equal_and_titled_in_sentence_case():

@@ -9,8 +9,6 @@ from matplotlib.axes import Axes
 from genlab.plots.pictures import SIGNED
 from genlab.plots.theme import COLORS, INK, LIKELIHOOD
 
-COLORS.update(emd="#0d5f73", sinkhorn="#f07f95", linear="#d9bf2b")
-
 
 def coupling(ax: Axes, plan: np.ndarray, x: np.ndarray, y: np.ndarray) -> Axes:
     """A plan (n, m) between two densities on the grids x (n,) and y (m,), with its marginals
