@@ -60,7 +60,9 @@ def test_moving_shifts_by_whole_pixels_and_mirrors_half():
     left = int(columns.min())
     assert abs(left - 10) <= 2 and set(columns.tolist()) == {left, 27 - left}
     assert abs((columns == left).float().mean() - 0.5) < 4 * 0.5 / 2000**0.5
-    assert torch.equal(moved(x, shift=0, flip=False), x)
+    before = torch.random.get_rng_state()
+    assert moved(x, shift=0, flip=False) is x
+    assert torch.equal(before, torch.random.get_rng_state())
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ import pytest
 import torch
 from blobs import noisy_blobs
 from sklearn.decomposition import PCA
+from torch import nn
 
 from genlab.autoencoders import convolutional
 from genlab.autoencoders.convolutional import repaired_autoencoder
+from genlab.images.networks import pooled_encoder
+from genlab.streams import stream
 
 
 def test_takes_images_and_gives_grey_values():
@@ -35,6 +38,19 @@ def test_weights_follow_the_seed_and_leave_torchs_generator_alone():
     assert torch.equal(one.decode(z), same.decode(z)) and not torch.equal(
         one.decode(z), other.decode(z)
     )
+
+
+def test_the_encoder_has_the_weights_of_the_rectified_one():
+    about = {"channels": (4, 6, 8), "hidden": 16}
+    encoder = repaired_autoencoder(7, **about, seed=0).encoder
+    rectified = pooled_encoder(7, **about, seed=stream(0, "init"))
+    assert all(map(torch.equal, encoder.state_dict().values(), rectified.state_dict().values()))
+    kinds = [
+        [nn.SiLU if isinstance(layer, nn.ReLU) else type(layer) for layer in net]
+        for net in (encoder, rectified)
+    ]
+    assert kinds[0] == kinds[1] and nn.SiLU in kinds[0]
+    assert not any(isinstance(layer, nn.ReLU) for layer in encoder)
 
 
 def test_one_number_tells_four_places_apart_which_one_principal_component_cannot():

@@ -98,7 +98,7 @@ def train_critic(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=lr_last)
     ends, history = steps * np.arange(records + 1) // records, []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         for record in progress(records, "critic"):
             for _ in range(ends[record], ends[record + 1]):
                 real, fake = (

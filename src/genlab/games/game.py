@@ -243,7 +243,7 @@ def train_gan(
     z = latents(generator, grid, torch.Generator().manual_seed(stream(seed, "sample"))).numpy()
     history, ends = [], steps * np.arange(records + 1) // records
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         reals = real_batches(x, y, batch_size, generator.channels)
         for record in progress(records, what):
             good = copy.deepcopy(averages[0].state_dict())

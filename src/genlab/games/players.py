@@ -21,7 +21,10 @@ from genlab.training.torch import in_batches
 
 LEAK = 0.2  # slope of LeakyReLU below zero (Radford et al. 2016, section 4)
 N_REFERENCE = 64  # latent draws whose images virtual batch normalisation refers to
-WEIGHT_SD = 0.02  # of the first weights of networks that normalise (Radford et al. 2016, section 4)
+# Of the first weights of networks that normalise (Radford et al. 2016, section 4).  Normalised
+# layers do not feel the size of their weights, but Adam's steps are of a fixed size: small weights
+# turn faster.
+WEIGHT_SD = 0.02
 
 
 class Generator(nn.Module):
@@ -175,7 +178,7 @@ def dcgan_generator(
     if norm == "none":
         begin_grey(initialised(body, stream(seed, "init"))[-2])
     else:
-        normal_weights(body, stream(seed, "init"))
+        initialised(body, stream(seed, "init"), sd=WEIGHT_SD)
     return Generator(body, latent_dim, n_classes=n_classes, channels=channels, reference=reference)
 
 
@@ -204,13 +207,11 @@ def dcgan_discriminator(
         *_norm(norm, 2 * width), nn.LeakyReLU(LEAK),
         nn.Flatten(), nn.Dropout(dropout),
     ]  # fmt: skip
-    start = initialised if norm == "none" else normal_weights
-    return _discriminator(layers, 2 * width * 49, kernels, n_classes, seed, start)
+    sd = None if norm == "none" else WEIGHT_SD
+    return _discriminator(layers, 2 * width * 49, kernels, n_classes, seed, sd)
 
 
-def _discriminator(
-    layers, n_features, kernels, n_classes, seed, start=initialised
-) -> Discriminator:
+def _discriminator(layers, n_features, kernels, n_classes, seed, sd=None) -> Discriminator:
     """The discriminator with these layers, `kernels` of minibatch discrimination and its heads;
     weights anew from the seed."""
     if kernels:
@@ -219,23 +220,7 @@ def _discriminator(
             n_features + kernels,
         )
     net = Discriminator(nn.Sequential(*layers), n_features, n_classes=n_classes)
-    return start(net, stream(seed, "init") + 1)
-
-
-def normal_weights(net: nn.Module, seed: int) -> nn.Module:
-    """`net` with weights drawn anew from N(0, WEIGHT_SD²), biases zero
-    (Radford et al. 2016, section 4).
-
-    Normalised layers do not feel the size of their weights, but Adam's steps are of a fixed size:
-    small weights turn faster.
-    """
-    rng = torch.Generator().manual_seed(seed % 2**63)
-    for layer in net.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(layer.weight, std=WEIGHT_SD, generator=rng)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    return net
+    return initialised(net, stream(seed, "init") + 1, sd=sd)
 
 
 def _norm(norm: str, channels: int) -> list[nn.Module]:

@@ -197,11 +197,6 @@ def sample_energy(
     return jax.tree.map(np.asarray, run(params, keys))
 
 
-def take(params, index: int):
-    """The parameters of one set of the stack."""
-    return jax.tree.map(lambda leaf: leaf[index], params)
-
-
 def log_density(params, x: np.ndarray, **options) -> np.ndarray:
     """-E(x) of one energy, unnormalised, NumPy (n, 2) -> (n,)."""
     return np.asarray(_energy_jit(params, jnp.asarray(x, jnp.float32), **options)) * -1.0
