@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from genlab.pipeline.gate import LEAST_SEEDS
 from genlab.pipeline.options import (
     OPEN,
     PARAMETER,
@@ -238,8 +239,8 @@ def carry(names):
 @PROFILE
 @click.option(
     "--seeds",
-    type=click.IntRange(8),
-    default=8,
+    type=click.IntRange(LEAST_SEEDS),
+    default=LEAST_SEEDS,
     show_default=True,
     help="seeds behind each baseline",
 )

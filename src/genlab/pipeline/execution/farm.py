@@ -28,6 +28,7 @@ ATTEMPTS = 3  # a section whose worker dies is tried again twice
 MEMORY_SHARE = 0.8  # of a worker's memory: above it, two deaths are taken for a lack of memory
 PATIENCE = 60.0  # seconds without any worker before giving up
 POLL = 0.2  # seconds between two looks at a task
+DRAIN = 10.0  # seconds for cancelled sections to end
 
 
 def security(where: Where) -> Security | None:
@@ -239,9 +240,9 @@ class Cluster:
                 "this checkout there"
             ) from None
 
-    def drain(self, seconds: float = 10.0) -> None:
+    def drain(self) -> None:
         """Wait until the cancelled tasks of this process have killed their sections."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + DRAIN
         while worker.running and time.monotonic() < end:
             time.sleep(0.05)
 
