@@ -65,7 +65,7 @@ def _shown(rows: list[dict], names: list[str]) -> Table:
     return shown
 
 
-def _moves(groups, metric: str) -> float:
+def _moves(groups, metric: str) -> bool:
     """Whether the metric's group means differ at all: metrics that the grid cannot touch are left
     out of the printed table."""
     means = [np.mean([r[metric] for r in members if metric in r] or [np.nan]) for members in groups]
