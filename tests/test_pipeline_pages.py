@@ -45,7 +45,8 @@ def test_cell_ids_do_not_change_between_readings(project):
 
 
 def test_a_section_without_its_block_of_front_matter_is_refused(project):
-    """As a save without jupytext.toml leaves it: it must not run with nothing needed, no data and a default budget."""
+    """As a save without jupytext.toml leaves it: it must not run with nothing needed, no data and a
+    default budget."""
     file = project.root / "notebooks/second.md"
     whole = file.read_text()
     block = whole[whole.index("genlab:") : whole.index("---", 4)]

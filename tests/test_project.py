@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from genlab.pipeline.cli import main
+from genlab.section import packages
 from genlab.section.paths import ROOT
 
 PACKAGE = ROOT / "src" / "genlab"
@@ -217,7 +218,8 @@ def test_the_lock_satisfies_every_requirement():
 
 
 def bounds() -> tuple[Version, Version]:
-    """The lowest Python that requires-python promises, and the first that it does not promise any more."""
+    """The lowest Python that requires-python promises, and the first that it does not promise any
+    more."""
     match = re.fullmatch(r">=(\d+\.\d+(?:\.\d+)?),<(\d+\.\d+)", project()["requires-python"])
     assert match, "requires-python must read >=A,<B: the Makefile reads it, too"
     return Version(match[1]), Version(match[2])
@@ -234,7 +236,10 @@ def refuses(name: str, requires_python: str | None) -> str | None:
     pythons = [v for minor in range(30) for v in promised(minor)]
     wrong = [str(v) for v in pythons if v not in SpecifierSet(requires_python or "")]
     if wrong:
-        return f"{name} needs Python {requires_python}, requires-python promises {project()['requires-python']}: {wrong}"
+        return (
+            f"{name} needs Python {requires_python}, requires-python promises "
+            f"{project()['requires-python']}: {wrong}"
+        )
     return None
 
 
@@ -248,7 +253,8 @@ def wanted_by(name: str) -> list[str]:
 
 
 def pinned_here() -> dict[str, metadata.Distribution]:
-    """The distributions of the lock that belong on this Python and this platform, all of which `make` has installed."""
+    """The distributions of the lock that belong on this Python and this platform, all of which
+    `make` has installed."""
     return {
         r.name: metadata.distribution(r.name)
         for r in lines_of_the_lock()
@@ -297,7 +303,8 @@ def test_the_lock_holds_what_every_python_that_is_promised_needs():
 
 
 def test_a_key_is_the_same_on_every_python_that_is_promised(monkeypatch):
-    """IPython wants typing_extensions below 3.12 alone; what this Python says of itself must not reach a key."""
+    """IPython wants typing_extensions below 3.12 alone; what this Python says of itself must not
+    reach a key."""
     assert Version(packages.LOWEST_PYTHON["python_version"]) == Version(
         ".".join(map(str, bounds()[0].release[:2]))
     )
@@ -318,7 +325,8 @@ def test_a_key_is_the_same_on_every_python_that_is_promised(monkeypatch):
 
 
 def test_makefile_reads_the_bounds_of_python(tmp_path):
-    """A Python outside of both bounds is refused in one line, with its version, the bounds and a remedy."""
+    """A Python outside of both bounds is refused in one line, with its version, the bounds and a
+    remedy."""
     low, high = bounds()
     for version, fits in (
         (low, True),
@@ -329,7 +337,8 @@ def test_makefile_reads_the_bounds_of_python(tmp_path):
         fake = tmp_path / f"python{version}"
         fake.write_text(
             f'#!/bin/sh\n[ "$1" != -V ] || {{ echo Python {version}; exit 0; }}\n'
-            f"code=$(printf %s \"$2\" | sed 's/^import sys;/import sys; sys.version_info = {(*version.release, 0)[:3]};/')\n"
+            'code=$(printf %s "$2" | sed \'s/^import sys;/import sys; sys.version_info = '
+            f"{(*version.release, 0)[:3]};/')\n"
             f'shift 2\nexec {sys.executable} -c "$code" "$@"\n'
         )
         fake.chmod(0o755)
@@ -343,7 +352,10 @@ def test_makefile_reads_the_bounds_of_python(tmp_path):
         result = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
-        told = f"is Python {version}, genlab needs {project()['requires-python']}: name another: make PYTHON="
+        told = (
+            f"is Python {version}, genlab needs {project()['requires-python']}: name another: "
+            "make PYTHON="
+        )
         assert (told in result.stderr) == (not fits), result.stderr
         assert (f"with Python {version}" in result.stdout) == fits
 
@@ -472,7 +484,8 @@ FILTER = "  notebook_metadata_filter: genlab\n"
 
 
 def lost(before: str, after: str) -> list[str]:
-    """What of a section is not in it any more after it was saved: its block of front matter, cells, or what is said of them."""
+    """What of a section is not in it any more after it was saved: its block of front matter, cells,
+    or what is said of them."""
     old, new = (jupytext.reads(text, fmt="md:myst") for text in (before, after))
     cells = [
         [(c.cell_type, c.source, c.metadata) for c in notebook.cells] for notebook in (old, new)
@@ -490,7 +503,8 @@ def test_a_section_is_whole_after_it_was_saved(path):
 
 
 def through_jupyter(folder: Path, text: str) -> str:
-    """The section as Jupyter, or the command `jupytext`, saves it in `folder`: through the form of a notebook."""
+    """The section as Jupyter, or the command `jupytext`, saves it in `folder`: through the form of
+    a notebook."""
     (folder / "section.md").write_text(text)
     for order in (
         ["section.md", "-o", "section.ipynb"],
@@ -501,7 +515,8 @@ def through_jupyter(folder: Path, text: str) -> str:
 
 
 def test_jupytext_toml_keeps_the_front_matter_of_a_new_section(tmp_path):
-    """A section without the line that says so, saved where jupytext.toml is; where it is not, the block is lost."""
+    """A section without the line that says so, saved where jupytext.toml is; where it is not, the
+    block is lost."""
     text = (ROOT / "notebooks" / "ebm.md").read_text().replace(FILTER, "")
     for folder in (ROOT, ROOT / "tests" / "miniature"):
         (tmp_path / folder.name).mkdir()

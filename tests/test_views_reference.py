@@ -1,4 +1,5 @@
-"""The library's reference: complete, true to the docstrings, linked to the right types, and rebuilt when the code changes."""
+"""The library's reference: complete, true to the docstrings, linked to the right types, and rebuilt
+when the code changes."""
 
 import ast
 import re
@@ -142,7 +143,8 @@ def test_the_pages_are_sound(html):
 
 
 def test_a_type_is_linked_to_the_class_its_module_means(html):
-    """Sphinx alone links a bare name to any class of that name: the `State` of toys to that of boltzmann."""
+    """Sphinx alone links a bare name to any class of that name: the `State` of toys to that of
+    boltzmann."""
     seen = 0
     for page in (html / "reference").glob("*.html"):
         for signature in BeautifulSoup(page.read_text(), "html.parser").select("dt.sig[id]"):

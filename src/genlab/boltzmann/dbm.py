@@ -98,14 +98,7 @@ def entropy(q: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames=("steps", "batch_size"))
-def elbo(
-    dbm: DBM,
-    v: jax.Array,
-    log_z: float,
-    *,
-    steps: int = 50,
-    batch_size: int = 500,
-):
+def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, batch_size: int = 500):
     """E_q[-E] + H(q) - log Z ≤ log p(v) of v (n, n_visible), and the mean-field residual, both of
     shape (n,) [nats]."""
 
@@ -220,13 +213,7 @@ class Training(NamedTuple):
 
 
 def train_dbm(
-    start: DBM,
-    data: np.ndarray,
-    *,
-    epochs: int,
-    seed: int,
-    batch_size: int = 100,
-    **rules,
+    start: DBM, data: np.ndarray, *, epochs: int, seed: int, batch_size: int = 100, **rules
 ) -> Training:
     """Train all layers together from `start` on `data` (n, n_visible), probabilities from which
     bits are drawn.

@@ -22,15 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from genlab.section.definitions import FORMER_PAGE, PAGE, Library, filled
-from genlab.section.syntax import (
-    Ref,
-    Unit,
-    Writer,
-    bound_names,
-    imported,
-    sha,
-    stored_names,
-)
+from genlab.section.syntax import Ref, Unit, Writer, bound_names, imported, sha, stored_names
 
 SCHEME = 2  # of the key: 1 was the bytes of files
 NOTHING = "[]"  # the text of a cell that only imports

@@ -133,10 +133,7 @@ def train_energy(
             e_data, e_model = E(p, x), E(p, negatives)
             return LOSSES[loss](e_data, e_model) + l2 * (
                 jnp.mean(e_data**2) + jnp.mean(e_model**2)
-            ), (
-                e_data.mean(),
-                e_model.mean(),
-            )
+            ), (e_data.mean(), e_model.mean())
 
         (_, (e_data, e_model)), grads = jax.value_and_grad(objective, has_aux=True)(params)
         updates, opt_state = optimizer.update(grads, opt_state)
