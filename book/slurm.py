@@ -15,15 +15,21 @@ from dask_jobqueue import SLURMCluster
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--queue", help="SLURM partition")
     parser.add_argument("--account", help="SLURM account")
     parser.add_argument("--workers", type=int, default=4, help="the most jobs at a time")
     parser.add_argument("--cores", type=int, default=2, help="sections at a time in each job")
     parser.add_argument("--memory", default="12GiB", help="of each job: 5 GiB a section is enough")
     parser.add_argument("--walltime", default="04:00:00", help="of each job")
-    parser.add_argument("--interface", help="network interface the nodes reach each other by, such as ib0")
-    parser.add_argument("--gpu", action="store_true", help="ask for one GPU a job, for the sections that want one")
+    parser.add_argument(
+        "--interface", help="network interface the nodes reach each other by, such as ib0"
+    )
+    parser.add_argument(
+        "--gpu", action="store_true", help="ask for one GPU a job, for the sections that want one"
+    )
     parser.add_argument("--show", action="store_true", help="print the job script and stop")
     a = parser.parse_args()
     cluster = SLURMCluster(

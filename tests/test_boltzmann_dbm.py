@@ -80,8 +80,6 @@ def test_mean_field_is_a_fixed_point_and_its_bound_rises(key):
     np.testing.assert_allclose(
         field.q1, jax.nn.sigmoid(v @ dbm.W1 + field.q2 @ dbm.W2.T + dbm.c1), atol=1e-5
     )
-    damped = mean_field(dbm, v, steps=400, damping=0.5)
-    assert float(damped.residual.max()) < 1e-5
     assert float(mean_field(dbm, v, steps=1).residual.max()) > 1e-3
 
 

@@ -71,10 +71,7 @@ def test_with_a_complementary_prior_the_bound_is_the_likelihood_of_the_rbm(key):
 
 def test_more_units_than_a_complementary_prior_needs_change_nothing(key):
     rbm = random_rbm(5, 4, 0)
-    wide, v = (
-        dbn.complementary(rbm, 9, key=key, scale=0.0),
-        jnp.asarray(states(5), jnp.float32),
-    )
+    wide, v = (dbn.complementary(rbm, 9, key=key, scale=0.0), jnp.asarray(states(5), jnp.float32))
     bound = dbn.bound(
         dbn.from_rbms([rbm, wide]), v, likelihood.log_z_exact(wide), samples=1, key=key
     )

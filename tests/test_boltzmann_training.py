@@ -8,7 +8,7 @@ import pytest
 
 from genlab.boltzmann import exact as enumerated
 from genlab.boltzmann import likelihood, training
-from genlab.boltzmann.rbm import RBM, hidden_given_visible, pseudo_log_likelihood, sample_bits
+from genlab.boltzmann.rbm import RBM, hidden_given_visible, sample_bits
 from genlab.training import Diverged
 
 PATTERNS = np.array(
@@ -160,18 +160,6 @@ def test_training_learns_four_patterns(rules):
     assert float(log_p.mean()) > -np.log(4) - 0.35
     assert done.chains.shape == (40, 6) and set(np.unique(done.chains)) <= {0.0, 1.0}
     assert done.history["step"][-1] == 15_000
-
-
-@pytest.mark.slow
-def test_the_monitor_is_the_pseudo_likelihood_of_its_rows():
-    data = np.tile(PATTERNS, (10, 1))
-    done = training.train_rbm(
-        data, n_hidden=3, epochs=4, seed=0, batch_size=10, lr=0.1, monitor=PATTERNS
-    )
-    assert done.history["pseudo_log_likelihood"].shape == (4,)
-    assert done.history["pseudo_log_likelihood"][-1] == pytest.approx(
-        float(pseudo_log_likelihood(done.rbm, PATTERNS).mean())
-    )
 
 
 @pytest.mark.slow

@@ -23,13 +23,14 @@ def faults(root: Path) -> list[str]:
     pages = {
         p: soup for p, soup in pages.items() if "_static" not in p.relative_to(root.resolve()).parts
     }
+    anchors = {p: {e["id"] for e in soup.find_all(id=True)} for p, soup in pages.items()}
     found = []
     for path, soup in pages.items():
-        found += [f"{path.name}: {fault}" for fault in page_faults(path, soup, pages)]
+        found += [f"{path.name}: {fault}" for fault in page_faults(path, soup, anchors)]
     return found
 
 
-def page_faults(path: Path, soup: BeautifulSoup, pages: dict[Path, BeautifulSoup]) -> list[str]:
+def page_faults(path: Path, soup: BeautifulSoup, anchors: dict[Path, set[str]]) -> list[str]:
     text = path.read_text()
     found = [f"contains {error!r}" for error in ERRORS if error in text]
     found += [
@@ -59,7 +60,7 @@ def page_faults(path: Path, soup: BeautifulSoup, pages: dict[Path, BeautifulSoup
         elif parts.scheme != "data" and not target(path, parts.path).is_file():
             found.append(f"<{element.name}> {address} is not there")
     return found + [
-        link for a in soup.select("a[href]") if (link := dead_link(path, a["href"], pages))
+        link for a in soup.select("a[href]") if (link := dead_link(path, a["href"], anchors))
     ]
 
 
@@ -67,7 +68,7 @@ def target(page: Path, address: str) -> Path:
     return (page.parent / unquote(address)).resolve() if address else page
 
 
-def dead_link(page: Path, address: str, pages: dict[Path, BeautifulSoup]) -> str | None:
+def dead_link(page: Path, address: str, anchors: dict[Path, set[str]]) -> str | None:
     """What is wrong with a link inside the book; links to elsewhere are not followed."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc or address == "#":
@@ -76,7 +77,7 @@ def dead_link(page: Path, address: str, pages: dict[Path, BeautifulSoup]) -> str
     if not file.exists():
         return f"link to {address}: no such file"
     anchor = unquote(parts.fragment)
-    if anchor and file in pages and not pages[file].find(id=anchor):
+    if anchor and file in anchors and anchor not in anchors[file]:
         return f"link to {address}: no such anchor"
     return None
 

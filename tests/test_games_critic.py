@@ -6,17 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.games.critic import (
-    critic_generator_loss,
-    critic_loss,
-    gradient_penalty,
-    train_critic,
-)
-from genlab.games.players import (
-    Discriminator,
-    dcgan_discriminator,
-    dcgan_generator,
-)
+from genlab.games.critic import critic_generator_loss, critic_loss, gradient_penalty, train_critic
+from genlab.games.players import Discriminator, dcgan_discriminator, dcgan_generator
 
 
 def players(n_classes=0, seed=0, **more):

@@ -67,10 +67,7 @@ def test_losses_of_a_sure_discriminator_are_finite():
 
 
 # tenths of three symbols: means over samples are exact expectations
-P_DATA, P_MODEL = (
-    np.array([5, 3, 2]),
-    np.array([1, 3, 6]),
-)
+P_DATA, P_MODEL = (np.array([5, 3, 2]), np.array([1, 3, 6]))
 
 
 def logits_of(table):

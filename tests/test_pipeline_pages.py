@@ -44,6 +44,33 @@ def test_cell_ids_do_not_change_between_readings(project):
     assert ids[0] == ids[1] and len(set(ids[0])) == len(ids[0])
 
 
+def test_a_section_without_its_block_of_front_matter_is_refused(project):
+    """As a save without jupytext.toml leaves it: it must not run with nothing needed, no data and a
+    default budget."""
+    file = project.root / "notebooks/second.md"
+    whole = file.read_text()
+    block = whole[whole.index("genlab:") : whole.index("---", 4)]
+    missing, empty = (
+        "second.md has no `genlab:` block",
+        "second.md: `genlab:` in its front matter is empty",
+    )
+    for left, told in {
+        "": missing,
+        "genlab: {}\n": missing,
+        "genlab: all of it\n": missing,
+        "genlab:\n": empty,
+    }.items():
+        file.write_text(whole.replace(block, left))
+        result = project.genlab("run", "second")
+        line = one_line(result.stderr)
+        assert (
+            result.returncode == 2
+            and told in line
+            and "git checkout -p notebooks/second.md" in line
+        )
+    assert project.snapshot() == {}
+
+
 def test_no_parameters_cell_no_section_file_and_circles(project):
     project.edit("notebooks/second.md", ":tags: [parameters]\n", "")
     result = project.genlab("run", "second")

@@ -4,18 +4,25 @@ tell the truth."""
 import ast
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import click
+import jupytext
+import packaging.markers
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from genlab.pipeline.cli import main
+from genlab.section import packages
 from genlab.section.paths import ROOT
 
 PACKAGE = ROOT / "src" / "genlab"
@@ -175,16 +182,22 @@ def test_no_heavy_files_outside_data():
     assert heavy == []
 
 
-def locked() -> dict[str, str]:
-    """{package: version} of requirements.lock; every line pins exactly one version."""
+def lines_of_the_lock() -> list[Requirement]:
     lines = [
         line
         for line in (ROOT / "requirements.lock").read_text().splitlines()
         if line and line[0] != "#"
     ]
-    pairs = [line.split("==") for line in lines]
-    assert all(len(pair) == 2 for pair in pairs)
-    return {canonicalize_name(name): version for name, version in pairs}
+    return [Requirement(line) for line in lines]
+
+
+def locked() -> dict[str, str]:
+    """{package: version} of requirements.lock; every line pins exactly one version."""
+    pins = [(canonicalize_name(r.name), list(r.specifier)) for r in lines_of_the_lock()]
+    assert all(len(s) == 1 and s[0].operator == "==" for _, s in pins) and len(dict(pins)) == len(
+        pins
+    )
+    return {name: s[0].version for name, s in pins}
 
 
 def project() -> dict:
@@ -202,6 +215,150 @@ def test_the_lock_satisfies_every_requirement():
     ]
     assert missing == []
     assert pins["torch"] == "2.13.0"
+
+
+def bounds() -> tuple[Version, Version]:
+    """The lowest Python that requires-python promises, and the first that it does not promise any
+    more."""
+    match = re.fullmatch(r">=(\d+\.\d+(?:\.\d+)?),<(\d+\.\d+)", project()["requires-python"])
+    assert match, "requires-python must read >=A,<B: the Makefile reads it, too"
+    return Version(match[1]), Version(match[2])
+
+
+def promised(minor: int) -> list[Version]:
+    """The first and a late release of Python 3.`minor`, as far as they are promised."""
+    low, high = bounds()
+    return [v for v in (Version(f"3.{minor}.0"), Version(f"3.{minor}.99")) if low <= v < high]
+
+
+def refuses(name: str, requires_python: str | None) -> str | None:
+    """A complaint if a distribution does not install on every Python that is promised."""
+    pythons = [v for minor in range(30) for v in promised(minor)]
+    wrong = [str(v) for v in pythons if v not in SpecifierSet(requires_python or "")]
+    if wrong:
+        return (
+            f"{name} needs Python {requires_python}, requires-python promises "
+            f"{project()['requires-python']}: {wrong}"
+        )
+    return None
+
+
+ENVIRONMENT = dict(packaging.markers.default_environment())
+
+
+def wanted_by(name: str) -> list[str]:
+    """What a distribution requires on the Python that runs."""
+    found = map(Requirement, metadata.requires(name) or [])
+    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def pinned_here() -> dict[str, metadata.Distribution]:
+    """The distributions of the lock that belong on this Python and this platform, all of which
+    `make` has installed."""
+    return {
+        r.name: metadata.distribution(r.name)
+        for r in lines_of_the_lock()
+        if not r.marker or r.marker.evaluate()
+    }
+
+
+def test_the_lock_installs_on_every_python_that_is_promised():
+    found = {
+        name: refuses(name, d.metadata.get("Requires-Python")) for name, d in pinned_here().items()
+    }
+    assert [complaint for complaint in found.values() if complaint] == []
+
+
+def test_a_package_that_needs_another_python_is_seen():
+    """soupsieve 4.1.1 was pinned, and Debian 12 has Python 3.11.2."""
+    assert "soupsieve needs Python >=3.11.5" in refuses("soupsieve", ">=3.11.5")
+    low, high = bounds()
+    last = f"{high.major}.{high.minor - 1}"
+    assert (
+        refuses("old", f"<{last}") and refuses("old", f"!={last}.*") and refuses("new", f">{low}")
+    )
+    assert not any(
+        refuses("any", spec) for spec in (None, "", ">=3.8", f">={low}", f">={low}, !={high}.1")
+    )
+
+
+def test_the_lock_holds_what_every_python_that_is_promised_needs():
+    """Requirements under a marker, on each promised Python: papermill wants aiohttp on 3.12
+    alone."""
+    lock = {canonicalize_name(r.name): r.marker for r in lines_of_the_lock()}
+    free = {"setuptools", "wheel", "pip"}  # tools that no pin covers
+    for minor in range(30):
+        for python in promised(minor):
+            here = {"python_version": f"3.{minor}", "python_full_version": str(python), "extra": ""}
+            wanted = {
+                canonicalize_name(r.name)
+                for name, d in pinned_here().items()
+                for r in map(Requirement, d.requires or [])
+                if canonicalize_name(name) != "torch"
+                and (r.marker is None or r.marker.evaluate(here))
+            }
+            there = {
+                name for name, marker in lock.items() if marker is None or marker.evaluate(here)
+            }
+            assert wanted - there - free == set(), str(python)
+
+
+def test_a_key_is_the_same_on_every_python_that_is_promised(monkeypatch):
+    """IPython wants typing_extensions below 3.12 alone; what this Python says of itself must not
+    reach a key."""
+    assert Version(packages.LOWEST_PYTHON["python_version"]) == Version(
+        ".".join(map(str, bounds()[0].release[:2]))
+    )
+    found = {}
+    for python in ("3.11", "3.13"):
+        monkeypatch.setattr(
+            packaging.markers,
+            "default_environment",
+            lambda python=python: ENVIRONMENT | {"python_version": python},
+        )
+        packages._requirements.cache_clear()
+        found[python] = packages._requirements("ipython"), set(wanted_by("ipython"))
+    packages._requirements.cache_clear()
+    assert found["3.11"][0] == found["3.13"][0] and "typing_extensions" in found["3.13"][0]
+    assert found["3.11"][1] != found["3.13"][1], (
+        "the wrong twin, which asks the Python it runs on, sees the difference"
+    )
+
+
+def test_makefile_reads_the_bounds_of_python(tmp_path):
+    """A Python outside of both bounds is refused in one line, with its version, the bounds and a
+    remedy."""
+    low, high = bounds()
+    for version, fits in (
+        (low, True),
+        (high, False),
+        (Version("3.10.13"), False),
+        (Version("2.7.18"), False),
+    ):
+        fake = tmp_path / f"python{version}"
+        fake.write_text(
+            f'#!/bin/sh\n[ "$1" != -V ] || {{ echo Python {version}; exit 0; }}\n'
+            'code=$(printf %s "$2" | sed \'s/^import sys;/import sys; sys.version_info = '
+            f"{(*version.release, 0)[:3]};/')\n"
+            f'shift 2\nexec {sys.executable} -c "$code" "$@"\n'
+        )
+        fake.chmod(0o755)
+        command = [
+            "make",
+            "--no-print-directory",
+            f"PYTHON={fake}",
+            f"VENV={tmp_path / 'no'}",
+            f"{tmp_path}/no/bin/activate",
+        ]
+        result = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        told = (
+            f"is Python {version}, genlab needs {project()['requires-python']}: name another: "
+            "make PYTHON="
+        )
+        assert (told in result.stderr) == (not fits), result.stderr
+        assert (f"with Python {version}" in result.stdout) == fits
 
 
 def test_every_import_is_declared():
@@ -318,3 +475,70 @@ def test_sections_survive_the_way_to_a_notebook_and_back():
     command = [sys.executable, "-m", "jupytext", "--test", "--to", "ipynb", *files]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+SECTIONS = [
+    *sorted((ROOT / "notebooks").glob("*.md")),
+    *sorted((ROOT / "tests" / "miniature" / "notebooks").glob("*.md")),
+]
+FILTER = "  notebook_metadata_filter: genlab\n"
+
+
+def lost(before: str, after: str) -> list[str]:
+    """What of a section is not in it any more after it was saved: its block of front matter, cells,
+    or what is said of them."""
+    old, new = (jupytext.reads(text, fmt="md:myst") for text in (before, after))
+    cells = [
+        [(c.cell_type, c.source, c.metadata) for c in notebook.cells] for notebook in (old, new)
+    ]
+    block = [notebook.metadata.get("genlab") for notebook in (old, new)]
+    return ["front matter"] * (block[0] != block[1]) + ["cells"] * (cells[0] != cells[1])
+
+
+@pytest.mark.parametrize("path", SECTIONS, ids=lambda p: p.stem)
+def test_a_section_is_whole_after_it_was_saved(path):
+    """By the library, which reads no jupytext.toml: a line in the section itself says what is
+    kept."""
+    text = path.read_text()
+    saved = jupytext.writes(jupytext.reads(text, fmt="md:myst"), fmt="md:myst")
+    assert FILTER in text and lost(text, saved) == []
+
+
+def through_jupyter(folder: Path, text: str) -> str:
+    """The section as Jupyter, or the command `jupytext`, saves it in `folder`: through the form of
+    a notebook."""
+    (folder / "section.md").write_text(text)
+    for order in (
+        ["section.md", "-o", "section.ipynb"],
+        ["section.ipynb", "--to", "md:myst", "-o", "section.md"],
+    ):
+        subprocess.run([sys.executable, "-m", "jupytext", "-q", *order], cwd=folder, check=True)
+    return (folder / "section.md").read_text()
+
+
+def test_jupytext_toml_keeps_the_front_matter_of_a_new_section(tmp_path):
+    """A section without the line that says so, saved where jupytext.toml is; where it is not, the
+    block is lost."""
+    text = (ROOT / "notebooks" / "ebm.md").read_text().replace(FILTER, "")
+    for folder in (ROOT, ROOT / "tests" / "miniature"):
+        (tmp_path / folder.name).mkdir()
+        shutil.copy(folder / "jupytext.toml", tmp_path / folder.name)
+        saved = through_jupyter(tmp_path / folder.name, text)
+        assert lost(text, saved) == [] and "jupytext_version" not in saved
+    (tmp_path / "bare").mkdir()
+    assert lost(text, through_jupyter(tmp_path / "bare", text)) == ["front matter"]
+
+
+def test_lines_end_alike_in_every_checkout():
+    """Keys hash bytes: with CRLF in a checkout every page would be stale."""
+    files = [str(p.relative_to(ROOT)) for p in tracked()]
+    told = subprocess.run(
+        ["git", "ls-files", "--eol", *files], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    rows = [line.split("\t")[0].split(maxsplit=2) for line in told.splitlines()]
+    assert {row[0] for row in rows} <= {"i/lf", "i/-text", "i/none"}
+    assert {row[2].strip() for row in rows} <= {
+        "attr/text=auto eol=lf",
+        "attr/text eol=lf",
+        "attr/-text",
+    }

@@ -72,8 +72,6 @@ def test_schedules():
     assert np.isclose(1 / (1 + sigmas[-1] ** 2), np.prod(alphas))
     # the twin that misses a step
     assert not np.isclose(1 / (1 + sigmas[-1] ** 2), np.prod(alphas[:-1]), rtol=1e-3)
-    cosine = diffusion.cosine_alpha_bars(1000)
-    assert (np.diff(cosine) < 0).all() and cosine[0] > 0.999 and cosine[-1] < 1e-4
     levels = diffusion.karras_sigmas(10, 0.01, 20.0)
     assert (
         len(levels) == 11 and levels[0] == pytest.approx(20.0) and levels[-1] == pytest.approx(0.01)

@@ -8,7 +8,7 @@ import pytest
 
 from genlab.data.toy import DENSITIES
 from genlab.metrics.likelihood import log_z_on_grid, nll_minus_entropy
-from genlab.toys import energy
+from genlab.toys import energy, networks
 
 
 def test_contrastive_gradient_is_the_likelihood_gradient(key):
@@ -55,7 +55,7 @@ def good():
 
 
 def excess(model, base_sd=4.0):
-    params = energy.take(model.params, 0)
+    params = networks.take(model.params, 0)
     f = lambda x: energy.log_density(params, x, base_sd=base_sd)  # noqa: E731
     log_z, error = log_z_on_grid(f, 5.0, bins=200)
     assert error < 0.02

@@ -1,1 +1,2 @@
-"""Autoencoders of images, in torch: convolutional, deep, variational, and with a discriminator's eye."""
+"""Autoencoders of images, in torch: convolutional, deep, variational, and with a discriminator's
+eye."""

@@ -14,12 +14,11 @@ import torch
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import KFold
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from genlab.images.networks import (
     as_images,
     check_labels,
-    check_sizes,
     conv_decoder,
     conv_encoder,
     initialised,
@@ -35,9 +34,11 @@ from genlab.training.torch import in_batches, train
 LOSSES = {
     "mse": lambda out, x: ((out - x) ** 2).flatten(1).sum(1),
     "l1": lambda out, x: (out - x).abs().flatten(1).sum(1),
-    "huber": lambda out, x: F.huber_loss(out, x, reduction="none", delta=0.1).flatten(1).sum(1),
+    "huber": lambda out, x: (
+        functional.huber_loss(out, x, reduction="none", delta=0.1).flatten(1).sum(1)
+    ),
     "bernoulli": lambda out, x: (
-        F.binary_cross_entropy_with_logits(out, x, reduction="none").flatten(1).sum(1)
+        functional.binary_cross_entropy_with_logits(out, x, reduction="none").flatten(1).sum(1)
     ),
 }
 
@@ -115,7 +116,7 @@ def train_autoencoder(
     net = copy.deepcopy(net)
 
     def loss(x):
-        x = moved(x, shift=shift, flip=flip) if shift or flip else x
+        x = moved(x, shift=shift, flip=flip)
         z = net.encode(x * (torch.rand_like(x) >= noise) if noise else x)
         return (LOSSES[net.loss](net.decode(z), x) + l1 * z.abs().sum(1)).mean()
 
@@ -164,7 +165,14 @@ def train_probe(
     source D's one-layer matcher."""
     x, y = torch.from_numpy(codes(net, images)), check_labels(labels, len(images), n_classes)
     head = mlp([x.shape[1], n_classes], seed=stream(seed, "init") + 2)
-    train(head, lambda z, t: F.cross_entropy(head(z), t), (x, y), seed=seed, what="probe", **rules)
+    train(
+        head,
+        lambda z, t: functional.cross_entropy(head(z), t),
+        (x, y),
+        seed=seed,
+        what="probe",
+        **rules,
+    )
     return Classified(net, head)
 
 
@@ -191,9 +199,9 @@ def fine_tune(
     x, y = as_images(images), check_labels(labels, len(images), both.head[-1].out_features)
 
     def loss(x, y):
-        x = moved(x, shift=shift, flip=flip) if shift or flip else x
+        x = moved(x, shift=shift, flip=flip)
         z = both.net.encode(x)
-        cross_entropy = F.cross_entropy(both.head(z), y, label_smoothing=smoothing)
+        cross_entropy = functional.cross_entropy(both.head(z), y, label_smoothing=smoothing)
         return LOSSES[both.net.loss](both.net.decode(z), x).mean() + weight * cross_entropy
 
     nets = nn.ModuleList([both.net, both.head])
@@ -238,7 +246,7 @@ def class_mixtures(
     """The repair: a Gaussian mixture for the codes of each class, all of them,
     with full covariances."""
     return [
-        GaussianMixture(components, random_state=stream(seed, "train") % 2**32).fit(z[labels == c])
+        GaussianMixture(components, random_state=stream(seed, "train")).fit(z[labels == c])
         for c in range(int(labels.max()) + 1)
     ]
 
@@ -255,13 +263,11 @@ def repaired_autoencoder(
     two, in reverse.  SiLU: x · sigmoid(x) (Elfwing et al. 2018, eq. 6).
     ValueError for a size below 1.
     """
-    check_sizes([*channels, hidden, latent_dim], 0.0)
     key = stream(seed, "init")
-    encoder = pooled_encoder(latent_dim, channels=channels, hidden=hidden, seed=key)
-    smooth = nn.Sequential(
-        *(nn.SiLU() if isinstance(layer, nn.ReLU) else layer for layer in encoder)
+    encoder = pooled_encoder(
+        latent_dim, channels=channels, hidden=hidden, activation=nn.SiLU, seed=key
     )
-    return Autoencoder(smooth, _repaired_decoder(latent_dim, channels, hidden, key + 1))
+    return Autoencoder(encoder, _repaired_decoder(latent_dim, channels, hidden, key + 1))
 
 
 @torch.random.fork_rng(devices=[])  # layers draw weights when they are made, which nobody asked for

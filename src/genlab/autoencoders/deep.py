@@ -75,7 +75,7 @@ def glorot(net: Autoencoder, *, seed: int) -> Autoencoder:
     weights count twice for a sigmoid above them and twice for one below, and the bias takes away
     the mean ½ of the units below: -½ Σ_j W_ij.
     """
-    generator = torch.Generator().manual_seed(stream(seed, "init") % 2**63)
+    generator = torch.Generator().manual_seed(stream(seed, "init"))
     layers = [layer for layer in net.modules() if isinstance(layer, (nn.Linear, nn.Sigmoid))]
     with torch.no_grad():
         for i, layer in enumerate(layers):
@@ -180,7 +180,7 @@ def train_linear_rbm(
         )
     v = torch.tensor(np.asarray(data, np.float32))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         W = 0.1 * torch.randn(v.shape[1], n_hidden)
         b, c = torch.logit(v.mean(0), eps=1e-3), torch.zeros(n_hidden)
         parameters = [W, b, c]

@@ -109,7 +109,7 @@ def train_vae_gan(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps * epochs)
     history = []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         for epoch in progress(epochs, "VAE-GAN"):
             good, total = copy.deepcopy(vae.state_dict()), torch.zeros(3)
             for step, (batch,) in enumerate(batches((x,), batch_size, steps)):

@@ -144,7 +144,7 @@ def log_weights(
     chunks = [min(chunk, samples - i) for i in range(0, samples, chunk)] or [samples]
     conditions = itertools.repeat(None) if y is None else y.split(images)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "evaluate") % 2**63)
+        torch.manual_seed(stream(seed, "evaluate"))
         return torch.cat(
             [
                 torch.cat([_log_weights(vae, part, about, k) for k in chunks])

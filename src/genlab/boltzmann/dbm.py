@@ -69,13 +69,12 @@ def energy(dbm: DBM, v: jax.Array, h1: jax.Array, h2: jax.Array) -> jax.Array:
     return -coupling - v @ dbm.b - h1 @ dbm.c1 - h2 @ dbm.c2
 
 
-def mean_field(dbm: DBM, v: jax.Array, *, steps: int, damping: float = 0.0) -> MeanField:
+def mean_field(dbm: DBM, v: jax.Array, *, steps: int) -> MeanField:
     """Coordinate ascent q₁ ← σ(vW₁ + q₂W₂ᵀ + c₁), q₂ ← σ(q₁W₂ + c₂), `steps` times from
     a bottom-up guess.
 
-    Each coordinate update raises the bound; `damping` in [0, 1) keeps that share of the old q₁,
-    against oscillation where layers are updated together.  Converged where `residual` is small:
-    the caller decides how small.
+    Each coordinate update raises the bound.  Converged where `residual` is small: the caller
+    decides how small.
     """
     below = v @ dbm.W1 + dbm.c1
     # h₁ hears nothing from above yet: counting the input from below twice makes up for it.
@@ -84,7 +83,7 @@ def mean_field(dbm: DBM, v: jax.Array, *, steps: int, damping: float = 0.0) -> M
 
     def body(_, carry):
         q1, q2, _ = carry
-        new1 = damping * q1 + (1 - damping) * sigmoid(below + q2 @ dbm.W2.T)
+        new1 = sigmoid(below + q2 @ dbm.W2.T)
         new2 = sigmoid(new1 @ dbm.W2 + dbm.c2)
         return new1, new2, jnp.maximum(jnp.abs(new1 - q1).max(-1), jnp.abs(new2 - q2).max(-1))
 
@@ -99,20 +98,12 @@ def entropy(q: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames=("steps", "batch_size"))
-def elbo(
-    dbm: DBM,
-    v: jax.Array,
-    log_z: float,
-    *,
-    steps: int = 50,
-    damping: float = 0.0,
-    batch_size: int = 500,
-):
+def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, batch_size: int = 500):
     """E_q[-E] + H(q) - log Z ≤ log p(v) of v (n, n_visible), and the mean-field residual, both of
     shape (n,) [nats]."""
 
     def one(v):
-        q1, q2, residual = mean_field(dbm, v[None], steps=steps, damping=damping)
+        q1, q2, residual = mean_field(dbm, v[None], steps=steps)
         return (-energy(dbm, v[None], q1, q2) + entropy(q1) + entropy(q2))[0], residual[0]
 
     value, residual = jax.lax.map(one, v, batch_size=batch_size)
@@ -222,13 +213,7 @@ class Training(NamedTuple):
 
 
 def train_dbm(
-    start: DBM,
-    data: np.ndarray,
-    *,
-    epochs: int,
-    seed: int,
-    batch_size: int = 100,
-    **rules,
+    start: DBM, data: np.ndarray, *, epochs: int, seed: int, batch_size: int = 100, **rules
 ) -> Training:
     """Train all layers together from `start` on `data` (n, n_visible), probabilities from which
     bits are drawn.

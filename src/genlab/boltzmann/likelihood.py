@@ -83,14 +83,12 @@ def ais(
     chains: int,
     key: jax.Array,
     samples: np.ndarray | None = None,
-    samples_burn_in: int = 0,
 ) -> AIS:
     """Estimate log Z by `chains` walks along `inv_temps` (rising from 0 to 1), from the base model
     with pixel `mean` (n_visible,).
 
-    With `samples` (n, n_visible) of the model itself the walks start from `chains` of them, after
-    `samples_burn_in` more Gibbs steps, and go backwards.  Raises ValueError for temperatures that
-    do not rise from 0 to 1 or too few samples.
+    With `samples` (n, n_visible) of the model itself the walks start from `chains` of them and go
+    backwards.  Raises ValueError for temperatures that do not rise from 0 to 1 or too few samples.
     """
     beta = np.asarray(inv_temps, np.float32)
     if (
@@ -106,21 +104,13 @@ def ais(
     # A pixel that never changes would have infinite log-odds.
     mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
     a = jnp.log(mean / (1 - mean))
-    key_start, key_walk, key_burn = jax.random.split(key, 3)
+    key_start, key_walk, _ = jax.random.split(key, 3)
     log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + len(rbm.c) * np.log(2)
     if samples is None:
         v = sample_bits(jnp.broadcast_to(sigmoid(a), (chains, len(a))), key=key_start)
     else:
-        v = _walk(
-            rbm,
-            a,
-            jnp.asarray(samples[:chains], jnp.float32),
-            np.ones(samples_burn_in + 1),  # at inverse temperature 1: Gibbs steps of the model
-            key_burn,
-            "burn-in",
-        )[0]
-        beta = beta[::-1]
-    _, log_w = _walk(rbm, a, v, beta, key_walk, "AIS" if samples is None else "reverse AIS")
+        v, beta = jnp.asarray(samples[:chains], jnp.float32), beta[::-1]
+    log_w = _walk(rbm, a, v, beta, key_walk, "AIS" if samples is None else "reverse AIS")
     return summary(log_w, log_z0, backwards=samples is not None)
 
 
@@ -138,16 +128,18 @@ def summary(log_w: np.ndarray, log_z0: float, *, backwards: bool = False) -> AIS
     )
 
 
-def _walk(rbm: RBM, a: jax.Array, v: jax.Array, beta: np.ndarray, key: jax.Array, what: str):
-    """Walk v (chains, n_visible) along `beta`; the last v and the log weights (chains,), summed in
-    double precision."""
+def _walk(
+    rbm: RBM, a: jax.Array, v: jax.Array, beta: np.ndarray, key: jax.Array, what: str
+) -> np.ndarray:
+    """Walk v (chains, n_visible) along `beta`; the log weights (chains,), summed in double
+    precision."""
     log_w, size = np.zeros(len(v)), 500
     pairs = np.stack([beta[:-1], beta[1:]], 1).astype(np.float32)
     chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
     for i in progress(len(chunks), what):
         v, gained = _stretch(rbm, a, v, chunks[i], jax.random.fold_in(key, i))
         log_w += np.asarray(gained, np.float64)
-    return v, log_w
+    return log_w
 
 
 @jax.jit

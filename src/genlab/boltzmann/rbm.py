@@ -1,4 +1,4 @@
-"""The restricted Boltzmann machine: energy, free energy, conditionals, block Gibbs,
+"""The restricted Boltzmann machine: free energy, conditionals, block Gibbs,
 pseudo-likelihood.
 
 Binary units have the energy E(v, h) = -vᵀWh - b·v - c·h (Smolensky 1986).  Gaussian visible units
@@ -54,11 +54,6 @@ def init_rbm(
 def hidden_input(rbm: RBM, v: jax.Array) -> jax.Array:
     """What each hidden unit receives, (..., n_hidden): vW + c, for Gaussian v (v/s²)W + c."""
     return (v if rbm.s is None else v / rbm.s**2) @ rbm.W + rbm.c
-
-
-def energy(rbm: RBM, v: jax.Array, h: jax.Array) -> jax.Array:
-    """E(v, h) of v (..., n_visible) and h (..., n_hidden), shape (...)."""
-    return visible_energy(rbm, v) - (hidden_input(rbm, v) * h).sum(-1)
 
 
 def visible_energy(rbm: RBM, v: jax.Array) -> jax.Array:

@@ -25,7 +25,6 @@ from genlab.boltzmann.rbm import (
     hidden_given_visible,
     hidden_input,
     init_rbm,
-    pseudo_log_likelihood,
     sample_bits,
     sample_visible,
     visible_given_hidden,
@@ -40,8 +39,8 @@ OFFSET_RATE = 0.01  # of the centred gradient's offsets (Melchior, Fischer & Wis
 
 class Training(NamedTuple):
     """rbm: the trained parameters.  chains (n_chains, n_visible): the model's own states at the end
-    of training.  history: "step" (epochs,), "activity" (epochs,), the mean of p(h|v) over data,
-    and with `monitor` "pseudo_log_likelihood"."""
+    of training.  history: "step" (epochs,) and "activity" (epochs,), the mean of p(h|v) over
+    data."""
 
     rbm: RBM
     chains: np.ndarray
@@ -125,16 +124,14 @@ def train_rbm(
     batch_size: int = 100,
     s: np.ndarray | None = None,
     start: Training | None = None,
-    monitor: np.ndarray | None = None,
     **rules,
 ) -> Training:
     """Train an RBM on `data` (n, n_visible): probabilities in [0, 1], from which new bits are drawn
     in every epoch.
 
     With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.
-    `start`: an earlier training to go on from, with its parameters and its chains.  `monitor`
-    (m, n_visible): bits whose mean pseudo-log-likelihood is recorded after every epoch.  `rules`:
-    fields of `Rules`.
+    `start`: an earlier training to go on from, with its parameters and its chains.
+    `rules`: fields of `Rules`.
     Raises ValueError for data that are not binary or a rule out of range, Diverged when a parameter
     is no longer finite.
     """
@@ -159,7 +156,6 @@ def train_rbm(
     means = jnp.asarray(data.mean(0), jnp.float32), jnp.full(len(rbm.c), 0.5)
     state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
 
-    monitored = []
     state, history = run_epochs(
         _epoch,
         state,
@@ -170,16 +166,11 @@ def train_rbm(
         batch_size=batch_size,
         seed=seed,
         what=f"RBM {len(rbm.c)} ({rules.method})",
-        after=lambda rbm: (
-            monitor is None or monitored.append(float(pseudo_log_likelihood(rbm, monitor).mean()))
-        ),
     )
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
     chains = sample_visible(state.rbm, mean, key=jax.random.key(stream(seed, "sample")))
     history = {"step": history["step"], "activity": history["value"]}
-    if monitor is not None:
-        history["pseudo_log_likelihood"] = np.array(monitored)
     return Training(state.rbm, np.asarray(chains), history)
 
 

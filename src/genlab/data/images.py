@@ -1,15 +1,14 @@
 """MNIST and Fashion-MNIST from the project's own `data/` folder, checked against their recorded
 checksums at every load."""
 
-import gzip
-import hashlib
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-DATA = Path(__file__).resolve().parents[3] / "data"
+from genlab.data.files import DATA, DataError, read
+
 NAMES = ("mnist", "fashion-mnist")
 SPLITS = {"train": "train", "test": "t10k"}
 CLASSES = {
@@ -29,11 +28,6 @@ class Images(NamedTuple):
     labels: np.ndarray
 
 
-class DataError(Exception):
-    """A data file is missing or not what it should be; the text says which, what was expected and
-    found, and the remedy."""
-
-
 def load(name: str, split: str, *, folder: Path = DATA) -> Images:
     """The `split` ("train": 60,000, "test": 10,000) of "mnist" (LeCun et al. 1998) or
     "fashion-mnist" (Xiao et al. 2017).
@@ -45,8 +39,8 @@ def load(name: str, split: str, *, folder: Path = DATA) -> Images:
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: use {' or '.join(SPLITS)}")
     prefix = f"{name}/{SPLITS[split]}"
-    images = read_idx(f"{prefix}-images-idx3-ubyte.gz", folder)
-    labels = read_idx(f"{prefix}-labels-idx1-ubyte.gz", folder)
+    images = read_idx(f"{prefix}-images-idx3-ubyte", folder)
+    labels = read_idx(f"{prefix}-labels-idx1-ubyte", folder)
     if len(images) != len(labels):
         raise DataError(
             f"{name} {split}: {len(images)} images but {len(labels)} labels: restore data/ from git"
@@ -55,55 +49,22 @@ def load(name: str, split: str, *, folder: Path = DATA) -> Images:
 
 
 def read_idx(name: str, folder: Path = DATA) -> np.ndarray:
-    """The array in the gzipped IDX file data/`name`, once its SHA-256 is the recorded one.
+    """The array in the IDX file data/`name`, once its SHA-256 is the recorded one.
 
     IDX: two zero bytes, a type byte, the number of axes, the length of each axis
     (big-endian uint32), then the values.
     """
-    raw = gzip.decompress(verified(name, folder))
-    zero, kind, axes = struct.unpack(">HBB", raw[:4])
+    raw = read(name, folder)
+    zero, kind, axes = struct.unpack(">HBB", raw[:4].ljust(4))
     if (zero, kind) != (0, UNSIGNED_BYTE):
         raise DataError(
             f"data/{name} is no IDX file of unsigned bytes (header {raw[:4].hex()}): "
             "restore it from git"
         )
-    shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes])
-    values = np.frombuffer(raw, np.uint8, offset=4 + 4 * axes)
+    shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes].ljust(4 * axes))
+    values = np.frombuffer(raw[4 + 4 * axes :], np.uint8)
     if values.size != np.prod(shape):
         raise DataError(
             f"data/{name} announces {shape} but holds {values.size} values: restore it from git"
         )
     return values.reshape(shape)
-
-
-def checksums(folder: Path = DATA) -> dict[str, str]:
-    """{file: sha256} of data/SHA256SUMS."""
-    try:
-        lines = (folder / "SHA256SUMS").read_text().splitlines()
-    except OSError:
-        raise DataError(
-            "data/SHA256SUMS is missing: restore it with `git checkout -- data`"
-        ) from None
-    return {name: digest for digest, name in (line.split() for line in lines if line.strip())}
-
-
-def verified(name: str, folder: Path = DATA) -> bytes:
-    """The bytes of data/`name`.  DataError if it is not listed, not there, or its SHA-256 is not
-    the recorded one."""
-    expected = checksums(folder).get(name)
-    if expected is None:
-        raise DataError(f"data/{name} is not listed in data/SHA256SUMS: add its checksum")
-    try:
-        content = (folder / name).read_bytes()
-    except OSError:
-        raise DataError(
-            f"data/{name} is missing (expected SHA-256 {expected}): "
-            f"restore it with `git checkout -- data/{name}`"
-        ) from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise DataError(
-            f"data/{name} is broken: expected SHA-256 {expected}, found {found}: "
-            f"restore it with `git checkout -- data/{name}`"
-        )
-    return content

@@ -1,1 +1,2 @@
-"""Adversarial games on images, in torch: the game, its players, critics and devices, and the game on a line."""
+"""Adversarial games on images, in torch: the game, its players, critics and devices, and the
+game on a line."""

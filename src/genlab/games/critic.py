@@ -29,28 +29,23 @@ def critic_generator_loss(fake: torch.Tensor) -> torch.Tensor:
 
 
 def gradient_norms(critic: Callable, x: torch.Tensor) -> torch.Tensor:
-    """|∂f/∂x| (n / packing,) at inputs x (n, ...), over all that one output sees; differentiable in
-    the critic's weights."""
+    """|∂f/∂x| (n,) at inputs x (n, ...); differentiable in the critic's weights."""
     x = x.detach().requires_grad_()
     values = critic(x)
     (slopes,) = torch.autograd.grad(values.sum(), x, create_graph=True)
     return slopes.reshape(len(values), -1).norm(dim=1)
 
 
-def gradient_penalty(
-    critic: Callable, real: torch.Tensor, fake: torch.Tensor, one_sided: bool = False
-) -> torch.Tensor:
-    """mean (|∂f/∂x̂| - 1)² at x̂ = t x + (1 - t) G(z), t uniform for each output
+def gradient_penalty(critic: Callable, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """mean (|∂f/∂x̂| - 1)² at x̂ = t x + (1 - t) G(z), t uniform for each input
     (Gulrajani et al. 2017, eq. 3).
 
-    one_sided: only slopes above 1 count, max(|∂f/∂x̂| - 1, 0)² (Petzka et al. 2018).
     Its gradient reaches the critic alone: x̂ is cut off from the generator.  For a linear critic
     w·x it is (|w| - 1)².
     """
-    packing = getattr(critic, "packing", 1)
-    t = torch.rand(len(real) // packing, *[1] * (real.ndim - 1)).repeat_interleave(packing, 0)
-    excess = gradient_norms(critic, fake.detach() + t * (real - fake.detach())) - 1
-    return ((excess.clamp(min=0) if one_sided else excess) ** 2).mean()
+    t = torch.rand(len(real), *[1] * (real.ndim - 1))
+    between = fake.detach() + t * (real - fake.detach())
+    return ((gradient_norms(critic, between) - 1) ** 2).mean()
 
 
 @torch.no_grad()
@@ -72,15 +67,14 @@ def train_critic(
     seed: int,
     hidden: Sequence[int] = (128, 128, 128),
     gp_weight: float = 0.0,
-    one_sided: bool = False,
     clip_value: float = 0.0,
     lr: float = 1e-3,
     lr_last: float = 0.0,
     batch_size: int = 256,
     records: int = 40,
 ) -> tuple[nn.Sequential, dict[str, np.ndarray]]:
-    """A critic between points x (n, d) and y (m, d), bounded by a gradient penalty, one-sided or
-    not, or by clipping, one of the two.
+    """A critic between points x (n, d) and y (m, d), bounded by a gradient penalty or
+    by clipping, one of the two.
 
     Adam with betas (0.5, 0.9), its rate falling from lr to lr_last by a cosine.  The history has,
     at the end of each of `records` equal parts, "step", "estimate": mean f(x) - mean f(y) over all
@@ -104,7 +98,7 @@ def train_critic(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=lr_last)
     ends, history = steps * np.arange(records + 1) // records, []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         for record in progress(records, "critic"):
             for _ in range(ends[record], ends[record + 1]):
                 real, fake = (
@@ -112,7 +106,7 @@ def train_critic(
                 )
                 loss = critic_loss(critic(real), critic(fake))
                 if gp_weight:
-                    loss = loss + gp_weight * gradient_penalty(critic, real, fake, one_sided)
+                    loss = loss + gp_weight * gradient_penalty(critic, real, fake)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()

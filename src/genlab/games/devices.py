@@ -1,7 +1,7 @@
 """What Salimans et al. (2016, section 3) add to the game, piece by piece, and averages of weights.
 
 Their one-sided label smoothing (section 3.4) is the argument `real_target` of
-`adversarial.discriminator_loss`.
+`game.discriminator_loss`.
 """
 
 import torch
@@ -16,22 +16,25 @@ def feature_matching(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     return ((real.mean(0) - fake.mean(0)) ** 2).sum()
 
 
+ROW = 8  # numbers in each row of minibatch discrimination
+
+
 class MinibatchDiscrimination(nn.Module):
     """Features (n, d) -> features (n, d + kernels): to each row how close the others of its batch
     are to it (section 3.2).
 
-    o_b(x_i) = Σ_{j≠i} exp(-|M_ib - M_jb|₁) with M_i = T f(x_i) in `kernels` rows of `dims`; here
-    T holds a factor 1 / dims, which keeps the exponentials away from zero at the start.
+    o_b(x_i) = Σ_{j≠i} exp(-|M_ib - M_jb|₁) with M_i = T f(x_i) in `kernels` rows of ROW numbers;
+    here T holds a factor 1 / ROW, which keeps the exponentials away from zero at the start.
     """
 
-    def __init__(self, n_features: int, kernels: int = 16, dims: int = 8):
+    def __init__(self, n_features: int, kernels: int = 16):
         super().__init__()
-        check_sizes([n_features, kernels, dims], 0)
-        self.kernels, self.dims = kernels, dims
-        self.project = nn.Linear(n_features, kernels * dims, bias=False)
+        check_sizes([n_features, kernels], 0)
+        self.kernels = kernels
+        self.project = nn.Linear(n_features, kernels * ROW, bias=False)
 
     def forward(self, f: torch.Tensor) -> torch.Tensor:
-        m = (self.project(f) / self.dims).view(len(f), self.kernels, self.dims).transpose(0, 1)
+        m = (self.project(f) / ROW).view(len(f), self.kernels, ROW).transpose(0, 1)
         closeness = (-torch.cdist(m, m, p=1)).exp().sum(2) - 1  # itself left out
         return torch.cat([f, closeness.T], 1)
 

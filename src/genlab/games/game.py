@@ -1,7 +1,7 @@
 """Adversarial games on images: losses as functions of logits, one update of each player, and the
 training that alternates them.
 
-The players are those of `genlab.images.players`; a critic is a discriminator whose log-odds are any
+The players are those of `genlab.games.players`; a critic is a discriminator whose log-odds are any
 numbers.  Losses are means over the batch.
 """
 
@@ -159,8 +159,7 @@ def train_gan(
     real_target: float = 1.0, match_features: bool = False, history_weight: float = 0.0,
     gp_weight: float = 0.0, clip_value: float = 0.0,
     class_weight: float = 1.0, class_fakes: bool = True,
-    batch_size: int = 64, lr: float = 2e-4,
-    discriminator_lr: float | None = None, lr_last: float | None = None,
+    batch_size: int = 64, lr: float = 2e-4, lr_last: float | None = None,
     betas: tuple[float, float] | None = (0.5, 0.999), ema_decay: float | Sequence[float] = 0.999,
     grid: int = 64, records: int = 40, what: str = "GAN",
 ) -> tuple[Generator | list[Generator], Discriminator, dict[str, np.ndarray]]:  # fmt: skip
@@ -172,8 +171,8 @@ def train_gan(
     generated images teach the discriminator classes, too.  loss: a name in LOSSES.  n_critic: a
     number, or several that follow one another in equal parts of the training.  gp_weight: of the
     gradient penalty; history_weight: of historical averaging, for both players.
-    Adam with these betas, or RMSprop for None (Arjovsky et al. 2017); rates fall from lr
-    (the discriminator's from `discriminator_lr`) to lr_last by a cosine if that is given.
+    Adam with these betas, or RMSprop for None (Arjovsky et al. 2017); rates fall from lr to
+    lr_last by a cosine if that is given.
 
     Returns the generator with its weights averaged by `ema_decay` (0: the last ones; of several
     decays, which change nothing in the game, a list of generators), the discriminator, all in
@@ -183,10 +182,8 @@ def train_gan(
     in [0, 1], half precision.  Raises Diverged, ValueError.
     """
     x, y = _checked_data(images, labels, generator, discriminator, batch_size)
-    _check_rules(loss, n_critic, real_target, batch_size, discriminator, steps, records)
-    _check_numbers(
-        lr, discriminator_lr, ema_decay, history_weight, gp_weight, clip_value, class_weight
-    )
+    _check_rules(loss, n_critic, real_target, steps, records)
+    _check_numbers(lr, ema_decay, history_weight, gp_weight, clip_value, class_weight)
     if gp_weight and any(
         isinstance(m, (nn.BatchNorm2d, MinibatchDiscrimination)) for m in discriminator.modules()
     ):
@@ -201,11 +198,8 @@ def train_gan(
     decays = np.atleast_1d(ema_decay).tolist()
     averages = [copy.deepcopy(generator) for _ in decays]
     pasts = {net: copy.deepcopy(net) for net in (generator, discriminator)}
-    optimizers = [
-        _descent(net, rate, betas, lr_last if lr_last is None else lr_last / lr * rate, steps)
-        for net, rate in ((generator, lr), (discriminator, discriminator_lr or lr))
-    ]
-    (descent_g, schedule_g), (descent_d, schedule_d) = optimizers
+    descent_g, schedule_g = _descent(generator, lr, betas, lr_last, steps)
+    descent_d, schedule_d = _descent(discriminator, lr, betas, lr_last, steps)
     d_loss, g_loss = LOSSES[loss]
     if real_target < 1:
         d_loss = partial(d_loss, real_target=real_target)
@@ -249,7 +243,7 @@ def train_gan(
     z = latents(generator, grid, torch.Generator().manual_seed(stream(seed, "sample"))).numpy()
     history, ends = [], steps * np.arange(records + 1) // records
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         reals = real_batches(x, y, batch_size, generator.channels)
         for record in progress(records, what):
             good = copy.deepcopy(averages[0].state_dict())
@@ -313,7 +307,7 @@ def _checked_data(
     return x, None if labels is None else check_labels(labels, len(x), generator.n_classes)
 
 
-def _check_rules(loss, n_critic, real_target, batch_size, discriminator, steps, records) -> None:
+def _check_rules(loss, n_critic, real_target, steps, records) -> None:
     """ValueError for a game that cannot be played."""
     if loss not in LOSSES:
         raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
@@ -321,26 +315,18 @@ def _check_rules(loss, n_critic, real_target, batch_size, discriminator, steps, 
         raise ValueError(f"n_critic={n_critic}: one number, or several, each at least 1")
     if not 0.5 < real_target <= 1 or (real_target < 1 and loss == "wasserstein"):
         raise ValueError(f"real_target={real_target} must be in (0.5, 1], and 1 for a critic")
-    if batch_size % discriminator.packing:
-        raise ValueError(f"packing={discriminator.packing} must divide batch_size={batch_size}")
     if not 1 <= records <= steps:
         raise ValueError(
             f"steps={steps}, records={records}: at least 1, and no more records than steps"
         )
 
 
-def _check_numbers(lr, discriminator_lr, ema_decay, *weights) -> None:
+def _check_numbers(lr, ema_decay, *weights) -> None:
     """ValueError for a rate that is not positive, no decay or one outside [0, 1), or a negative
     weight."""
     decays = np.atleast_1d(ema_decay)
-    if (
-        lr <= 0
-        or (discriminator_lr is not None and discriminator_lr <= 0)
-        or not len(decays)
-        or not ((decays >= 0) & (decays < 1)).all()
-        or min(weights) < 0
-    ):
+    if lr <= 0 or not len(decays) or not ((decays >= 0) & (decays < 1)).all() or min(weights) < 0:
         raise ValueError(
-            f"lr={lr}, discriminator_lr={discriminator_lr} must be above 0, ema_decay={ema_decay} "
-            f"in [0, 1), weights {weights} at least 0"
+            f"lr={lr} must be above 0, ema_decay={ema_decay} in [0, 1), "
+            f"weights {weights} at least 0"
         )

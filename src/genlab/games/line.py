@@ -100,7 +100,7 @@ def train_discriminator(
     ends = np.unique(np.geomspace(1, steps, records).round().astype(int))
     points, found = torch.from_numpy(np.asarray(x, np.float32)).unsqueeze(1), []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         for record in progress(len(ends), "discriminator"):
             for _ in range(ends[record - 1] if record else 0, ends[record]):
                 loss = discriminator_loss(net(draw(p, batch_size)), net(draw(q, batch_size)))

@@ -21,7 +21,10 @@ from genlab.training.torch import in_batches
 
 LEAK = 0.2  # slope of LeakyReLU below zero (Radford et al. 2016, section 4)
 N_REFERENCE = 64  # latent draws whose images virtual batch normalisation refers to
-WEIGHT_SD = 0.02  # of the first weights of networks that normalise (Radford et al. 2016, section 4)
+# Of the first weights of networks that normalise (Radford et al. 2016, section 4).  Normalised
+# layers do not feel the size of their weights, but Adam's steps are of a fixed size: small weights
+# turn faster.
+WEIGHT_SD = 0.02
 
 
 class Generator(nn.Module):
@@ -65,29 +68,21 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (n, channels, 28, 28) -> log-odds (n / packing,) that they are real;
-    as a critic, any numbers.
+    """Images (n, channels, 28, 28) -> log-odds (n,) that they are real; as a critic, any numbers.
 
     `features` are what the heads read: `head` says real or not, `class_head` (None without classes)
-    which class (Odena et al. 2017).  With packing m it sees m images at once, as m · channels
-    channels of one (Lin et al. 2018, section 2).
+    which class (Odena et al. 2017).
     """
 
-    def __init__(self, body: nn.Module, n_features: int, *, n_classes: int = 0, packing: int = 1):
+    def __init__(self, body: nn.Module, n_features: int, *, n_classes: int = 0):
         super().__init__()
-        if packing > 1 and n_classes:
-            raise ValueError(
-                f"packing={packing}: images seen together have no class, "
-                f"n_classes={n_classes} must be 0"
-            )
-        self.body, self.packing, self.n_classes = body, packing, n_classes
+        self.body, self.n_classes = body, n_classes
         self.head = nn.Linear(n_features, 1)
         self.class_head = nn.Linear(n_features, n_classes) if n_classes else None
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """What the heads read, (n / packing, n_features)."""
-        n, channels, *size = x.shape
-        return self.body(x.reshape(n // self.packing, self.packing * channels, *size))
+        """What the heads read, (n, n_features)."""
+        return self.body(x)
 
     def log_odds(self, features: torch.Tensor) -> torch.Tensor:
         """Log-odds (n,) for features (n, n_features)."""
@@ -130,7 +125,6 @@ def mlp_discriminator(
     dropout: float = 0.3,
     n_classes: int = 0,
     channels: int = 1,
-    packing: int = 1,
     kernels: int = 0,
     seed: int,
 ) -> Discriminator:
@@ -139,10 +133,10 @@ def mlp_discriminator(
 
     As a critic: dropout=0.  Raises ValueError for sizes below 1.
     """
-    sizes = [channels * packing * SIDE**2, *hidden, 1]
+    sizes = [channels * SIDE**2, *hidden, 1]
     net = mlp(sizes, activation=partial(nn.LeakyReLU, LEAK), dropout=dropout, seed=0)
     # These weights do not stay: `_discriminator` draws all of them anew.
-    return _discriminator([nn.Flatten(), *net[:-1]], hidden[-1], kernels, n_classes, packing, seed)
+    return _discriminator([nn.Flatten(), *net[:-1]], hidden[-1], kernels, n_classes, seed)
 
 
 # --- convolutional, by the five guidelines of Radford et al. (2016) ---
@@ -184,7 +178,7 @@ def dcgan_generator(
     if norm == "none":
         begin_grey(initialised(body, stream(seed, "init"))[-2])
     else:
-        normal_weights(body, stream(seed, "init"))
+        initialised(body, stream(seed, "init"), sd=WEIGHT_SD)
     return Generator(body, latent_dim, n_classes=n_classes, channels=channels, reference=reference)
 
 
@@ -195,7 +189,6 @@ def dcgan_discriminator(
     dropout: float = 0.0,
     n_classes: int = 0,
     channels: int = 1,
-    packing: int = 1,
     norm: str = "batch",
     kernels: int = 0,
     seed: int,
@@ -205,22 +198,20 @@ def dcgan_discriminator(
 
     As a critic with gradient penalty: norm="none".  `kernels` as in `mlp_discriminator`.
     """
-    check_sizes([width, channels * packing], dropout)
+    check_sizes([width, channels], dropout)
     if norm == "virtual":
         raise ValueError("norm='virtual' is for generators: use 'batch' or 'none'")
     layers = [
-        nn.Conv2d(channels * packing, width, 4, 2, 1), nn.LeakyReLU(LEAK),  # 14 x 14
+        nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(LEAK),  # 14 x 14
         nn.Conv2d(width, 2 * width, 4, 2, 1, bias=norm == "none"),  # 7 x 7
         *_norm(norm, 2 * width), nn.LeakyReLU(LEAK),
         nn.Flatten(), nn.Dropout(dropout),
     ]  # fmt: skip
-    start = initialised if norm == "none" else normal_weights
-    return _discriminator(layers, 2 * width * 49, kernels, n_classes, packing, seed, start)
+    sd = None if norm == "none" else WEIGHT_SD
+    return _discriminator(layers, 2 * width * 49, kernels, n_classes, seed, sd)
 
 
-def _discriminator(
-    layers, n_features, kernels, n_classes, packing, seed, start=initialised
-) -> Discriminator:
+def _discriminator(layers, n_features, kernels, n_classes, seed, sd=None) -> Discriminator:
     """The discriminator with these layers, `kernels` of minibatch discrimination and its heads;
     weights anew from the seed."""
     if kernels:
@@ -228,24 +219,8 @@ def _discriminator(
             [*layers, MinibatchDiscrimination(n_features, kernels)],
             n_features + kernels,
         )
-    net = Discriminator(nn.Sequential(*layers), n_features, n_classes=n_classes, packing=packing)
-    return start(net, stream(seed, "init") + 1)
-
-
-def normal_weights(net: nn.Module, seed: int) -> nn.Module:
-    """`net` with weights drawn anew from N(0, WEIGHT_SD²), biases zero
-    (Radford et al. 2016, section 4).
-
-    Normalised layers do not feel the size of their weights, but Adam's steps are of a fixed size:
-    small weights turn faster.
-    """
-    rng = torch.Generator().manual_seed(seed % 2**63)
-    for layer in net.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(layer.weight, std=WEIGHT_SD, generator=rng)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-    return net
+    net = Discriminator(nn.Sequential(*layers), n_features, n_classes=n_classes)
+    return initialised(net, stream(seed, "init") + 1, sd=sd)
 
 
 def _norm(norm: str, channels: int) -> list[nn.Module]:

@@ -8,7 +8,7 @@ nothing published.
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from genlab.images.networks import as_images, check_labels, moved, pooled_encoder
 from genlab.streams import stream
@@ -29,7 +29,9 @@ def train_judge(
     judge = pooled_encoder(10, dropout=0.25, seed=stream(seed, "init"))
 
     def loss(x, y):
-        return F.cross_entropy(judge(moved(x, shift=2, flip=flip)), y, label_smoothing=0.05)
+        return functional.cross_entropy(
+            judge(moved(x, shift=2, flip=flip)), y, label_smoothing=0.05
+        )
 
     data = as_images(images), check_labels(labels, len(images))
     train(judge, loss, data, epochs=epochs, seed=seed, lr=lr, lr_last=0.0, what="judge")

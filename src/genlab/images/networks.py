@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 SIDE = 28
 
@@ -104,11 +104,12 @@ def pooled_encoder(
     channels: Sequence[int] = (32, 64, 64),
     hidden: int = 128,
     dropout: float = 0.0,
+    activation: type[nn.Module] = nn.ReLU,
     seed: int,
 ) -> nn.Sequential:
-    """Three blocks of convolution, the largest of each 2 x 2 pixels and batch normalisation,
-    and two linear layers with dropout before the first; the last layer alone is net[-1].
-    Takes images (n, 1, 28, 28), gives (n, outputs).
+    """Three blocks of convolution, the largest of each 2 x 2 pixels, batch normalisation and
+    `activation`, and two linear layers with dropout before the first; the last layer alone is
+    net[-1].  Takes images (n, 1, 28, 28), gives (n, outputs).
 
     Normalising after pooling is as good, and a quarter cheaper: there are a quarter as many
     numbers.
@@ -120,13 +121,13 @@ def pooled_encoder(
             nn.Conv2d(below, above, 3, padding=1, bias=False),
             nn.MaxPool2d(2),
             nn.BatchNorm2d(above),
-            nn.ReLU(),
+            activation(),
         ]
     layers += [
         nn.Flatten(),
         nn.Dropout(dropout),
         nn.Linear(9 * channels[-1], hidden),
-        nn.ReLU(),
+        activation(),
         nn.Linear(hidden, outputs),
     ]
     # Channels last: a third less time for these convolutions on processors, nothing gained for the
@@ -134,24 +135,29 @@ def pooled_encoder(
     return initialised(nn.Sequential(*layers), seed).to(memory_format=torch.channels_last)
 
 
-def initialised(net: nn.Module, seed: int) -> nn.Module:
+def initialised(net: nn.Module, seed: int, *, sd: float | None = None) -> nn.Module:
     """`net` with weights drawn anew: uniform with variance 2 / fan-in
-    (He et al. 2015, eq. 10), biases zero.
-
-    Fan-in: how many inputs an output sums over; in a transposed convolution
-    in_channels · (kernel / stride)².
+    (He et al. 2015, eq. 10), or from N(0, sd²) if that is given; biases zero.
     """
-    generator = torch.Generator().manual_seed(seed % 2**63)
+    generator = torch.Generator().manual_seed(seed)
     for layer in net.modules():
         if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            fan_in = layer.weight[0].numel()
-            if isinstance(layer, nn.ConvTranspose2d):
-                fan_in = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
-            bound = math.sqrt(6 / fan_in)
-            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            if sd is None:
+                bound = math.sqrt(6 / fan_in(layer))
+                nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            else:
+                nn.init.normal_(layer.weight, std=sd, generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return net
+
+
+def fan_in(layer: nn.Module) -> float:
+    """How many inputs an output of the layer sums over; in a transposed convolution
+    in_channels · (kernel / stride)²."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
+    return layer.weight[0].numel()
 
 
 def rebuilt(values: np.ndarray, strides: tuple[int, ...], learnt: bool) -> torch.Tensor:
@@ -203,8 +209,10 @@ def check_labels(labels: np.ndarray, n: int, n_classes: int = 10) -> torch.Tenso
 
 def moved(x: torch.Tensor, *, shift: int, flip: bool) -> torch.Tensor:
     """Images (n, 1, h, w), all moved alike by up to `shift` pixels each way, zeros coming in;
-    with `flip` half of them mirrored."""
+    with `flip` half of them mirrored.  Without either nothing is drawn and x comes back."""
+    if not (shift or flip):
+        return x
     dy, dx = torch.randint(0, 2 * shift + 1, (2,)).tolist()
     height, width = x.shape[2:]
-    x = F.pad(x, (shift,) * 4)[:, :, dy : dy + height, dx : dx + width]
+    x = functional.pad(x, (shift,) * 4)[:, :, dy : dy + height, dx : dx + width]
     return torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x) if flip else x

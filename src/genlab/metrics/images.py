@@ -44,36 +44,6 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     )
 
 
-def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """Unbiased squared MMD of features (n, d) and (m, d) with the kernel (x·y/d + 1)³
-    (Bińkowski et al. 2018): mean 0 if they agree."""
-    real, generated = _check(real, generated)
-    kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
-    # Unbiased: no image is compared with itself.
-    within = [
-        (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
-        for k in (kernel(real, real), kernel(generated, generated))
-    ]
-    return float(sum(within) - 2 * kernel(real, generated).mean())
-
-
-def classifier_score(probabilities: np.ndarray) -> float:
-    """exp of the mean KL(p(y|x) | p(y)) of class probabilities (n, classes): from 1 to the number
-    of classes (Salimans et al. 2016, §4).
-
-    Blind to repetition within a class: ten different images, repeated, score like ten thousand.
-    """
-    (p,) = _check(probabilities)
-    if p.min() < 0 or not np.allclose(p.sum(1), 1, atol=1e-3):
-        raise ValueError(
-            f"probabilities from {p.min():g}, sums from {p.sum(1).min():g} to {p.sum(1).max():g}: "
-            "rows must sum to 1"
-        )
-    # 0 log 0 = 0.
-    log = lambda q: np.log(np.maximum(q, 1e-12))  # noqa: E731
-    return float(np.exp((p * (log(p) - log(p.mean(0)))).sum(1).mean()))
-
-
 # --- neighbours, in features or in pixels ---
 
 

@@ -1,1 +1,2 @@
-"""The pipeline: runs of sections, where they are executed, the gate that judges them, and the pages they become."""
+"""The pipeline: runs of sections, where they are executed, the gate that judges them, and the pages
+they become."""

@@ -1,10 +1,12 @@
-"""The command `genlab`: run sections and sweeps, build the book, publish results, and say what can be trusted."""
+"""The command `genlab`: run sections and sweeps, build the book, publish results, and say what can
+be trusted."""
 
 import itertools
 import sys
 
 import click
 
+from genlab.pipeline.gate import LEAST_SEEDS
 from genlab.pipeline.options import (
     OPEN,
     PARAMETER,
@@ -22,7 +24,8 @@ from genlab.section.paths import ROOT, UserError
 
 
 class Commands(click.Group):
-    """Turns a user's mistake into one line on stderr and exit code 2, an interrupt into one line and 130."""
+    """Turns a user's mistake into one line on stderr and exit code 2, an interrupt into one line
+    and 130."""
 
     def main(self, *args, **kwargs):
         try:
@@ -98,7 +101,8 @@ def run(names, parameters, profile, seed, force, where):
 )
 @runs_somewhere
 def sweep(section, grid, parameters, profile, seeds, where):
-    """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as CSV."""
+    """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as
+    CSV."""
     from genlab.pipeline.execution.plan import plan_points, run_jobs
     from genlab.pipeline.views.sweep import report, table, write
 
@@ -116,7 +120,8 @@ def sweep(section, grid, parameters, profile, seeds, where):
     page = report(section, rows, wanted, [*axes, "seed"], number)
     show_table(rows.shown, 160)
     click.echo(
-        f"{len(wanted)} runs, all metrics in {path.relative_to(ROOT)}, page {page.relative_to(ROOT)}"
+        f"{len(wanted)} runs, all metrics in {path.relative_to(ROOT)}, page "
+        f"{page.relative_to(ROOT)}"
     )
     fail_if_any(planned)
 
@@ -174,7 +179,8 @@ def publish(names):
     help="keep trained states used within so many days",
 )
 def clean(dry_run, days):
-    """Remove old and failed runs, stale trained states and build leftovers; never published results."""
+    """Remove old and failed runs, stale trained states and build leftovers; never published
+    results."""
     from genlab.pipeline.runs import keys, store
     from genlab.pipeline.runs.pages import PROFILES, section_names
 
@@ -192,7 +198,8 @@ def clean(dry_run, days):
 @main.command()
 @one_run
 def why(section, given, profile):
-    """Say what changed since the stored run of SECTION: definition, cell, parameter, package or needed section."""
+    """Say what changed since the stored run of SECTION: definition, cell, parameter, package or
+    needed section."""
     from genlab.pipeline.runs.why import explain
 
     click.echo("\n".join(explain(section, profile, given)[1]))
@@ -201,7 +208,8 @@ def why(section, given, profile):
 @main.command()
 @some_or_all
 def rekey(names):
-    """Give published results whose key has an old form one of the present form, where the old key proves them."""
+    """Give published results whose key has an old form one of the present form, where the old key
+    proves them."""
     from genlab.pipeline.runs.rekey import rekey
 
     for name, said in rekey(names):
@@ -211,9 +219,11 @@ def rekey(names):
 @main.command()
 @some_or_all
 def carry(names):
-    """Carry published results of SECTIONS to the present code, where the quick profile gives the same bits before and after.
+    """Carry published results of SECTIONS to the present code, where the quick profile gives the
+    same bits before and after.
 
-    For changes that are meant to change nothing.  What only the full profile reaches is not covered.
+    For changes that are meant to change nothing.  What only the full profile reaches is not
+    covered.
     """
     from genlab.pipeline.runs.carry import carry
 
@@ -229,14 +239,15 @@ def carry(names):
 @PROFILE
 @click.option(
     "--seeds",
-    type=click.IntRange(8),
-    default=8,
+    type=click.IntRange(LEAST_SEEDS),
+    default=LEAST_SEEDS,
     show_default=True,
     help="seeds behind each baseline",
 )
 @runs_somewhere
 def baseline(names, profile, seeds, where):
-    """Write the baselines of SECTIONS: run them at several seeds, keep every metric's values for `genlab check`."""
+    """Write the baselines of SECTIONS: run them at several seeds, keep every metric's values for
+    `genlab check`."""
     from genlab.pipeline.execution.plan import plan_points, run_jobs
     from genlab.pipeline.gate import baseline
 
@@ -272,7 +283,8 @@ def baseline(names, profile, seeds, where):
 @OPEN
 @runs_somewhere
 def check(sections, profile, seeds, alarm_rate, show, where):
-    """Compare the current runs of SECTIONS (all, if none is named) with their baselines; exit 1 if a result got worse."""
+    """Compare the current runs of SECTIONS (all, if none is named) with their baselines; exit 1 if
+    a result got worse."""
     from genlab.pipeline.execution.plan import plan_points, run_jobs
     from genlab.pipeline.gate import check
 

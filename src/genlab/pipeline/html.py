@@ -1,4 +1,5 @@
-"""HTML reports outside the book (gate, comparison, sweep): one file each, readable anywhere, in light and dark."""
+"""HTML reports outside the book (gate, comparison, sweep): one file each, readable anywhere, in
+light and dark."""
 
 import base64
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from genlab.section.paths import BUILD
 
 
 def write(file: str, template: str, **values) -> Path:
-    """Render a template of `genlab/pipeline/templates` to a file under _build/ and return its path."""
+    """Render a template of `pipeline/templates` to a file under _build/ and return its path."""
     environment = Environment(
         loader=PackageLoader("genlab.pipeline"),
         autoescape=select_autoescape(),
@@ -46,7 +47,8 @@ def picture(png: bytes) -> Markup:
 def strip(
     baseline: Sequence[float], fresh: Sequence[float], low: float, high: float, width: int = 150
 ) -> Markup:
-    """A small picture of a judgement: the interval as a bar, the baseline's values as ticks, the fresh ones as a dot."""
+    """A small picture of a judgement: the interval as a bar, the baseline's values as ticks, the
+    fresh ones as a dot."""
     finite = [v for v in (*baseline, *fresh, low, high) if np.isfinite(v)]
     least, most = min(finite), max(finite)
     scale = (width - 20) / (most - least or 1.0)
@@ -62,6 +64,8 @@ def strip(
         f'<circle class="dot" cx="{x(v)}" cy="11" r="4"/>' for v in fresh if np.isfinite(v)
     )
     return Markup(
-        f'<svg class="strip" width="{width}" height="22" role="img" aria-label="interval, baseline values and the fresh value">'
-        f'<rect class="interval" x="{left}" y="3" width="{max(right - left, 1)}" height="16" rx="3"/>{ticks}{dots}</svg>'
+        f'<svg class="strip" width="{width}" height="22" role="img" aria-label="interval, '
+        'baseline values and the fresh value">'
+        f'<rect class="interval" x="{left}" y="3" width="{max(right - left, 1)}" height="16" '
+        f'rx="3"/>{ticks}{dots}</svg>'
     )

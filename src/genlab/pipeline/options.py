@@ -1,4 +1,5 @@
-"""What the commands of `genlab` share: options, the words of the command line as values, and how to print."""
+"""What the commands of `genlab` share: options, the words of the command line as values, and how to
+print."""
 
 import functools
 import os
@@ -36,7 +37,8 @@ def some_or_all(command):
 
 
 def one_run(command):
-    """SECTION with -p, --profile and --seed, checked and gathered into `section`, `given` and `profile`."""
+    """SECTION with -p, --profile and --seed, checked and gathered into `section`, `given` and
+    `profile`."""
 
     @functools.wraps(command)
     def with_run(*args, section, parameters, seed, **kwargs):

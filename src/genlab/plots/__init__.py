@@ -8,7 +8,7 @@ beside their limits.  motion: animations with a still for print.
 
 from genlab.plots.motion import animation
 from genlab.plots.numbers import bars, distributions, histories, null_strip
-from genlab.plots.plane import arrows, chains, density, energy, log_density_grid, scatter
+from genlab.plots.plane import arrows, density, energy, log_density_grid, scatter
 from genlab.plots.theme import COLORS, DPI, color, panels, style
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "animation",
     "arrows",
     "bars",
-    "chains",
     "color",
     "density",
     "distributions",

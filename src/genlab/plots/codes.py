@@ -1,8 +1,4 @@
-"""Pictures of latent codes: one colour per class, and a map whose points show their image;
-the colours of the models.
-
-Imported by the sections on autoencoders only, so that it cannot make the others stale.
-"""
+"""Pictures of latent codes: one colour per class, and a map whose points show their image."""
 
 import hashlib
 import html
@@ -17,9 +13,7 @@ from PIL import Image
 
 from genlab.plots.motion import MAX_BYTES, _text
 from genlab.plots.pictures import tile
-from genlab.plots.theme import CARD, COLORS, INK
-
-COLORS.update(autoencoder="#2f7f8f", vae="#c06a1f", pca="#7c86c6", relu="#5d4a1f", bits="#d4618c")
+from genlab.plots.theme import CARD, INK
 
 # Ten classes: neighbours in this list differ in hue and in lightness.
 CLASSES = (

@@ -102,12 +102,13 @@ def bars(
     return ax
 
 
-def distributions(
-    ax: Axes, values: Mapping[str, tuple[np.ndarray, str]], *, ylabel: str, cut: float = 0.01
-) -> Axes:
+CUT = 0.01  # share of the draws at either end that a violin leaves out
+
+
+def distributions(ax: Axes, values: Mapping[str, tuple[np.ndarray, str]], *, ylabel: str) -> Axes:
     """Distributions {label: (draws, kind)} side by side: a violin, the quartiles and the median.
 
-    The lowest and highest share `cut` of each is left out of the violin, so one outlier does
+    The lowest and highest share CUT of each is left out of the violin, so one outlier does
     not flatten the rest.
     """
     for i, (draws, kind) in enumerate(values.values()):
@@ -117,7 +118,7 @@ def distributions(
             raise ValueError(
                 f"distribution {list(values)[i]!r} has {len(draws)} finite draws: give at least two"
             )
-        low, q1, median, q3, high = np.quantile(draws, [cut, 0.25, 0.5, 0.75, 1 - cut])
+        low, q1, median, q3, high = np.quantile(draws, [CUT, 0.25, 0.5, 0.75, 1 - CUT])
         inside = draws[(draws >= low) & (draws <= high)]
         if np.ptp(inside) > 0:
             body = ax.violinplot([inside], [i], widths=0.85, showextrema=False)["bodies"][0]

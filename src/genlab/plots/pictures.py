@@ -1,9 +1,4 @@
-"""Pictures of images: mosaics of digits, labelled rows, filters; and the colours of the models of
-images.
-
-Imported by the sections on images only (``from genlab.plots import pictures``), so that it cannot
-make the others stale.
-"""
+"""Pictures of images: mosaics of digits, stacks of three, labelled rows, filters."""
 
 from collections.abc import Mapping
 
@@ -11,9 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from genlab.plots.theme import CARD, COLORS, INK
-
-COLORS.update(rbm="#8fa31e", dbn="#3d7a2f", dbm="#7b3fa0")
+from genlab.plots.theme import CARD, INK
 
 INKED = LinearSegmentedColormap.from_list("ink", [CARD, "#9aa1ad", "#14171c"])
 SIGNED = LinearSegmentedColormap.from_list(
@@ -44,6 +37,18 @@ def tile(images: np.ndarray, columns: int, *, fill: float = np.nan) -> np.ndarra
 def mosaic(ax: Axes, images: np.ndarray, columns: int) -> Axes:
     """Images (n, height, width) with values in [0, 1]: more ink is a higher value."""
     return _show(ax, tile(images, columns), INKED, 0.0, 1.0)
+
+
+def stacks(ax: Axes, images: np.ndarray, columns: int) -> Axes:
+    """Images (n, 3, height, width) with values in [0, 1], such as stacked digits: one channel is
+    red, one green, one blue."""
+    images = np.asarray(images, dtype=float)
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images of shape {images.shape} must be (n, 3, height, width)")
+    canvas = np.stack([tile(images[:, c], columns, fill=1.0) for c in range(3)], axis=-1)
+    ax.imshow(canvas.clip(0, 1), interpolation="nearest")
+    ax.set_axis_off()
+    return ax
 
 
 def filters(ax: Axes, weights: np.ndarray, columns: int) -> Axes:

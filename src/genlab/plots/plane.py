@@ -1,24 +1,22 @@
-"""Pictures of the plane: samples, chains, densities and energies on [-box, box]²."""
+"""Pictures of the plane: samples, densities and energies on [-box, box]²."""
 
 from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from genlab.plots.theme import CARD, COLORS, LIKELIHOOD, color, square
+from genlab.plots.theme import LIKELIHOOD, color, square
 
 # Depth of a log-density or an energy that is shown; what lies below has the colour of zero
 # probability.
 NATS = 9.0
 
 
-def _points(x: np.ndarray, ndim: int = 2) -> np.ndarray:
-    """x as an array with `ndim` axes, the last of length 2; ValueError otherwise."""
+def _points(x: np.ndarray) -> np.ndarray:
+    """x as an array (n, 2); ValueError otherwise."""
     x = np.asarray(x)
-    if x.ndim != ndim or x.shape[-1] != 2:
-        raise ValueError(
-            f"points of shape {x.shape} must have shape ({'t, ' if ndim == 3 else ''}n, 2)"
-        )
+    if x.ndim != 2 or x.shape[1] != 2:
+        raise ValueError(f"points of shape {x.shape} must have shape (n, 2)")
     return x
 
 
@@ -43,23 +41,6 @@ def scatter(
         else 1.05 * float(np.abs(x[np.isfinite(x).all(axis=1)]).max(initial=1e-3))
     )
     return square(ax, half)
-
-
-def chains(ax: Axes, paths: np.ndarray, *, kind: str = "dsm", box: float | None = None) -> Axes:
-    """Trajectories `paths` (t, n, 2): thin lines from a hollow start to a filled end."""
-    paths = _points(paths, 3)
-    ax.plot(paths[:, :, 0], paths[:, :, 1], color=color(kind), lw=0.6, alpha=0.35, rasterized=True)
-    ax.scatter(
-        *paths[0].T,
-        s=14,
-        facecolors=CARD,
-        edgecolors=COLORS["null"],
-        linewidths=1.0,
-        zorder=3,
-        label="start",
-    )
-    ax.scatter(*paths[-1].T, s=14, color=color(kind), linewidths=0, zorder=4, label="end")
-    return square(ax, box if box is not None else 1.05 * float(np.abs(paths).max()))
 
 
 def _grid(box: float, bins: int) -> np.ndarray:
@@ -97,11 +78,11 @@ def density(ax: Axes, f: Callable, box: float, *, log: bool = False, bins: int =
     return _image(ax, values, box, low=0.0, high=float(np.quantile(values, 0.999)))
 
 
-def log_density_grid(ax: Axes, values: np.ndarray, box: float, *, nats: float = NATS) -> Axes:
+def log_density_grid(ax: Axes, values: np.ndarray, box: float) -> Axes:
     """Heat map of a log-density on a square grid over [-box, box]², (bins, bins) or
     (bins²,) with x₁ fastest.
 
-    Shown from `nats` below the maximum.  Raises ValueError if the values make no square.
+    Shown from nine nats below the maximum.  Raises ValueError if the values make no square.
     """
     values = np.asarray(values, dtype=float)
     bins = round(values.size**0.5)
@@ -109,22 +90,19 @@ def log_density_grid(ax: Axes, values: np.ndarray, box: float, *, nats: float = 
         raise ValueError(f"{values.size} values make no square grid: give bins x bins of them")
     values = np.nan_to_num(values, nan=-np.inf, neginf=-np.inf).reshape(bins, bins)
     top = float(values.max()) if np.isfinite(values.max()) else 0.0
-    return _image(ax, np.maximum(values, top - nats), box, low=top - nats, high=top)
+    return _image(ax, np.maximum(values, top - NATS), box, low=top - NATS, high=top)
 
 
-def energy(
-    ax: Axes, f: Callable, box: float, *, clip: float | None = None, bins: int = 160
-) -> Axes:
+def energy(ax: Axes, f: Callable, box: float, *, bins: int = 160) -> Axes:
     """Landscape of the energy f on [-box, box]²: lower is darker, with contour lines; f takes
     (m, 2), returns (m,).
 
-    `clip`: how far above the minimum it is shown, nats; by default nine nats, or the full range
-    of a flatter energy.
+    Shown up to nine nats above the minimum, or in the full range of a flatter energy.
     """
     points = _grid(box, bins)
     values = np.asarray(f(points), dtype=float).reshape(bins, bins)
     values = values - np.nanmin(values)
-    top = min(NATS, float(np.nanmax(values))) if clip is None else clip
+    top = min(NATS, float(np.nanmax(values)))
     top = top if top > 0 else 1.0
     _image(ax, -np.minimum(np.nan_to_num(values, nan=np.inf), top), box, low=-top, high=0.0)
     middles = points[:bins, 0]

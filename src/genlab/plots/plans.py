@@ -5,38 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 
 from genlab.plots.pictures import SIGNED
-from genlab.plots.theme import CARD, COLORS, INK, LIKELIHOOD, color
-
-COLORS.update(emd="#0d5f73", sinkhorn="#f07f95", linear="#d9bf2b")
-
-
-def arrows_between(
-    ax: Axes, x: np.ndarray, y: np.ndarray, plan: np.ndarray, *, kind: str = "emd"
-) -> Axes:
-    """Lines from x_i to y_j (n, 2), (m, 2) as dark as the mass P_ij that takes them;
-    x hollow, y filled."""
-    i, j = np.nonzero(plan > 1e-3 * plan.max())
-    mass = plan[i, j] / plan.max()
-    lines = LineCollection(
-        np.stack([x[i], y[j]], 1), colors=color(kind), alpha=0.1 + 0.6 * mass, linewidths=1.0
-    )
-    ax.add_collection(lines)
-    ax.scatter(
-        *x.T,
-        s=16,
-        facecolors=CARD,
-        edgecolors=COLORS["data"],
-        linewidths=0.9,
-        zorder=3,
-        label="from",
-    )
-    ax.scatter(*y.T, s=16, color=COLORS["data"], linewidths=0, zorder=3, label="to")
-    ax.set(xlabel="x₁", ylabel="x₂")
-    ax.set_aspect("equal")
-    return ax
+from genlab.plots.theme import COLORS, INK, LIKELIHOOD
 
 
 def coupling(ax: Axes, plan: np.ndarray, x: np.ndarray, y: np.ndarray) -> Axes:
@@ -90,14 +61,4 @@ def picture(ax: Axes, pixels: np.ndarray) -> Axes:
     """An RGB picture (height, width, 3) with values in [0, 1]."""
     ax.imshow(np.clip(pixels, 0, 1), interpolation="antialiased")
     ax.set_axis_off()
-    return ax
-
-
-def colours(ax: Axes, pixels: np.ndarray) -> Axes:
-    """Colours (n, 3) in the red-green plane, each point in its own colour."""
-    ax.scatter(
-        pixels[:, 0], pixels[:, 1], s=5, c=np.clip(pixels, 0, 1), linewidths=0, rasterized=True
-    )
-    ax.set(xlabel="red", ylabel="green", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    ax.set_aspect("equal")
     return ax

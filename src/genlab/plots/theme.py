@@ -17,17 +17,38 @@ CARD = "#fdfdfb"
 # Distinct for the common kinds of colour blindness; each differs from the others in lightness or
 # hue.
 COLORS = {
+    # what a number stands beside
     "data": "#39424e",
     "null": "#a7adb8",
+    "limit": "#14171c",
+    "source": "#8a6a33",
+    "failure": "#c3272f",
+    "train": "#4aa8c4",
+    "validation": "#433e91",
+    # models of the plane
     "ebm": "#e0802a",
     "dsm": "#2a6fb5",
     "ddpm": "#169b7b",
+    # adversarial games, of the plane and of images
     "gan": "#b5479b",
-    "limit": "#14171c",
-    "source": "#8a6a33",
-    "train": "#4aa8c4",
-    "validation": "#433e91",
-    "failure": "#c3272f",
+    "discriminator": "#57b98a",
+    "mlp": "#6b1e3f",
+    "wgan": "#5cc04c",
+    "wgan_gp": "#2e5cff",
+    # Boltzmann machines
+    "rbm": "#8fa31e",
+    "dbn": "#3d7a2f",
+    "dbm": "#7b3fa0",
+    # autoencoders and what they are compared with
+    "autoencoder": "#2f7f8f",
+    "vae": "#c06a1f",
+    "pca": "#7c86c6",
+    "relu": "#5d4a1f",
+    "bits": "#d4618c",
+    # optimal transport
+    "emd": "#0d5f73",
+    "sinkhorn": "#f07f95",
+    "linear": "#d9bf2b",
 }
 
 # Likelier is darker, in densities and in energies.

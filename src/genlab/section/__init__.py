@@ -1,10 +1,11 @@
-"""What a page says to the pipeline: metrics, arrays, needed runs, remembered trainings, shown source.
+"""What a page says to the pipeline: metrics, arrays, needed runs, remembered trainings, shown
+source.
 
     from genlab import section
 
-Outside the runner (in plain Jupyter, or under nbval) everything works the same and the files go to a
-temporary folder.  What only a notebook needs is imported where it is used, so that the pipeline can
-read this package's other modules in no time.
+Outside the runner (in plain Jupyter, or under nbval) everything works the same and the files go to
+a temporary folder.  What only a notebook needs is imported where it is used, so that the pipeline
+can read this package's other modules in no time.
 """
 
 import json
@@ -29,10 +30,10 @@ def metric(name: str, value, *, null=None, **about) -> None:
     """Record `value` once under `name` ("quantity" or "case/quantity"): prose, gate, comparison and
     ledger read this.
 
-    about: unit, better ("lower" | "higher" | "target"), limit (the best value possible on this data,
-    computed), limit_is (what that is), n, sd.  null: draws of the same measure on real against real,
-    shape (draws,).  Raises ValueError for a value that is not finite, or a `better` that is none of
-    the three.
+    about: unit, better ("lower" | "higher" | "target"), limit (the best value possible on this
+    data, computed), limit_is (what that is), n, sd.  null: draws of the same measure on real
+    against real, shape (draws,).  Raises ValueError for a value that is not finite, or a `better`
+    that is none of the three.
     """
     from myst_nb import glue
 
@@ -59,7 +60,8 @@ def run_folder() -> Path:
 
 
 def device() -> str:
-    """Device class of this run, "cpu" or "cuda:NAME", as the runner decided by the section's policy."""
+    """Device class of this run, "cpu" or "cuda:NAME", as the runner decided by the section's
+    policy."""
     return os.environ.get("GENLAB_DEVICE", "cpu")
 
 
@@ -72,8 +74,8 @@ def save(**arrays) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run that this section reads: its record's metrics and its arrays, which is what the
-    key of the reader covers."""
+    """A finished run that this section reads: its record's metrics and its arrays, which is what
+    the key of the reader covers."""
 
     metrics: Mapping[str, dict[str, Any]]
     arrays: Mapping[str, np.ndarray]
@@ -84,12 +86,13 @@ class Run:
 
 
 def needed(name: str) -> Run:
-    """The run of a section that this one `needs`.  Raises KeyError if the front matter does not name
-    it."""
+    """The run of a section that this one `needs`.  Raises KeyError if the front matter does not
+    name it."""
     folders = json.loads(os.environ.get("GENLAB_NEEDS", "{}"))
     if name not in folders:
         raise KeyError(
-            f"section {name!r} is not among the needed runs {sorted(folders)}: name it under `needs:`"
+            f"section {name!r} is not among the needed runs {sorted(folders)}: name it under "
+            "`needs:`"
         )
     record = json.loads(Path(folders[name]["record"]).read_text("utf-8"))
     arrays = folders[name].get("arrays")

@@ -26,13 +26,18 @@ def distributions() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
 
 
+# Markers are read as on the lowest Python that is promised: a pin is one version for all of them,
+# and so must be a key.  (IPython wants typing_extensions below 3.12 alone.)
+LOWEST_PYTHON = {"python_version": "3.11", "python_full_version": "3.11.0", "extra": ""}
+
+
 @cache
 def _requirements(package: str) -> list[str]:
     try:
         found = map(Requirement, metadata.requires(package) or [])
     except metadata.PackageNotFoundError:
         return []
-    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return [r.name for r in found if r.marker is None or r.marker.evaluate(LOWEST_PYTHON)]
 
 
 def _installed(package: str) -> str:
@@ -46,8 +51,9 @@ def _installed(package: str) -> str:
 def behind(modules: Iterable[str]) -> dict[str, str]:
     """{package: version} of what brings these top-level modules, with all it requires.
 
-    A pinned package counts by its pin, a package that somebody added to the environment by what is installed.  So a new
-    version of a tool that computes nothing (a linter, a scheduler, Sphinx) moves no key.
+    A pinned package counts by its pin, a package that somebody added to the environment by what is
+    installed.  So a new version of a tool that computes nothing (a linter, a scheduler, Sphinx)
+    moves no key.
     """
     todo = [dist for name in modules for dist in distributions().get(name, [])]
     direct = {canonicalize_name(d) for d in todo}
@@ -62,7 +68,8 @@ def behind(modules: Iterable[str]) -> dict[str, str]:
 
 
 def installed_differently(wanted: dict[str, str]) -> list[str]:
-    """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not the pinned one."""
+    """ "PACKAGE VERSION installed, VERSION pinned" for every package whose installed version is not
+    the pinned one."""
     here = {name: _installed(name) for name in wanted}
     return [
         f"{n} {here[n]} installed, {v} pinned"

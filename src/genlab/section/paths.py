@@ -1,4 +1,5 @@
-"""Where things are.  The project root is found from this file, or from GENLAB_ROOT; never from the working directory."""
+"""Where things are.  The project root is found from this file, or from GENLAB_ROOT; never from the
+working directory."""
 
 import os
 from pathlib import Path
@@ -11,4 +12,5 @@ BUILD = ROOT / "_build"
 
 
 class UserError(Exception):
-    """A mistake a person can mend: its text says in one line what was wrong, the value, the rule and the remedy."""
+    """A mistake a person can mend: its text says in one line what was wrong, the value, the rule
+    and the remedy."""

@@ -1,4 +1,5 @@
-"""Trained states kept on disk, so that a change in a figure or in the evaluation trains nothing again."""
+"""Trained states kept on disk, so that a change in a figure or in the evaluation trains nothing
+again."""
 
 import json
 import os
@@ -15,14 +16,15 @@ from genlab.section.paths import PACKAGE, ROOT
 
 
 def remember(function: Callable, *args, **kwargs):
-    """function(*args, **kwargs), read back from disk if the very same code already computed it from the
-    same arguments.
+    """function(*args, **kwargs), read back from disk if the very same code already computed it from
+    the same arguments.
 
-    The key covers the definition of `function` and all that it reaches (as for a page, see `code`), the
-    pinned packages these load, the device class, the threads and the arguments; so `function` must live
-    in genlab, and everything it depends on must be an argument.  Functions among the arguments count by
-    their definitions, too.  A state that cannot be read is computed anew.  GENLAB_REMEMBER=0 computes
-    anew without reading or writing, GENLAB_REMEMBER=refresh computes anew and writes.
+    The key covers the definition of `function` and all that it reaches (as for a page, see `code`),
+    the pinned packages these load, the device class, the threads and the arguments; so `function`
+    must live in genlab, and everything it depends on must be an argument.  Functions among the
+    arguments count by their definitions, too.  A state that cannot be read is computed anew.
+    GENLAB_REMEMBER=0 computes anew without reading or writing, GENLAB_REMEMBER=refresh computes
+    anew and writes.
     """
     import joblib
 
@@ -65,8 +67,8 @@ def state_name(library: code.Library, ref: code.Ref, device: str, threads: str) 
 
 
 def _read(path: Path) -> tuple[float, object] | None:
-    """The seconds and the state in a file, or None: not there, cut off by a full disk, or of classes
-    that have moved since."""
+    """The seconds and the state in a file, or None: not there, cut off by a full disk, or of
+    classes that have moved since."""
     try:
         return pickle.loads(path.read_bytes())
     except Exception:
@@ -85,8 +87,9 @@ def _numpy(tree):
 
 
 def _hashed(tree):
-    """The pytree to hash: arrays as NumPy arrays, named tuples by their fields, functions and classes of
-    genlab by what they do, wherever they stand.  ValueError for a function that a page defines."""
+    """The pytree to hash: arrays as NumPy arrays, named tuples by their fields, functions and
+    classes of genlab by what they do, wherever they stand.  ValueError for a function that a page
+    defines."""
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return _hashed(tree._asdict())
     if isinstance(tree, (tuple, list)):
@@ -98,7 +101,8 @@ def _hashed(tree):
             return code.function(code.library(PACKAGE), definition(tree)).digest
         if tree.__module__ == "__main__":
             raise ValueError(
-                f"remember: the argument {tree.__qualname__} is defined on the page, so a change of it "
+                f"remember: the argument {tree.__qualname__} is defined on the page, so a change "
+                "of it "
                 "would go unseen: move it into genlab"
             )
     return _numpy(tree)

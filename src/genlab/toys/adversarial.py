@@ -222,14 +222,3 @@ def sample_gan(generator, *, n: int, seed: int) -> np.ndarray:
     latent = generator[0][0].shape[1]
     z = jax.random.normal(jax.random.key(stream(seed, "sample")), (len(generator[0][0]), n, latent))
     return np.asarray(jax.vmap(generate)(generator, z))
-
-
-def take(params, index: int):
-    """The network of one set of the stack."""
-    return jax.tree.map(lambda leaf: leaf[index], params)
-
-
-def optimal_logit(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Logit of the optimal discriminator p/(p + q): log p - log q
-    (Goodfellow et al. 2014, proposition 1)."""
-    return log_p - log_q

@@ -43,13 +43,6 @@ def linear_alphas(steps: int = 1000, first: float = 1 - 1e-4, last: float = 0.98
     return np.linspace(first, last, steps)
 
 
-def cosine_alpha_bars(steps: int = 1000, offset: float = 0.008) -> np.ndarray:
-    """ᾱ_t = f(t)/f(0), f(t) = cos²((t/T + s)/(1 + s) π/2), β capped at 0.999
-    (Nichol & Dhariwal 2021, eq. 17)."""
-    f = np.cos((np.arange(steps + 1) / steps + offset) / (1 + offset) * np.pi / 2) ** 2
-    return np.cumprod(1 - np.minimum(1 - f[1:] / f[:-1], 0.999))
-
-
 def sigmas_of(alphas: np.ndarray) -> np.ndarray:
     """σ_t = sqrt((1 - ᾱ_t)/ᾱ_t) with ᾱ_t the product of α_1 ... α_t; increasing.  ValueError for
     α outside (0, 1)."""
@@ -89,7 +82,7 @@ def predict_noise(
     inputs = [x / scale, jnp.sin(angles), jnp.cos(angles), level]
     if not features:
         return mlp(layers, jnp.concatenate(inputs, axis=-1))
-    inputs.append(fourier_features(level[:, 0], features, 8.0))
+    inputs.append(fourier_features(level[:, 0], features))
     return sigma * x / scale**2 + data_sd / scale * mlp(layers, jnp.concatenate(inputs, axis=-1))
 
 

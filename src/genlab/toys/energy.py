@@ -81,10 +81,8 @@ def train_energy(
     n_chains: int = 512,
     lr: float = 2e-3,
     l2: float = 0.0,
-    data_noise: float = 0.0,
     loss: str = "contrastive",
     persistent: bool = True,
-    restart: float = 0.0,
     sampler: str = "mala",
     langevin_steps: int = 1,
     step_size: float = 0.02,
@@ -99,10 +97,9 @@ def train_energy(
     """Train one energy per data set, all sets in one compiled loop.
 
     data (sets, n, 2), held_out (sets, m, 2).  Each step moves the negative samples by
-    `langevin_steps` of the kernel, from where the last step left them (`persistent`; a share
-    `restart` of them from noise) or all from noise N(0, SCALE² I), and then descends loss(E(data),
-    E(negatives)) + l2 (mean E(data)² + mean E(negatives)²) (Du & Mordatch 2019, section 3.2) by
-    Adam.  `data_noise` is Gaussian noise added to the data, data units.  History: `train_loss` and
+    `langevin_steps` of the kernel, from where the last step left them (`persistent`) or from noise
+    N(0, SCALE² I), and then descends loss(E(data), E(negatives)) + l2 (mean E(data)² +
+    mean E(negatives)²) (Du & Mordatch 2019, section 3.2) by Adam.  History: `train_loss` and
     `validation_loss`, mean E(data) - mean E(negatives) on the batch and on held_out;
     `energy_data`, `energy_model`.
     """
@@ -124,34 +121,25 @@ def train_energy(
 
     def update(state, data, held_out, key):
         params, average, opt_state, chains = state
-        keys = jax.random.split(key, 6)
-        x = minibatch(data, batch_size, key=keys[0])
-        x = x + data_noise * jax.random.normal(keys[1], x.shape)
-        fresh = noise_like(chains, keys[2])
-        start = jnp.where(
-            jax.random.uniform(keys[3], (n_chains, 1)) < (restart if persistent else 1.0),
-            fresh,
-            chains,
-        )
+        key_data, _, key_noise, _, key_chain, key_held_out = jax.random.split(key, 6)
+        x = minibatch(data, batch_size, key=key_data)
+        start = chains if persistent else noise_like(chains, key_noise)
         kernel = negative_sampler(
             lambda y: -E(params, y), sampler=sampler, step_size=step_size, jumps=jumps, box=box
         )
-        negatives, _, _ = langevin.run_chain(kernel, start, steps=langevin_steps, key=keys[4])
+        negatives, _, _ = langevin.run_chain(kernel, start, steps=langevin_steps, key=key_chain)
 
         def objective(p):
             e_data, e_model = E(p, x), E(p, negatives)
             return LOSSES[loss](e_data, e_model) + l2 * (
                 jnp.mean(e_data**2) + jnp.mean(e_model**2)
-            ), (
-                e_data.mean(),
-                e_model.mean(),
-            )
+            ), (e_data.mean(), e_model.mean())
 
         (_, (e_data, e_model)), grads = jax.value_and_grad(objective, has_aux=True)(params)
         updates, opt_state = optimizer.update(grads, opt_state)
         params = optax.apply_updates(params, updates)
         average = ema(average, params, ema_decay)
-        validation = E(params, minibatch(held_out, 128, key=keys[5])).mean() - e_model
+        validation = E(params, minibatch(held_out, 128, key=key_held_out)).mean() - e_model
         logs = {
             "train_loss": e_data - e_model,
             "validation_loss": validation,
@@ -204,11 +192,6 @@ def sample_energy(
 
     keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(jax.tree.leaves(params)[0]))
     return jax.tree.map(np.asarray, run(params, keys))
-
-
-def take(params, index: int):
-    """The parameters of one set of the stack."""
-    return jax.tree.map(lambda leaf: leaf[index], params)
 
 
 def log_density(params, x: np.ndarray, **options) -> np.ndarray:

@@ -46,14 +46,17 @@ def mlp(
     return x @ W + b
 
 
-def fourier_features(s: jax.Array, n_features: int, max_frequency: float = 32.0) -> jax.Array:
+MAX_FREQUENCY = 8.0  # of `fourier_features`, radians per unit
+
+
+def fourier_features(s: jax.Array, n_features: int) -> jax.Array:
     """Sines and cosines of a scalar per row: s (...,) -> (..., n_features), frequencies log-spaced
-    in [1, max_frequency].
+    in [1, MAX_FREQUENCY].
 
     The sinusoidal embedding of Vaswani et al. 2017, section 3.5, with s of order one
     instead of a position.
     """
-    frequencies = jnp.geomspace(1.0, max_frequency, n_features // 2)
+    frequencies = jnp.geomspace(1.0, MAX_FREQUENCY, n_features // 2)
     angles = s[..., None] * frequencies
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
@@ -80,3 +83,8 @@ def fourier_mlp(params, x: jax.Array, activation: str = "swish") -> jax.Array:
 def ema(average, params, decay: float):
     """Exponential moving average of a pytree: decay * average + (1 - decay) * params."""
     return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+
+
+def take(params, index: int):
+    """The parameters of one set of a stack, whose leaves are (sets, ...)."""
+    return jax.tree.map(lambda leaf: leaf[index], params)

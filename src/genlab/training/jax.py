@@ -123,14 +123,12 @@ def run_epochs(
     batch_size: int,
     seed: int,
     what: str,
-    after: Callable = lambda params: None,
 ) -> tuple[tuple, dict[str, np.ndarray]]:
     """`epochs` times ``run``, a `compiled_epoch`, each over all rows of `data` in a new order;
     state[0] are the parameters.
 
     Returns the last state and the history: "step" and the mean "value" of every epoch, each
-    (epochs,).  `after` is called with the parameters after every epoch.  Raises Diverged when
-    `value`, which `where_finite` makes NaN in time, is not finite.
+    (epochs,).  Raises Diverged when `value`, which `where_finite` makes NaN in time, is not finite.
     """
     # Labels stay integers; all else is single precision.
     data = jax.tree.map(
@@ -163,5 +161,4 @@ def run_epochs(
         if not np.isfinite(values).all():
             raise Diverged(what, epoch * steps + int(np.isfinite(values).argmin()), good)
         means.append(values.mean())
-        after(state[0])
     return state, {"step": steps * np.arange(1, epochs + 1), "value": np.array(means)}

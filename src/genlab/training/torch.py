@@ -51,7 +51,7 @@ def train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps * epochs, eta_min=last)
     history = []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train") % 2**63)
+        torch.manual_seed(stream(seed, "train"))
         nets.train()
         for epoch in progress(epochs, what):
             good, total = copy.deepcopy(nets.state_dict()), 0.0

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Where:
-    """`jobs` sections at a time on this machine (None: one a core), or on the workers of a Dask scheduler; TLS files for it."""
+    """`jobs` sections at a time on this machine (None: one a core), or on the workers of a Dask
+    scheduler; TLS files for it."""
 
     jobs: int | None = None
     scheduler: str | None = None

@@ -1,6 +1,7 @@
 """Where sections run: Dask workers, in this process by default, or those of any scheduler.
 
-A section runs in a process of its own either way, so the default needs no worker processes: it opens no port and starts at once.
+A section runs in a process of its own either way, so the default needs no worker processes: it
+opens no port and starts at once.
 """
 
 import logging
@@ -27,6 +28,7 @@ ATTEMPTS = 3  # a section whose worker dies is tried again twice
 MEMORY_SHARE = 0.8  # of a worker's memory: above it, two deaths are taken for a lack of memory
 PATIENCE = 60.0  # seconds without any worker before giving up
 POLL = 0.2  # seconds between two looks at a task
+DRAIN = 10.0  # seconds for cancelled sections to end
 
 
 def security(where: Where) -> Security | None:
@@ -47,7 +49,8 @@ class Stopped(Exception):
 
 @contextmanager
 def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
-    """A connection to the scheduler of `where`, or to workers in this process; closed at the end.  UserError if nobody answers.
+    """A connection to the scheduler of `where`, or to workers in this process; closed at the end.
+    UserError if nobody answers.
 
     Here, as many sections run at a time as the cores allow with so many `threads` each.
     """
@@ -79,7 +82,8 @@ def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
         client = Client(where.scheduler, security=security(where), timeout=10)
     except (OSError, ValueError, TypeError) as error:
         raise UserError(
-            f"no scheduler answers at {where.scheduler} ({_first_line(error)}): start one with `dask scheduler`, or leave --scheduler out"
+            f"no scheduler answers at {where.scheduler} ({_first_line(error)}): start one with "
+            "`dask scheduler`, or leave --scheduler out"
         ) from None
     with client:
         yield Cluster(client, where.scheduler)
@@ -93,9 +97,11 @@ def _hush() -> None:
 
 
 def gpu_of_workers(where: Where) -> str:
-    """Name of the GPU on the workers of a remote scheduler, or "none"; goes into keys as the device class.
+    """Name of the GPU on the workers of a remote scheduler, or "none"; goes into keys as the device
+    class.
 
-    Only workers started with `--resources GPU=1` count: on the others no section that wants a GPU would ever run.
+    Only workers started with `--resources GPU=1` count: on the others no section that wants a GPU
+    would ever run.
     """
     with connect(where) as cluster:
         workers = cluster.client.scheduler_info(n_workers=-1)["workers"]
@@ -134,7 +140,8 @@ class Cluster:
     def run(
         self, task: dict[str, Any], stop: threading.Event, watch: Callable[[float, dict], None]
     ) -> dict[str, Any]:
-        """Bring one section to its end on some worker, through deaths and refusals of workers.  RunFailed with one line if none can."""
+        """Bring one section to its end on some worker, through deaths and refusals of workers.
+        RunFailed with one line if none can."""
         task = task | {"fingerprint": worker.fingerprint()}
         while True:
             with self.lock:
@@ -158,7 +165,8 @@ class Cluster:
             return list(self.client.nthreads())
         except Exception as error:
             raise RunFailed(
-                f"lost the scheduler at {self.name} ({_first_line(error)}): finished runs are stored; repeat the command"
+                f"lost the scheduler at {self.name} ({_first_line(error)}): finished runs are "
+                "stored; repeat the command"
             ) from None
 
     def _attempt(self, task, willing, stop, watch) -> dict[str, Any]:
@@ -182,7 +190,8 @@ class Cluster:
                 self.client.unsubscribe_topic(topic)
 
     def _wait(self, future, seen: _Watched, stop: threading.Event, watch) -> None:
-        """Return when the task is done; raise if the command was interrupted, or if its workers keep dying or are all gone."""
+        """Return when the task is done; raise if the command was interrupted, or if its workers
+        keep dying or are all gone."""
         alone = looked = time.monotonic()
         while not future.done():
             if stop.wait(POLL):
@@ -197,7 +206,8 @@ class Cluster:
                     alone = looked
                 elif looked - alone > PATIENCE:
                     raise RunFailed(
-                        f"{self.name} has had no worker for {PATIENCE:.0f} s: start one with `dask worker {self.name}`"
+                        f"{self.name} has had no worker for {PATIENCE:.0f} s: start one with "
+                        f"`dask worker {self.name}`"
                     )
 
     def _hear(self, event: dict[str, Any], seen: _Watched, watch) -> None:
@@ -215,7 +225,8 @@ class Cluster:
     def _result(self, future, seen: _Watched) -> dict[str, Any]:
         if future.status in ("cancelled", "lost") or not future.done():
             raise RunFailed(
-                f"lost the scheduler at {self.name}: finished runs are stored; start it and repeat the command"
+                f"lost the scheduler at {self.name}: finished runs are stored; start it and "
+                "repeat the command"
             )
         try:
             return future.result(timeout=30)
@@ -225,12 +236,13 @@ class Cluster:
             Exception
         ) as error:  # the worker could not even read the task: another version of genlab
             raise RunFailed(
-                f"a worker of {self.name} cannot run sections ({_first_line(error)}): install this checkout there"
+                f"a worker of {self.name} cannot run sections ({_first_line(error)}): install "
+                "this checkout there"
             ) from None
 
-    def drain(self, seconds: float = 10.0) -> None:
+    def drain(self) -> None:
         """Wait until the cancelled tasks of this process have killed their sections."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + DRAIN
         while worker.running and time.monotonic() < end:
             time.sleep(0.05)
 
@@ -238,7 +250,8 @@ class Cluster:
 def _killed(deaths: int, seen: _Watched) -> str:
     limit = f" of the {seen.limit_mib:,.0f} MiB there" if seen.limit_mib < float("inf") else ""
     return (
-        f"it killed its worker {deaths} times, the last memory seen was {seen.memory_mib:,.0f} MiB{limit}: "
+        f"it killed its worker {deaths} times, the last memory seen was {seen.memory_mib:,.0f} "
+        f"MiB{limit}: "
         "give the workers more memory, or ask less of the section"
     )
 

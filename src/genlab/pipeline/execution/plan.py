@@ -1,4 +1,5 @@
-"""Run sections: order them, reuse what is current, send the rest to workers, store what they return."""
+"""Run sections: order them, reuse what is current, send the rest to workers, store what they
+return."""
 
 import datetime
 import json
@@ -59,10 +60,11 @@ def plan(
     force: bool = False,
     jobs: dict[str, Job] | None = None,
 ) -> list[Job]:
-    """The jobs for the sections `names` with the values `given`, each after what it needs (default values, same seed).
+    """The jobs for the sections `names` with the values `given`, each after what it needs (default
+    values, same seed).
 
-    Everything is checked here, before any kernel: names, types, ranges, data files, packages, devices.  `jobs` are those
-    already planned, to which these are added.
+    Everything is checked here, before any kernel: names, types, ranges, data files, packages,
+    devices.  `jobs` are those already planned, to which these are added.
     """
     names = list(names)
     jobs = {} if jobs is None else jobs
@@ -89,7 +91,8 @@ def plan(
 def plan_points(
     points: Iterable[tuple[str, Mapping[str, Any]]], profile: str
 ) -> tuple[list[Job], list[Job]]:
-    """The jobs of many points (section, given values), each once with what it needs; and the job of every point, in order."""
+    """The jobs of many points (section, given values), each once with what it needs; and the job of
+    every point, in order."""
     jobs: dict[str, Job] = {}
     wanted = []
     for name, given in points:
@@ -100,10 +103,11 @@ def plan_points(
 
 
 def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = None) -> list[Job]:
-    """Bring the jobs to their ends, each after what it needs; every job's state says what became of it.
+    """Bring the jobs to their ends, each after what it needs; every job's state says what became of
+    it.
 
-    What is up to date is reused; the rest goes to Dask's workers.  Ctrl-C stops what runs (no process stays behind), keeps
-    what is finished, and raises KeyboardInterrupt.
+    What is up to date is reused; the rest goes to Dask's workers.  Ctrl-C stops what runs (no
+    process stays behind), keeps what is finished, and raises KeyboardInterrupt.
     """
     console = console or Console(stderr=True)
     with _Display(console, len(jobs)) as display:
@@ -196,14 +200,27 @@ def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
         raise RunFailed(f"{result['failed']}{where}")
     commit, dirty = store.git_state()
     outcome = result["outcome"]
+    behind = keys.code_behind(section)
     record = {
-        "section": job.section, "title": section.title, "profile": job.profile, "params": job.params,
-        "seed": job.params["seed"], "key": job.key, "key_parts": job.parts, "device": job.parts["device"],
-        "seconds": round(outcome["seconds"], 2), "peak_memory_mib": round(outcome["peak_memory_mib"]), "started": started,
-        "commit": commit, "dirty": dirty, "versions": result["versions"], "definitions": keys.code_behind(section).definitions,
-        "cells": keys.code_behind(section).cells,
-        "cell_seconds": [round(s, 2) for s in outcome["cell_seconds"]], "metrics": outcome["metrics"],
-    }  # fmt: skip
+        "section": job.section,
+        "title": section.title,
+        "profile": job.profile,
+        "params": job.params,
+        "seed": job.params["seed"],
+        "key": job.key,
+        "key_parts": job.parts,
+        "definitions": behind.definitions,
+        "cells": behind.cells,
+        "device": job.parts["device"],
+        "seconds": round(outcome["seconds"], 2),
+        "peak_memory_mib": round(outcome["peak_memory_mib"]),
+        "started": started,
+        "commit": commit,
+        "dirty": dirty,
+        "versions": result["versions"],
+        "cell_seconds": [round(s, 2) for s in outcome["cell_seconds"]],
+        "metrics": outcome["metrics"],
+    }
     return store.put(record, result["notebook"], result["arrays"])
 
 
@@ -227,7 +244,7 @@ def _task(job: Job) -> dict[str, Any]:
         "params": job.params,
         "budget": {"seconds": section.budget_seconds, "memory_mib": section.budget_mib},
         "needs": needs,
-        "data": keys.stored_checksums(section),
+        "data": keys.packed(section),
         "lock": job.parts["lock"],
         "device": job.parts["device"],
         "threads": job.parts["threads"],
@@ -307,7 +324,8 @@ class _Display:
 
 
 def interrupt_on_terminate() -> None:
-    """Let SIGTERM clean up as Ctrl-C does, and let both work where the shell started us with interrupts ignored."""
+    """Let SIGTERM clean up as Ctrl-C does, and let both work where the shell started us with
+    interrupts ignored."""
 
     def handler(*_):
         raise KeyboardInterrupt

@@ -1,6 +1,8 @@
-"""Execute one section in a process of its own, under a wall-clock and a memory budget, and believe only a complete result.
+"""Execute one section in a process of its own, under a wall-clock and a memory budget, and believe
+only a complete result.
 
-As a program (``python -m genlab.pipeline.execution.process IN OUT PARAMS``) this file is the child that calls papermill.
+As a program (``python -m genlab.pipeline.execution.process IN OUT PARAMS``) this file is the child
+that calls papermill.
 """
 
 import contextlib
@@ -23,7 +25,8 @@ import psutil
 from genlab.section.number import METRIC_MIME
 from genlab.section.paths import ROOT, RUNS
 
-# Seconds between two looks at the child: at first, and in a long run, of which looking would else cost some per cent.
+# Seconds between two looks at the child: at first, and in a long run, of which looking would else
+# cost some per cent.
 POLL = 0.15, 1.0
 METRIC = f"application/papermill.record/{METRIC_MIME}"  # as papermill and scrapbook store it
 
@@ -54,9 +57,11 @@ def environment(
     *,
     fresh: bool = False,
 ) -> dict[str, str]:
-    """Environment of a section's process: where it may write, what it may read, its threads, one hash seed.
+    """Environment of a section's process: where it may write, what it may read, its threads, one
+    hash seed.
 
-    The user's own settings do not reach it: neither IPython's start-up files, nor a matplotlibrc, nor switches of JAX and torch.
+    The user's own settings do not reach it: neither IPython's start-up files, nor a matplotlibrc,
+    nor switches of JAX and torch.
     """
     env = {
         k: v
@@ -77,8 +82,10 @@ def environment(
         "PYTHONHASHSEED": "0",
         "IPYTHONDIR": str(folder / "ipython"),
         "MATPLOTLIBRC": str(style),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # whatever the shell says: without it no figure is stored
-        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not one of the same name in the home folder
+        # whatever the shell says: without it no figure is stored
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        # the kernel of this environment, not one of the same name in the home folder
+        "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_PLATFORM_DIRS": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -150,7 +157,8 @@ def execute(
             ):
                 if used > most:
                     raise RunFailed(
-                        f"{what} budget exceeded: {used:,.0f} {unit} used, {most:,.0f} allowed by `budget:` in the section"
+                        f"{what} budget exceeded: {used:,.0f} {unit} used, {most:,.0f} allowed by "
+                        "`budget:` in the section"
                     )
             watch(
                 seconds,
@@ -197,7 +205,8 @@ def _tree_memory_mib(pid: int) -> float:
 
 
 def kill_tree(pid: int, marker: str) -> None:
-    """Kill the child, its kernel, and any process that carries this run's folder in its environment (a kernel is its own session)."""
+    """Kill the child, its kernel, and any process that carries this run's folder in its environment
+    (a kernel is its own session)."""
     victims = {p.pid: p for p in _tree(pid)}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -210,9 +219,11 @@ def kill_tree(pid: int, marker: str) -> None:
 
 
 def complete_cells(notebook: Path, returncode: int, log: Path) -> list[nbformat.NotebookNode]:
-    """The code cells of an executed notebook.  RunFailed unless papermill returned normally and every cell ran without error.
+    """The code cells of an executed notebook.  RunFailed unless papermill returned normally and
+    every cell ran without error.
 
-    papermill marks all cells COMPLETED after a dead kernel, so only the return code and the execution counts count.
+    papermill marks all cells COMPLETED after a dead kernel, so only the return code and the
+    execution counts count.
     """
     cells = nbformat.read(notebook, as_version=4).cells if notebook.is_file() else []
     cells = [c for c in cells if c.cell_type == "code"]
@@ -261,7 +272,8 @@ def read_metrics(cells: list[nbformat.NotebookNode]) -> dict[str, dict[str, Any]
 
 
 def _die_with_parent() -> None:
-    """Kill this process and its kernel when whoever started it is gone: a killed worker must not leave a section running."""
+    """Kill this process and its kernel when whoever started it is gone: a killed worker must not
+    leave a section running."""
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -271,7 +283,8 @@ def _die_with_parent() -> None:
 
 
 def _child(source: str, target: str, values: str) -> None:
-    """Papermill in this process, which ends with it: nothing of its working-directory changes reaches anyone."""
+    """Papermill in this process, which ends with it: nothing of its working-directory changes
+    reaches anyone."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import papermill
 

@@ -1,6 +1,8 @@
-"""What a Dask worker does with a section: compare itself with the client, run the section in a process, return the run's bytes.
+"""What a Dask worker does with a section: compare itself with the client, run the section in a
+process, return the run's bytes.
 
-A task and its result are plain dicts, so that two versions of genlab can still tell each other how they differ.
+A task and its result are plain dicts, so that two versions of genlab can still tell each other how
+they differ.
 """
 
 import platform
@@ -30,7 +32,8 @@ class _Unwanted(Exception):
 
 @cache
 def fingerprint() -> dict[str, dict[str, str]]:
-    """What must be the same on client and worker: every source file of genlab, the pinned packages, Python."""
+    """What must be the same on client and worker: every source file of genlab, the pinned packages,
+    Python."""
     files = {
         str(p.relative_to(PACKAGE)): sha256(p.read_bytes()) for p in sorted(PACKAGE.rglob("*.py"))
     }
@@ -49,7 +52,8 @@ def differences(here: dict, there: dict) -> list[str]:
 
 
 def refusal(task: dict[str, Any]) -> str | None:
-    """Why this machine must not run the task, or None: code, packages (pinned and installed), data or device differ."""
+    """Why this machine must not run the task, or None: code, packages (pinned and installed), data
+    or device differ."""
     found = differences(fingerprint(), task["fingerprint"])
     if not found:
         found = installed_differently(task["lock"])
@@ -63,9 +67,11 @@ def refusal(task: dict[str, Any]) -> str | None:
 
 
 def run_section(task: dict[str, Any]) -> dict[str, Any]:
-    """Run one section; {"refused": why}, {"failed": why, "notebook": bytes | None} or {"notebook", "arrays", "outcome"}.
+    """Run one section; {"refused": why}, {"failed": why, "notebook": bytes | None} or {"notebook",
+    "arrays", "outcome"}.
 
-    Tells the client over the event topic of the task that it started, and then seconds, memory and progress.
+    Tells the client over the event topic of the task that it started, and then seconds, memory and
+    progress.
     """
     worker, name = get_worker(), thread_state.key
     if why := refusal(task):

@@ -1,7 +1,9 @@
-"""Baselines: what each metric and figure of a section was over several seeds, committed for the gate to compare with.
+"""Baselines: what each metric and figure of a section was over several seeds, committed for the
+gate to compare with.
 
-`tests/baselines/PROFILE-DEVICE/SECTION.json` holds one line per metric, so that a change reads well in a diff; beside it lie the
-thumbnails of the first seed's figures, and in it how much the other seeds' figures resemble them.
+`tests/baselines/PROFILE-DEVICE/SECTION.json` holds one line per metric, so that a change reads well
+in a diff; beside it lie the thumbnails of the first seed's figures, and in it how much the other
+seeds' figures resemble them.
 """
 
 import json
@@ -23,13 +25,13 @@ FOLDER = ROOT / "tests" / "baselines"
 FIRST_SEED = (
     101  # baseline seeds are never the published one or its neighbours, which the gate judges
 )
-LEAST_SEEDS = 8
 LOOKS = {"likeness": "higher", "ink": "target"}  # of a figure, and which way is better
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """metrics {name: {"better", "unit", "values"}}; in the same form each figure's likeness to the first seed's, and its ink."""
+    """metrics {name: {"better", "unit", "values"}}; in the same form each figure's likeness to the
+    first seed's, and its ink."""
 
     section: str
     profile: str
@@ -77,7 +79,8 @@ def read_all(profile: str, device: str) -> list[Baseline]:
 
 
 def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
-    """The baseline of several runs of one section that differ in the seed only, and the first one's thumbnails."""
+    """The baseline of several runs of one section that differ in the seed only, and the first one's
+    thumbnails."""
     records = [run.record for run in runs]
     first = records[0]
     metrics = {}
@@ -116,7 +119,8 @@ def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
 
 
 def look(name: str, reference: Image.Image, image: Image.Image) -> dict[str, float]:
-    """What the gate judges of a figure: likeness to the reference (1: the same picture) and ink (0: blank)."""
+    """What the gate judges of a figure: likeness to the reference (1: the same picture) and ink (0:
+    blank)."""
     return {f"{name}/likeness": similarity(reference, image), f"{name}/ink": ink(image)}
 
 
@@ -150,7 +154,8 @@ def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:
 
 
 def changes(old: Baseline | None, new: Baseline) -> Table:
-    """For a reviewer: every metric that moved by more than its standard error between two baselines, or came or went."""
+    """For a reviewer: every metric that moved by more than its standard error between two
+    baselines, or came or went."""
     table = Table(
         box=None,
         header_style="bold",

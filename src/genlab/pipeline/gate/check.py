@@ -1,4 +1,5 @@
-"""`genlab check`: fresh runs against the committed baselines, every metric and figure of the book judged together."""
+"""`genlab check`: fresh runs against the committed baselines, every metric and figure of the book
+judged together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,8 @@ class Checked:
 
 
 def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]:
-    """The current runs of a section at these seeds.  UserError, naming it, for one that is missing or damaged."""
+    """The current runs of a section at these seeds.  UserError, naming it, for one that is missing
+    or damaged."""
     runs = []
     for seed in seeds:
         key = keys.current_key(name, profile, seed)
@@ -43,7 +45,8 @@ def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]
             if key:
                 store.explain_damage(name, key)
             raise UserError(
-                f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} --seed {seed}` makes it"
+                f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} "
+                f"--seed {seed}` makes it"
             )
         runs.append(run)
     return runs
@@ -68,7 +71,8 @@ def values_of(base: Baseline, runs: Sequence[store.Run]) -> dict[str, list[float
 def check(
     names: Sequence[str], profile: str, *, seeds: int, alarm_rate: float = statistics.ALARM_RATE
 ) -> list[Checked]:
-    """Judge the sections together; a section that cannot be judged says why and does not stop the others."""
+    """Judge the sections together; a section that cannot be judged says why and does not stop the
+    others."""
     results, questions, tests = [], {}, 0
     device = ""
     for name in names:
@@ -80,7 +84,8 @@ def check(
             result.baseline = baseline.read(name, profile, device)
             if result.baseline is None:
                 raise UserError(
-                    f"no baseline for {profile} on {device}: `genlab baseline {name} --profile {profile}` writes one"
+                    f"no baseline for {profile} on {device}: `genlab baseline {name} --profile "
+                    f"{profile}` writes one"
                 )
             found = values_of(result.baseline, fresh_runs(name, profile, result.seeds))
         except UserError as error:

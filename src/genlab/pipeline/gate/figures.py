@@ -1,8 +1,9 @@
 """The figures of a run, and how alike two pictures look.
 
-Two runs of the same code with other seeds draw other points in the same places, and another machine draws the same letters a
-little differently.  So pictures are compared as small grey blurred thumbnails by their structural similarity (Wang et al. 2004):
-1 for the same picture, near 0 for unrelated ones.
+Two runs of the same code with other seeds draw other points in the same places, and another machine
+draws the same letters a little differently.  So pictures are compared as small grey blurred
+thumbnails by their structural similarity (Wang et al. 2004): 1 for the same picture, near 0 for
+unrelated ones.
 """
 
 import base64
@@ -19,7 +20,8 @@ BLUR = 1.5  # pixels: about the stroke of a letter at that width
 
 
 def figures(notebook: Path) -> dict[str, bytes]:
-    """{"figure_01": PNG bytes} of the static figures of an executed notebook, in the order of the page."""
+    """{"figure_01": PNG bytes} of the static figures of an executed notebook, in the order of the
+    page."""
     found = []
     for cell in nbformat.read(notebook, as_version=4).cells:
         for output in cell.get("outputs", []):
@@ -38,12 +40,14 @@ def thumbnail(png: bytes) -> Image.Image:
 
 
 def similarity(a: Image.Image, b: Image.Image) -> float:
-    """Mean structural similarity of two thumbnails; the second is brought to the first's size, a few pixels of trim."""
+    """Mean structural similarity of two thumbnails; the second is brought to the first's size, a
+    few pixels of trim."""
     x, y = (np.asarray(image.resize(a.size), dtype=float) for image in (a, b))
     shape = min(abs(a.height / b.height - 1), 1.0)  # another aspect is another picture
     return float(structural_similarity(x, y, data_range=255.0)) * (1 - shape)
 
 
 def ink(image: Image.Image) -> float:
-    """Mean darkness of a thumbnail, 0 for blank paper: an empty plot has the same axes but less of it."""
+    """Mean darkness of a thumbnail, 0 for blank paper: an empty plot has the same axes but less of
+    it."""
     return float(1 - np.asarray(image, dtype=float).mean() / 255.0)

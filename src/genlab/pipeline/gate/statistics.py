@@ -1,16 +1,18 @@
 """The statistics of the regression gate: is a fresh result a draw from what this code used to give?
 
-The baseline holds a metric's values over n seeds, the fresh run its values over k other seeds.  Under unchanged code
+The baseline holds a metric's values over n seeds, the fresh run its values over k other seeds.
+Under unchanged code
 
     t = (mean(fresh) - mean(baseline)) / (s sqrt(1/n + 1/k))
 
-follows about Student's t, so mean ± t_quantile · s sqrt(1/n + 1/k) is a prediction interval (Hahn & Meeker 1991, chapter 4).
-Metrics are skewed, distances and errors to the bad side, and with that formula as it stands skewed metrics raise three times
-the stated alarms (tests/gate_faults.py measures it).  Hence two precautions.  Positive quantities are compared as logarithms, for
-their noise is relative.  And s is the spread on the side in question, s² = 2 Σ (x - mean)²/(n - 1) over the values there, or
-the two-sided one if that is larger, with the degrees of freedom of half a sample, (n - 1)/2.
-The error rate is that of one alarm anywhere in the book: the levels are Holm's (1979), step-down over all metrics, which
-holds for any dependence between them.
+follows about Student's t, so mean ± t_quantile · s sqrt(1/n + 1/k) is a prediction interval (Hahn &
+Meeker 1991, chapter 4). Metrics are skewed, distances and errors to the bad side, and with that
+formula as it stands skewed metrics raise three times the stated alarms (tests/gate_faults.py
+measures it).  Hence two precautions.  Positive quantities are compared as logarithms, for their
+noise is relative.  And s is the spread on the side in question, s² = 2 Σ (x - mean)²/(n - 1) over
+the values there, or the two-sided one if that is larger, with the degrees of freedom of half a
+sample, (n - 1)/2. The error rate is that of one alarm anywhere in the book: the levels are Holm's
+(1979), step-down over all metrics, which holds for any dependence between them.
 """
 
 from collections.abc import Sequence
@@ -51,17 +53,19 @@ class Judgement:
 def on_scale(
     baseline: Sequence[float], fresh: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Both as logarithms, and True, if all are positive and not all are counts; else as they are."""
+    """Both as logarithms, and True, if all are positive and not all counts; else as they are."""
     b, f = np.asarray(baseline, dtype=float), np.asarray(fresh, dtype=float)
     logarithmic = bool(np.all(b > 0) and np.all(f > 0) and not np.all(b == np.round(b)))
     return (np.log(b), np.log(f), True) if logarithmic else (b, f, False)
 
 
 def spread(x: np.ndarray, side: int = 0) -> float:
-    """Standard deviation over seeds; with `side` +1 or -1 the larger of it and the spread above or below the mean.  With a floor:
+    """Standard deviation over seeds; with `side` +1 or -1 the larger of it and the spread above or
+    below the mean.  With a floor:
 
-    a whole number (modes found) cannot be known better than its rounding, 1/√12 (Sheppard), and 25 of 25 in each of
-    n seeds does not prove that 24 never happens; a number that no seed moves may still differ in rounding.
+    a whole number (modes found) cannot be known better than its rounding, 1/√12 (Sheppard), and 25
+    of 25 in each of n seeds does not prove that 24 never happens; a number that no seed moves may
+    still differ in rounding.
     """
     deviation = x - x.mean()
     beyond = np.clip(side * deviation, 0, None)
@@ -79,7 +83,8 @@ def _freedom(baseline: np.ndarray) -> float:
 
 
 def p_value(baseline: np.ndarray, fresh: np.ndarray, better: str) -> float:
-    """Chance, under unchanged code, of a fresh mean as bad as this one; as far off either way for better="target"."""
+    """Chance, under unchanged code, of a fresh mean as bad as this one; as far off either way for
+    better="target"."""
     shift = np.mean(fresh) - np.mean(baseline)
 
     def tail(side: int) -> float:
@@ -93,9 +98,11 @@ def p_value(baseline: np.ndarray, fresh: np.ndarray, better: str) -> float:
 
 
 def holm_levels(p: Sequence[float], alarm_rate: float, tests: int) -> np.ndarray:
-    """The level each p-value must stay above to pass, of `tests` tests in the book (p may hold only some of them).
+    """The level each p-value must stay above to pass, of `tests` tests in the book (p may hold only
+    some of them).
 
-    Holm: the j-th smallest is compared with alarm_rate / (tests - j), j = 0, 1, …, as long as all before it were rejected.
+    Holm: the j-th smallest is compared with alarm_rate / (tests - j), j = 0, 1, …, as long as all
+    before it were rejected.
     """
     p = np.asarray(p, dtype=float)
     levels = np.empty(len(p))
@@ -107,7 +114,8 @@ def holm_levels(p: Sequence[float], alarm_rate: float, tests: int) -> np.ndarray
 
 
 def interval(baseline: np.ndarray, k: int, better: str, level: float) -> tuple[float, float]:
-    """Prediction interval for the mean of k fresh values; one-sided, at `level`, where only worse matters."""
+    """Prediction interval for the mean of k fresh values; one-sided, at `level`, where only worse
+    matters."""
     t = -special.stdtrit(_freedom(baseline), level / 2 if better == "target" else level)
     centre = float(np.mean(baseline))
     low = centre - t * _standard_error(baseline, k, -1)
@@ -116,7 +124,8 @@ def interval(baseline: np.ndarray, k: int, better: str, level: float) -> tuple[f
 
 
 def seed_ignored(baseline: Sequence[float], fresh: Sequence[float]) -> bool:
-    """Whether other seeds gave the very same fractional number although the baseline's seeds did not."""
+    """Whether other seeds gave the very same fractional number although the baseline's seeds did
+    not."""
     constant = len(fresh) > 1 and len(set(fresh)) == 1
     varied = len(set(baseline)) == len(baseline) and not all(
         float(x).is_integer() for x in baseline
@@ -132,8 +141,9 @@ def judge(
 ) -> list[Judgement]:
     """Judge all metrics {name: (better, baseline values, fresh values)} together.
 
-    tests: number of metrics in the whole book, over which the alarm rate is split.  A fresh value that is not finite is
-    worse than anything.  Raises ValueError for a baseline of fewer than three values.
+    tests: number of metrics in the whole book, over which the alarm rate is split.  A fresh value
+    that is not finite is worse than anything.  Raises ValueError for a baseline of fewer than three
+    values.
     """
     names = list(metrics)
     for name in names:

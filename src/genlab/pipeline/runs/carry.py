@@ -1,26 +1,27 @@
 """Published results carried to changed code, where the change is shown to change nothing.
 
-The quick profile is run on the files of the commit that computed the result and on those of today; if every metric, array
-and picture is the same bit for bit, the record gets today's key and says so.  What such a certificate does not cover: code
-that only the full profile reaches.
+The quick profile is run on the files of the commit that computed the result and on those of today;
+if every metric, array and picture is the same bit for bit, the record gets today's key and says so.
+What such a certificate does not cover: code that only the full profile reaches.
 """
 
 import datetime
-import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
 
 from genlab.pipeline.runs import keys, store
-from genlab.pipeline.runs.pages import Section, get_section, read_section
+from genlab.pipeline.runs.pages import Section, get_section, in_order, read_section
 from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
 from genlab.section import code
-from genlab.section.paths import PACKAGE, ROOT, RUNS, UserError
+from genlab.section.paths import PACKAGE, ROOT, UserError
 from genlab.section.states import state_name
 
 PICTURES = (
@@ -30,30 +31,58 @@ PICTURES = (
 )  # what a reader sees of a cell's output
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """Two equal quick runs: how much was compared, and what the names of trained states were and
+    are."""
+
+    equal: dict[str, int]
+    states: dict[str, str]
+
+
 def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
-    """Carry published runs to the present code; (section, whether it is current now, what was compared or what moved).
+    """Carry published runs to the present code; (section, whether it is current now, what was
+    compared or what moved).
 
     UserError if the code that runs here is not the code of a commit.
     """
-    commit, dirty = store.git_state()
-    if commit is None or dirty:
+    if store.git_state()[1] is not False or store.git_state()[0] is None:
         raise UserError(
-            "notebooks, src or requirements.lock differ from their commit: commit them first, then carry"
+            "notebooks, src or requirements.lock differ from their commit: commit them first, "
+            "then carry"
         )
     stale = []
-    for name in names:
+    for name in in_order(names):
         run = store.published(name)
-        if run and run.record["key"] == keys.current_key(name, "full"):
+        if name in names and run and run.record["key"] == keys.current_key(name, "full"):
             yield name, True, "is current"
-        else:
+        elif name in names:
             stale.append(name)
+    found: dict[str, Certificate | str] = {}
     for commit, runs in by_commit(stale).items():
         with tree_at(commit) as tree:
-            wanted = [run.record["section"] for run in runs]
-            _run_quick(tree, wanted)
-            _run_quick(ROOT, wanted)
-            for run in runs:
-                yield _carry_one(run, tree)
+            if same := [run for run in runs if not found.setdefault(*_wrong_files(run, tree))]:
+                wanted = [run.record["section"] for run in same]
+                _run_quick(tree, wanted)
+                _run_quick(ROOT, wanted)
+                found |= {run.record["section"]: _certify(run, tree) for run in same}
+    for name in stale:  # each after what it needs, whose new key is part of its own
+        certificate = found[name]
+        if isinstance(certificate, str):
+            yield name, False, certificate
+        else:
+            yield name, *_carried(store.published(name), certificate)
+
+
+def _wrong_files(run: store.Run, tree: Path) -> tuple[str, str]:
+    """The section, and what is wrong if the files of the run's commit are not those that computed
+    it."""
+    record = run.record
+    name, first = record["section"], record.get("carried", [record["key_parts"]])[0]["code"]
+    there = keys.code_behind(read_section(tree / "notebooks" / f"{name}.md"), package_in(tree))
+    if there.digest == first:
+        return name, ""
+    return name, f"its files at {record['commit']} are not those that computed it: run it again"
 
 
 def _run_quick(tree: Path, names: list[str]) -> None:
@@ -62,7 +91,7 @@ def _run_quick(tree: Path, names: list[str]) -> None:
     scripts = (
         tomllib.loads(project.read_text("utf-8"))["project"]["scripts"] if project.is_file() else {}
     )
-    module, function = scripts.get("genlab", "genlab.report.cli:main").split(":")
+    module, function = scripts.get("genlab", "genlab.pipeline.cli:main").split(":")
     command = [
         sys.executable,
         "-c",
@@ -82,66 +111,66 @@ def _run_quick(tree: Path, names: list[str]) -> None:
         )
 
 
-def _carry_one(run: store.Run, tree: Path) -> tuple[str, bool, str]:
-    record = run.record
-    name, origin = record["section"], record.get("carried", [record])[0]
-    section, old = get_section(name), read_section(tree / "notebooks" / f"{name}.md")
-    computed = keys.own_parts(old, record["params"], record["profile"], package_in(tree))["code"]
-    first = origin["code"] if "carried" in record else record["key_parts"]["code"]
-    if computed != first:
-        return (
-            name,
-            False,
-            f"its files at {record['commit']} are not those that computed it: run it again",
-        )
-    try:
-        parts = keys.key_parts(section, section.values(record["profile"], {}), record["profile"])
-    except keys.Unfinished as error:
-        return name, False, str(error)
-    changed = [p for p in parts if p != "code" and parts[p] != record["key_parts"].get(p)]
-    if changed:
-        return name, False, f"more than its code changed ({', '.join(changed)}): run it again"
+def _certify(run: store.Run, tree: Path) -> Certificate | str:
+    """Compare the quick runs of the tree and of this checkout; a certificate, or what is not the
+    same."""
+    name = run.record["section"]
     before, after = _newest_quick(tree, name), store.find(name, keys.current_key(name, "quick"))
     if moved := differences(before, after):
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
-        return name, False, f"not the same: {'; '.join(moved[:3])}{more}"
-    counts = {
-        "metrics": len(after.record["metrics"]),
-        "arrays": len(arrays(after)),
-        "pictures": len(pictures(after)),
-    }
+        return f"not the same: {'; '.join(moved[:3])}{more}"
+    sizes = len(after.record["metrics"]), len(arrays(after)), len(pictures(after))
+    counts = dict(zip(("metrics", "arrays", "pictures"), sizes, strict=True))
+    old = read_section(tree / "notebooks" / f"{name}.md")
+    return Certificate(counts, _state_names(tree, old, get_section(name), run.record["device"]))
+
+
+def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
+    """Give the published record the present key, and its trained states their present names."""
+    record = run.record
+    section = get_section(record["section"])
+    try:
+        params = section.values(record["profile"], {})
+        parts = keys.key_parts(section, params, record["profile"])
+    except keys.Unfinished as error:
+        return False, str(error)
+    if changed := [p for p in parts if p != "code" and not _agrees(p, parts, record["key_parts"])]:
+        return False, f"more than its code changed ({', '.join(changed)}): run it again"
     note = {
-        "from": record["key"], "to": keys.key_of(parts), "code": record["key_parts"]["code"], "commit": store.git_state()[0],
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "equal": counts,
-    }  # fmt: skip
-    store.rewrite(run, parts, keys.code_behind(section), carried=[*record.get("carried", []), note])
-    followed = _states_follow(tree, old, section, record["device"])
-    counts |= {"trained states": followed} if followed else {}
-    return name, True, "equal: " + ", ".join(f"{n} {what}" for what, n in counts.items())
+        "from": record["key"],
+        "to": store.key_of(parts),
+        "code": record["key_parts"]["code"],
+        "commit": store.git_state()[0],
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "equal": certificate.equal,
+    }
+    behind = keys.code_behind(section)
+    store.rewrite(run, parts, behind, carried=[*record.get("carried", []), note])
+    kept = store.rename_states(certificate.states)
+    said = ", ".join(f"{n} {what}" for what, n in certificate.equal.items())
+    return True, f"equal: {said}" + (f"; {kept} trained states follow" if kept else "")
 
 
-def _states_follow(tree: Path, old: Section, new: Section, device: str) -> int:
-    """Give the states of the section's remembered trainings the names they have under the present code; how many."""
+def _agrees(part: str, now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Whether a part of the key is as it was; of packages, those that count in both."""
+    if part != "lock":
+        return now[part] == before.get(part)
+    return all(before["lock"].get(package, v) == v for package, v in now["lock"].items())
+
+
+def _state_names(tree: Path, old: Section, new: Section, device: str) -> dict[str, str]:
+    """{how the names of a remembered training's states begin in the tree: how they begin now}."""
     libraries = code.library(package_in(tree)), code.library(PACKAGE)
     calls = [
-        [r for refs in code.arguments(lib, keys.trees(s), "remember") for r in refs[:1]]
+        [refs[0] for refs in code.arguments(lib, keys.trees(s), "remember") if refs]
         for lib, s in zip(libraries, (old, new), strict=True)
     ]
-    count = 0
-    for before, after in set(zip(*calls, strict=False)) if len(calls[0]) == len(calls[1]) else ():
+    names = {}
+    for before, after in zip(*calls, strict=False) if len(calls[0]) == len(calls[1]) else ():
         for threads in map(str, keys.THREADS.values()):
-            stems = [
-                state_name(lib, ref, device, threads)
-                for lib, ref in zip(libraries, (before, after), strict=True)
-            ]
-            for file in (
-                (RUNS / "trained").glob(f"{stems[0]}-*.pkl") if stems[0] != stems[1] else ()
-            ):
-                copy = file.with_name(file.name.replace(*stems))
-                if not copy.exists():
-                    shutil.copy2(file, copy)
-                    count += 1
-    return count
+            start = state_name(libraries[0], before, device, threads)
+            names[start] = state_name(libraries[1], after, device, threads)
+    return {a: b for a, b in names.items() if a != b}
 
 
 def _newest_quick(tree: Path, name: str) -> store.Run:
@@ -154,7 +183,7 @@ def _newest_quick(tree: Path, name: str) -> store.Run:
 
 
 def pictures(run: store.Run) -> list[str]:
-    """Everything that the run's cells show: pictures, animations, tables, in the order of the page."""
+    """All that the run's cells show: pictures, animations, tables, in the order of the page."""
     cells = nbformat.read(run.notebook, as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return [

@@ -6,23 +6,29 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from genlab.data import files
 from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import Section, get_section
 from genlab.section import code, packages
 from genlab.section.paths import PACKAGE, ROOT, UserError
+from genlab.section.syntax import unfollowable
 
 VERSIONS = ("jax", "torch", "POT", "numpy", "scipy", "scikit-learn", "papermill", "jupyter-book")
+
+DATA = ROOT / "data"
 
 
 @cache
 def gpu_name() -> str | None:
-    """Name of the first NVIDIA GPU, or None.  GENLAB_GPU overrides it: "none", or the name of the GPU on the workers."""
+    """Name of the first NVIDIA GPU, or None.  GENLAB_GPU overrides it: "none", or the name of the
+    GPU on the workers."""
     if told := os.environ.get("GENLAB_GPU"):
         return None if told == "none" else told
     if not shutil.which("nvidia-smi"):
@@ -37,56 +43,56 @@ def gpu_name() -> str | None:
 
 
 def device_class(section: Section) -> str:
-    """ "cpu" or "cuda:NAME", by the section's policy and what this machine has.  UserError if it wants a GPU and there is none."""
+    """ "cpu" or "cuda:NAME", by the section's policy and what this machine has.  UserError if it
+    wants a GPU and there is none."""
     gpu = gpu_name() if section.device != "cpu" else None
     if section.device == "gpu" and gpu is None:
         raise UserError(
-            f"{section.name} needs a GPU and this machine shows none: run it on one, or set `device: any` in its file"
+            f"{section.name} needs a GPU and this machine shows none: run it on one, or set "
+            "`device: any` in its file"
         )
     return f"cuda:{gpu}" if gpu else "cpu"
 
 
-@cache
-def _sums() -> dict[str, str]:
-    path = ROOT / "data" / "SHA256SUMS"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {
-        name.strip().lstrip("*").removeprefix("./"): digest
-        for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())
-    }
-
-
-def expected_checksum(file: str) -> str:
-    """The checksum of a file under data/, from data/SHA256SUMS."""
-    if file not in _sums():
-        raise UserError(
-            f"data file {file!r} is not listed in data/SHA256SUMS: add it, or mend `data:` in the section"
-        )
-    return _sums()[file]
-
-
 def contents(section: Section) -> dict[str, str]:
-    """{file: checksum of what is in it} of the section's data files, without the suffix and the effect of their packing."""
-    names = {file: file.removesuffix(".gz").removesuffix(".xz") for file in section.data}
-    return {name: _sums().get(name) or expected_checksum(file) for file, name in names.items()}
+    """{file: checksum of what is in it} of the section's data files, whatever their packing."""
+    with data_errors():
+        names = map(files.content_name, section.data)
+        return {name: files.content_checksum(name, DATA) for name in names}
+
+
+def packed(section: Section) -> dict[str, str]:
+    """{file as it lies there: its checksum} of the section's data files."""
+    with data_errors():
+        found = [
+            files.stored(files.content_name(name), DATA).relative_to(DATA).as_posix()
+            for name in section.data
+        ]
+        return {name: files.content_checksum(name, DATA) for name in found}
+
+
+@contextmanager
+def data_errors() -> Iterator[None]:
+    """What is wrong with a data file is a person's to mend."""
+    try:
+        yield
+    except files.DataError as error:
+        raise UserError(str(error)) from None
 
 
 def verify_packages(parts: Mapping[str, Any]) -> None:
-    """UserError if an installed package is not the version in the key: its result would carry a false name."""
+    """UserError if an installed package is not the version in the key: its result would carry a
+    false name."""
     if found := packages.installed_differently(parts["lock"]):
         raise UserError(
-            f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the pinned ones"
+            f"packages differ from requirements.lock: {'; '.join(found[:4])}: `make` installs the "
+            "pinned ones"
         )
 
 
 def verify_data(section: Section) -> None:
     """UserError if a data file of the section is missing or is not what data/SHA256SUMS says."""
-    verify_files(stored_checksums(section))
-
-
-def stored_checksums(section: Section) -> dict[str, str]:
-    """{file: checksum of its bytes as they lie there} of the section's data files."""
-    return {file: expected_checksum(file) for file in section.data}
+    verify_files(packed(section))
 
 
 def verify_files(checksums: Mapping[str, str]) -> None:
@@ -95,13 +101,18 @@ def verify_files(checksums: Mapping[str, str]) -> None:
         path = ROOT / "data" / file
         if not path.is_file():
             raise UserError(
-                f"data file data/{file} is missing (expected sha256 {expected}): `git checkout data/{file}` restores it"
+                f"data file data/{file} is missing (expected sha256 {expected}): `git checkout "
+                f"data/{file}` restores it"
             )
         found = sha256(path.read_bytes())
         if found != expected:
             raise UserError(
-                f"data file data/{file} is broken: expected sha256 {expected}, found {found}: `git checkout data/{file}` restores it"
+                f"data file data/{file} is broken: expected sha256 {expected}, found {found}: "
+                f"`git checkout data/{file}` restores it"
             )
+
+
+DATA = ROOT / "data"
 
 
 class Unfinished(UserError):
@@ -119,16 +130,17 @@ def own_parts(
 ) -> dict[str, Any]:
     """Everything a run's result depends on, but for the sections that it needs.
 
-    A file given as a parameter counts by what is in it, too; data files by their content, not their packing.
+    A file given as a parameter counts by what is in it, too; data files by their content, not their
+    packing.
     """
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
-    files = (
+    read = (
         {"files": {name: sha256(Path(params[name]).read_bytes()) for name in given}}
         if given
         else {}
     )
     behind = code_behind(section, package)
-    return files | {
+    return read | {
         "scheme": code.SCHEME,
         "code": behind.digest,
         "params": dict(params),
@@ -140,10 +152,11 @@ def own_parts(
 
 
 def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Everything a run's result depends on.  Unfinished if a section that it needs has no current run.
+    """Everything a run's result depends on.  Unfinished if a section that it needs has no current
+    run.
 
-    Needed sections count by what their runs say (metrics and arrays), at their default values of the profile and at this
-    run's seed: one that is run again and says the same makes nothing stale.
+    Needed sections count by what their runs say (metrics and arrays), at their default values of
+    the profile and at this run's seed: one that is run again and says the same makes nothing stale.
     """
     needs = {
         name: needed_run(section.name, name, profile, params["seed"]) for name in section.needs
@@ -166,7 +179,8 @@ def needed_run(section: str, name: str, profile: str, seed: int) -> store.Run:
 
 
 def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
-    """The definitions that the section's cells reach.  UserError for a cell that is no Python, or imports what no key can hold."""
+    """The definitions that the section's cells reach.  UserError for a cell that is no Python, or
+    imports what no key can hold."""
     return _code_behind(section.path.name, tuple(section.code_cells), package)
 
 
@@ -174,12 +188,13 @@ def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
 def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reached:
     trees = _trees(file, cells)
     for i, tree in enumerate(trees, start=2):
-        for said in code.unfollowable(tree):
+        for said in unfollowable(tree):
             raise UserError(f"{file}, code cell {i}, {said}")
     found = code.page(code.library(package), trees)
     if local := sorted(found.packages - packages.distributions().keys()):
         raise UserError(
-            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed package, "
+            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed "
+            "package, "
             "so that a change of it would go unseen: move it into src/genlab"
         )
     return found
@@ -187,7 +202,8 @@ def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reach
 
 @cache
 def _trees(file: str, cells: tuple[str, ...]) -> list[ast.Module]:
-    """The syntax trees of a page's cells, of which the first is the second code cell: parameters come first."""
+    """The syntax trees of a page's cells, of which the first is the second code cell: parameters
+    come first."""
     return [parsed(cell, f"{file}, code cell {i}") for i, cell in enumerate(cells, start=2)]
 
 
@@ -197,7 +213,8 @@ def trees(section: Section) -> list[ast.Module]:
 
 
 def parsed(cell: str, where: str) -> ast.Module:
-    """The syntax tree of a cell; IPython's magics count as the calls that IPython makes of them.  UserError if it is no Python."""
+    """The syntax tree of a cell; IPython's magics count as the calls that IPython makes of them.
+    UserError if it is no Python."""
     try:
         return ast.parse(cell)
     except SyntaxError:
@@ -216,7 +233,8 @@ def parsed(cell: str, where: str) -> ast.Module:
 
 
 def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
-    """Key of a section at the default values of the profile, and at `seed` if one is given; None if it has none yet."""
+    """Key of a section at the default values of the profile, and at `seed` if one is given; None if
+    it has none yet."""
     section = get_section(name)
     params = section.values(profile, {} if seed is None else {"seed": seed})
     try:

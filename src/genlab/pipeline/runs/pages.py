@@ -1,4 +1,5 @@
-"""A section file as data: its cells, its parameters with their rules, and what it needs; every value checked before a kernel starts."""
+"""A section file as data: its cells, its parameters with their rules, and what it needs; every
+value checked before a kernel starts."""
 
 import ast
 import difflib
@@ -44,12 +45,14 @@ class Parameter:
 
     @property
     def is_file(self) -> bool:
-        """Whether the value may be a path, by a rule whose last choice is `file`; what is in the file then counts in the key."""
+        """Whether the value may be a path, by a rule whose last choice is `file`; what is in the
+        file then counts in the key."""
         return self.rule.split("|")[-1].strip() == "file"
 
     @property
     def annotation(self) -> Any:
-        """The pydantic type: the default's own type, strict, with the rule as a bound or as a choice."""
+        """The pydantic type: the default's own type, strict, with the rule as a bound or as a
+        choice."""
         element = self.default[0] if isinstance(self.default, list) else self.default
         kind: Any = type(element)
         bounds: dict[str, Any] = {}
@@ -72,7 +75,8 @@ class Parameter:
             }
         elif self.rule:
             raise UserError(
-                f"parameter {self.name!r}: rule {{{self.rule}}} must read '> a', '>= a', 'a .. b', 'x | y' or 'x | file'"
+                f"parameter {self.name!r}: rule {{{self.rule}}} must read '> a', '>= a', 'a .. "
+                "b', 'x | y' or 'x | file'"
             )
         if kind is float:
             bounds["allow_inf_nan"] = False
@@ -111,7 +115,8 @@ class Section:
         ]
 
     def values(self, profile: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters of a run: defaults (full), under the quick values, under what was given.  UserError if any is wrong."""
+        """All parameters of a run: defaults (full), under the quick values, under what was given.
+        UserError if any is wrong."""
         if profile not in PROFILES:
             raise UserError(f"unknown profile {profile!r}: use {' or '.join(PROFILES)}")
         values = {p.name: p.default for p in self.parameters}
@@ -119,12 +124,14 @@ class Section:
         return self.check(values | dict(given))
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values with their declared types; UserError for a name, type, choice or range that is not declared."""
+        """The values with their declared types; UserError for a name, type, choice or range that is
+        not declared."""
         known = {p.name: p for p in self.parameters}
         for name in values:
             if name not in known:
                 raise UserError(
-                    f"{self.name} has no parameter {name!r}{nearest(name, known)}: see `genlab describe {self.name}`"
+                    f"{self.name} has no parameter {name!r}{nearest(name, known)}: see `genlab "
+                    f"describe {self.name}`"
                 )
         fields: dict[str, Any] = {p.name: (p.annotation, p.default) for p in self.parameters}
         model = create_model(
@@ -142,8 +149,10 @@ class Section:
             text = first["msg"].removeprefix("Value error, ")
             text = text[0].lower() + text[1:]
             raise UserError(
-                f"{self.name}: parameter {parameter.name}={values[parameter.name]!r} is refused: {text} "
-                f"({parameter.meaning}; {parameter.type_name}{', ' + parameter.rule if parameter.rule else ''})"
+                f"{self.name}: parameter {parameter.name}={values[parameter.name]!r} is refused: "
+                f"{text} "
+                f"({parameter.meaning}; "
+                f"{parameter.type_name}{', ' + parameter.rule if parameter.rule else ''})"
             ) from None
 
 
@@ -165,7 +174,8 @@ def _tags(cell) -> list[str]:
 
 
 def _from_text(text: str, parameter: Parameter) -> Any:
-    """A command-line word as the parameter's type; left as text where it cannot be, for pydantic to refuse."""
+    """A command-line word as the parameter's type; left as text where it cannot be, for pydantic to
+    refuse."""
     default = parameter.default
     try:
         if isinstance(default, list):
@@ -195,13 +205,15 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
             and isinstance(node.targets[0], ast.Name)
         ):
             raise UserError(
-                f"{where}: line {node.lineno} of the parameters cell must be `name = literal  # meaning`"
+                f"{where}: line {node.lineno} of the parameters cell must be `name = literal  # "
+                "meaning`"
             )
         try:
             default = ast.literal_eval(node.value)
         except ValueError:
             raise UserError(
-                f"{where}: parameter {node.targets[0].id!r} must be a literal, papermill cannot derive it"
+                f"{where}: parameter {node.targets[0].id!r} must be a literal, papermill cannot "
+                "derive it"
             ) from None
         match = COMMENT.match(comments.get(node.end_lineno or node.lineno, "#"))
         about = match.groupdict() if match else {}
@@ -218,11 +230,20 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
 
 
 def read_section(path: Path) -> Section:
-    """Read one section file.  UserError if it has no parameters cell, no `seed`, or quick values that break its own rules."""
-    notebook = jupytext.read(path, fmt="md:myst")
-    for i, cell in enumerate(
-        notebook.cells
-    ):  # jupytext draws ids at random; ours follow from place and source
+    """Read one section file.
+
+    UserError if it has no `genlab:` block, no parameters cell, no `seed`, or quick values that
+    break its own rules.
+    """
+    try:
+        notebook = jupytext.read(path, fmt="md:myst")
+    except KeyError as error:  # jupytext's answer to a name with nothing after its colon
+        raise UserError(
+            f"{path.name}: `{error.args[0]}:` in its front matter is empty: fill it in, or take it "
+            f"back with `git checkout -p notebooks/{path.name}`"
+        ) from None
+    # jupytext draws ids at random; ours follow from place and source.
+    for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3",
@@ -230,11 +251,18 @@ def read_section(path: Path) -> Section:
         "name": "python3",
     }
     notebook.nbformat_minor = 5
-    about = notebook.metadata.pop("genlab", {})
+    about = notebook.metadata.pop("genlab", None)
+    if not isinstance(about, dict) or not about:
+        raise UserError(
+            f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, "
+            "its quick values), an editor may have dropped it: take it back with "
+            f"`git checkout -p notebooks/{path.name}`, or copy another section's"
+        )
     cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
     if len(cells) != 1:
         raise UserError(
-            f"{path.name} has {len(cells)} cells tagged `parameters`, it needs exactly one: see CONTRIBUTING.md"
+            f"{path.name} has {len(cells)} cells tagged `parameters`, it needs exactly one: see "
+            "CONTRIBUTING.md"
         )
     parameters = parse_parameters(cells[0].source, path.name)
     if "seed" not in {p.name for p in parameters}:
@@ -296,19 +324,22 @@ def get_section(name: str) -> Section:
     path = ROOT / "notebooks" / f"{name}.md"
     if not path.is_file():
         raise UserError(
-            f"section {name!r} is in _toc.yml but notebooks/{name}.md is missing: restore it or remove the entry"
+            f"section {name!r} is in _toc.yml but notebooks/{name}.md is missing: restore it or "
+            "remove the entry"
         )
     return read_section(path)
 
 
 def in_order(names) -> list[str]:
-    """The sections `names` and all they need, each after what it needs.  UserError for a circle, naming it."""
+    """The sections `names` and all they need, each after what it needs.  UserError for a circle,
+    naming it."""
     done: list[str] = []
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         if name in trail:
             raise UserError(
-                f"sections need each other in a circle: {' -> '.join([*trail, name])}: break it in their `needs:`"
+                f"sections need each other in a circle: {' -> '.join([*trail, name])}: break it "
+                "in their `needs:`"
             )
         for needed in get_section(name).needs:
             visit(needed, (*trail, name))

@@ -1,4 +1,5 @@
-"""Publishing: the current full run of a section becomes the one that readers see, its figures made lighter."""
+"""Publishing: the current full run of a section becomes the one that readers see, its figures made
+lighter."""
 
 import base64
 import io
@@ -28,7 +29,8 @@ def current_full_run(name: str) -> store.Run:
 
 
 def publish(run: store.Run) -> list[Path]:
-    """Copy a run to book/published/, its figures made lighter.  UserError if it is too heavy, or holds an absolute path of this machine."""
+    """Copy a run to book/published/, its figures made lighter.  UserError if it is too heavy, or
+    holds an absolute path of this machine."""
     section = run.record["section"]
     notebook = json.loads(run.notebook.read_text())
     notebook["metadata"].pop("papermill", None)  # holds the paths of this machine
@@ -38,15 +40,18 @@ def publish(run: store.Run) -> list[Path]:
     text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     if len(text) > NOTEBOOK_BYTES:
         raise UserError(
-            f"{section}: the notebook weighs {len(text):,} bytes, at most {NOTEBOOK_BYTES:,} are published: draw smaller figures"
+            f"{section}: the notebook weighs {len(text):,} bytes, at most {NOTEBOOK_BYTES:,} are "
+            "published: draw smaller figures"
         )
     if str(ROOT) in text or str(Path.home()) + "/" in text:
         raise UserError(
-            f"{section}: the notebook holds an absolute path of this machine: print names, not paths"
+            f"{section}: the notebook holds an absolute path of this machine: print names, not "
+            "paths"
         )
     if run.arrays and run.arrays.stat().st_size > ARRAYS_BYTES:
         raise UserError(
-            f"{section}: the arrays weigh {run.arrays.stat().st_size:,} bytes, at most {ARRAYS_BYTES:,}: save fewer"
+            f"{section}: the arrays weigh {run.arrays.stat().st_size:,} bytes, at most "
+            f"{ARRAYS_BYTES:,}: save fewer"
         )
     files = {".ipynb": text.encode(), ".json": run.record_file.read_bytes()}
     files |= {".npz": run.arrays.read_bytes()} if run.arrays else {}
@@ -60,7 +65,8 @@ def publish(run: store.Run) -> list[Path]:
 
 
 def lighter(png: bytes) -> bytes:
-    """The picture with a palette of COLOURS, about half the bytes, unless that loses more than LOSS or gains nothing: then as it is."""
+    """The picture with a palette of COLOURS, about half the bytes, unless that loses more than LOSS
+    or gains nothing: then as it is."""
     picture = Image.open(io.BytesIO(png))
     if picture.mode == "P" or picture.convert("RGBA").getextrema()[3] != (255, 255):
         return png  # has a palette, or would need one with transparent colours

@@ -1,7 +1,8 @@
-"""Published records whose key has an old form get one of the present form, without computing anything.
+"""Published records whose key has an old form get one of the present form, without computing
+anything.
 
-The proof is the old key itself: the files of the record's commit, by their own code, must still give it.  What those files
-mean in the present form is then the record's new key.
+The proof is the old key itself: the files of the record's commit, by their own code, must still
+give it.  What those files mean in the present form is then the record's new key.
 """
 
 import json
@@ -27,7 +28,8 @@ for name, params, profile in json.load(sys.stdin):
 
 
 def rekey(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Give published records of an old form their new keys; (section, what was done) one after the other."""
+    """Give published records of an old form their new keys; (section, what was done) one after the
+    other."""
     former = {}
     for name in in_order(names):
         run = store.published(name)
@@ -67,7 +69,8 @@ def rekey(names: Iterable[str]) -> Iterator[tuple[str, str]]:
         old = run.record["key"]
         yield (
             name,
-            f"{old} -> {store.rewrite(run, parts, behind, rekeyed={'from': old, 'assumed': ['threads']})}",
+            f"{old} -> "
+            f"{store.rewrite(run, parts, behind, rekeyed={'from': old, 'assumed': ['threads']})}",
         )
 
 
@@ -82,6 +85,7 @@ def _old_keys(tree: Path, runs: list[store.Run]) -> list[str]:
     )
     if told.returncode:
         raise UserError(
-            f"the code of {runs[0].record['commit']} gives no keys: {told.stderr.strip().splitlines()[-1]}"
+            f"the code of {runs[0].record['commit']} gives no keys: "
+            f"{told.stderr.strip().splitlines()[-1]}"
         )
     return told.stdout.split()

@@ -1,4 +1,5 @@
-"""The run store: `runs/SECTION/KEY/` holds notebook, record and arrays of one run, and appears whole or not at all.
+"""The run store: `runs/SECTION/KEY/` holds notebook, record and arrays of one run, and appears
+whole or not at all.
 
 Published runs, `book/published/SECTION.{ipynb,json,npz}`, are found by the same key.
 """
@@ -14,7 +15,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,13 @@ class Run:
             missing = [f for f in RECORD_FIELDS if f not in record]
         except (OSError, ValueError) as error:
             raise UserError(
-                f"damaged record {_relative(self.record_file)} ({error}): `genlab run` makes it anew"
+                f"damaged record {_relative(self.record_file)} ({error}): `genlab run` makes it "
+                "anew"
             ) from None
         if missing:
             raise UserError(
-                f"damaged record {_relative(self.record_file)}: no {', '.join(missing)}: `genlab run` makes it anew"
+                f"damaged record {_relative(self.record_file)}: no {', '.join(missing)}: `genlab "
+                "run` makes it anew"
             )
         return record
 
@@ -104,6 +107,11 @@ def find(section: str, key: str) -> Run | None:
 
 def content(run: Run) -> str:
     """Digest of what another section can read of a run: its metrics and its arrays."""
+    return _content(run, run.record_file.stat().st_mtime_ns)
+
+
+@cache
+def _content(run: Run, written: int) -> str:
     digest = hashlib.sha256(json.dumps(run.record["metrics"], sort_keys=True).encode())
     with np.load(run.arrays) if run.arrays else nullcontext({}) as arrays:
         for name in sorted(arrays):
@@ -113,11 +121,13 @@ def content(run: Run) -> str:
 
 
 def explain_damage(section: str, key: str) -> None:
-    """UserError that names what is wrong with a stored run, if a run of that key is there and cannot be used."""
+    """UserError that names what is wrong with a stored run, if a run of that key is there and
+    cannot be used."""
     run = at(RUNS / section / key)
     if run.notebook.parent.is_dir() and run.record and not run.notebook.is_file():
         raise UserError(
-            f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run anew"
+            f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run "
+            "anew"
         )
 
 
@@ -131,7 +141,8 @@ def stored(section: str) -> list[Run]:
 
 @contextmanager
 def locked(section: str, key: str) -> Iterator[None]:
-    """Hold the lock of one key: a second run of the same key waits here, and then finds the first one's result."""
+    """Hold the lock of one key: a second run of the same key waits here, and then finds the first
+    one's result."""
     folder = RUNS / ".locks"
     with disk_errors("the lock of a run"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,11 +162,13 @@ def disk_errors(what: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
-                f"disk full while writing {what}: nothing was stored; free space (`genlab clean`) and run again"
+                f"disk full while writing {what}: nothing was stored; free space (`genlab clean`) "
+                "and run again"
             ) from None
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise UserError(
-                f"cannot write {what} ({error.strerror}: {error.filename}): make the folder writable"
+                f"cannot write {what} ({error.strerror}: {error.filename}): make the folder "
+                "writable"
             ) from None
         raise
 
@@ -175,7 +188,8 @@ def workspace(section: str) -> Iterator[Path]:
 
 
 def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
-    """Store a finished run: written beside the store first, then moved into its place in one rename."""
+    """Store a finished run: written beside the store first, then moved into its place in one
+    rename."""
     target = RUNS / record["section"] / record["key"]
     files = {
         "notebook.ipynb": notebook,
@@ -197,7 +211,8 @@ def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
 
 
 def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> str:
-    """Give a published run another key, with the definitions behind it and facts about the change; the key."""
+    """Give a published run another key, with the definitions behind it and facts about the change;
+    the key."""
     key = key_of(parts)
     about = {
         "key": key,
@@ -239,7 +254,8 @@ def git_state() -> tuple[str | None, bool]:
 
 
 def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | None:
-    """Keep the partial notebook of a failed run under runs/failed/, for whoever wants to look; None if there is none."""
+    """Keep the partial notebook of a failed run under runs/failed/, for whoever wants to look; None
+    if there is none."""
     if notebook is None:
         return None
     target = RUNS / "failed" / section
@@ -252,8 +268,21 @@ def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | No
     return target / "notebook.ipynb"
 
 
+def rename_states(names: Mapping[str, str]) -> int:
+    """Copy trained states whose names begin in one way to names that begin in another; how many."""
+    count = 0
+    for before, after in names.items():
+        for file in (RUNS / "trained").glob(f"{before}-*"):
+            copy = file.with_name(after + file.name.removeprefix(before))
+            if not copy.exists():
+                shutil.copy2(file, copy)
+                count += 1
+    return count
+
+
 def leftovers(current: Collection[str | None], days: int) -> list[Path]:
-    """Runs whose key is not among the `current` ones, failed runs, trained states unused for so many days, drafts of builds."""
+    """Runs whose key is not among the `current` ones, failed runs, trained states unused for so
+    many days, drafts of builds."""
     folders = [f for f in RUNS.glob("[!.]*/*") if f.is_dir() and f.parent.name not in KEPT]
     old = [f for f in folders if f.name not in current]
     age = time.time() - days * 86_400

@@ -22,7 +22,8 @@ def tree_at(commit: str) -> Iterator[Path]:
     )
     if packed.returncode:
         raise UserError(
-            f"commit {commit} is not in this checkout: fetch the whole history (`git fetch --unshallow`)"
+            f"commit {commit} is not in this checkout: fetch the whole history (`git fetch "
+            "--unshallow`)"
         )
     with (
         tempfile.TemporaryDirectory(prefix="genlab-tree-") as folder,
@@ -46,18 +47,21 @@ def environment(tree: Path) -> dict[str, str]:
 
 
 def by_commit(names: Iterable[str]) -> dict[str, list[store.Run]]:
-    """{commit: published runs computed there}, each section after what it needs.  UserError for one that cannot be found again."""
+    """{commit: published runs computed there}, each section after what it needs.  UserError for one
+    that cannot be found again."""
     found: dict[str, list[store.Run]] = {}
     for name in [n for n in in_order(names) if n in set(names)]:
         run = store.published(name)
         if run is None:
             raise UserError(
-                f"{name} has no published run: `genlab run {name} --profile full`, then `genlab publish {name}`"
+                f"{name} has no published run: `genlab run {name} --profile full`, then `genlab "
+                f"publish {name}`"
             )
         record = run.record
         if record.get("dirty") or not record.get("commit"):
             raise UserError(
-                f"{name} was computed from files that no commit holds, so nobody can tell from what: run it again"
+                f"{name} was computed from files that no commit holds, so nobody can tell from "
+                "what: run it again"
             )
         found.setdefault(record["commit"], []).append(run)
     return found

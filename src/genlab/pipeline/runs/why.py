@@ -1,4 +1,5 @@
-"""Why a result is stale: what differs between the key of a stored run and the key of the code as it stands, in words."""
+"""Why a result is stale: what differs between the key of a stored run and the key of the code as it
+stands, in words."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +13,8 @@ Parts = Mapping[str, Any]
 
 
 def changes(old: Parts, new: Parts) -> list[str]:
-    """What differs between two keys, for one line: the part, and within it the parameter, package or section."""
+    """What differs between two keys, for one line: the part, and within it the parameter, package
+    or section."""
     found = []
     for part, value in new.items():
         before = old.get(part)
@@ -30,7 +32,8 @@ def _moved(before: Mapping, now: Mapping) -> list[str]:
 
 
 def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> store.Run | None:
-    """The stored or published run to compare with: same profile, most parameters alike, then the newest."""
+    """The stored or published run to compare with: same profile, most parameters alike, then the
+    newest."""
     runs = store.stored(section.name)
     public = store.published(section.name)
     runs += [public] if public and public.sound else []
@@ -45,9 +48,11 @@ def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> st
 def explain(
     name: str, profile: str, given: Mapping[str, Any], told: set[str] | None = None
 ) -> tuple[bool, list[str]]:
-    """Whether the section has a current run, and the lines that say so or say what changed since the nearest one.
+    """Whether the section has a current run, and the lines that say so or say what changed since
+    the nearest one.
 
-    `told`: what has been said already, for a change that reaches a section on several ways is told once.
+    `told`: what has been said already, for a change that reaches a section on several ways is told
+    once.
     """
     told = set() if told is None else told
     section = get_section(name)
@@ -61,7 +66,8 @@ def explain(
     if current:
         where = "published" if current.record_file.parent == store.PUBLISHED else "stored"
         return True, [
-            f"{name} ({profile}) is current: run {current.record['key']}, {where}, made {_date(current)}"
+            f"{name} ({profile}) is current: run {current.record['key']}, {where}, made "
+            f"{_date(current)}"
         ]
     run = nearest_run(section, profile, params)
     if run is None:
@@ -118,7 +124,10 @@ def details(section: Section, run: store.Run, parts: Parts) -> Iterator[str]:
             yield f"{part}: {before} -> {value}"
             continue
         for name in _moved(before, value):
-            yield f"{part}: {name} {_short(before.get(name, 'absent'))} -> {_short(value.get(name, 'absent'))}"
+            yield (
+                f"{part}: {name} {_short(before.get(name, 'absent'))} -> "
+                f"{_short(value.get(name, 'absent'))}"
+            )
 
 
 def _short(value: Any) -> str:
@@ -127,10 +136,12 @@ def _short(value: Any) -> str:
 
 
 def code_changes(section: Section, run: store.Run) -> Iterator[str]:
-    """The cells and definitions that changed themselves, not only through what they use, and the way to each.
+    """The cells and definitions that changed themselves, not only through what they use, and the
+    way to each.
 
-    A changed definition moves the digests of all that reach it; the ones that did it are those with nothing new below them.
-    Definitions that were moved or renamed have the digests that they had, so they are not named.
+    A changed definition moves the digests of all that reach it; the ones that did it are those with
+    nothing new below them. Definitions that were moved or renamed have the digests that they had,
+    so they are not named.
     """
     behind, here = keys.code_behind(section), library(PACKAGE)
     record = run.record
@@ -147,7 +158,10 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
             told = True
             line = next((ln for ln in cell.splitlines() if ln.strip()), "").strip()
             is_new = len(behind.cells) > len(record["cells"])
-            yield f"{section.name}.md: cell {i + 2} {'is new or changed' if is_new else 'changed'}: `{line[:80]}`"
+            yield (
+                f"{section.name}.md: cell {i + 2} "
+                f"{'is new or changed' if is_new else 'changed'}: `{line[:80]}`"
+            )
     for ref in behind.trail:
         digest = here.digest(ref)
         if digest in known or here.opaque(ref.module):
@@ -155,7 +169,10 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
         unit: Unit = here.unit(ref)
         if same([r for r in unit.refs if here.digest(r) != digest and r not in _circle(here, ref)]):
             told = True
-            yield f"{here.label(ref)} {_what(here.label(ref), record)} ({_trail(section, behind, ref)})"
+            yield (
+                f"{here.label(ref)} {_what(here.label(ref), record)} "
+                f"({_trail(section, behind, ref)})"
+            )
     for label, digest in behind.definitions.items():
         if label.endswith(": at import") and digest not in known:
             told = True
@@ -189,7 +206,8 @@ def _circle(here, ref: Ref) -> set[Ref]:
 
 
 def _trail(section: Section, behind, ref: Ref) -> str:
-    """ "ebm cell 9 > train_energy > negatives > mala": the shortest way from a cell to the definition."""
+    """ "ebm cell 9 > train_energy > negatives > mala": the shortest way from a cell to the
+    definition."""
     way = [ref]
     while behind.trail[way[0]] is not None:
         way.insert(0, behind.trail[way[0]])

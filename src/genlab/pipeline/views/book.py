@@ -18,6 +18,7 @@ from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import Section, get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
+from genlab.pipeline.views.reference import contents, reference
 from genlab.section import code
 from genlab.section.paths import BUILD, PACKAGE, ROOT, UserError
 
@@ -29,8 +30,9 @@ def page_notebook(
 ) -> nbformat.NotebookNode:
     """The notebook to render.
 
-    With a current key its prose and layout are the section file's, its outputs the run's, matched code cell by code cell: a
-    typo in the prose is mended without a kernel.  With `stale`, what changed since, it is the run's notebook under a mark.
+    With a current key its prose and layout are the section file's, its outputs the run's, matched
+    code cell by code cell: a typo in the prose is mended without a kernel.  With `stale`, what
+    changed since, it is the run's notebook under a mark.
     """
     executed = nbformat.read(run.notebook, as_version=4)
     if stale is not None:
@@ -73,8 +75,9 @@ def tags(cell) -> list[str]:
 
 
 def _with_outputs(cell, executed):
-    """The section's cell with what its execution in the run gave.  A cell that draws does not also show the text of its last
-    value: `<matplotlib.legend.Legend at 0x…>` says nothing, and a figure has one name only."""
+    """The section's cell with what its execution in the run gave.  A cell that draws does not also
+    show the text of its last value: `<matplotlib.legend.Legend at 0x…>` says nothing, and a figure
+    has one name only."""
     draws = any("image/png" in output.get("data", {}) for output in executed.outputs)
     outputs = [
         output
@@ -89,7 +92,8 @@ def _with_outputs(cell, executed):
 
 
 def _show_source(cells, section: Section) -> None:
-    """Give every cell that shows source the source as it is now; comments may have changed since the run."""
+    """Give every cell that shows source the source as it is now; comments may have changed since
+    the run."""
     shown = iter(code.arguments(code.library(PACKAGE), keys.trees(section), "show"))
     for cell in cells:
         if cell.cell_type != "code" or "parameters" in tags(cell):
@@ -112,7 +116,7 @@ def _after_title(cells, text: str) -> None:
 
 
 def about_run(record: Mapping[str, Any], section: Section) -> str:
-    """The line below a page's title: what made it, and which parameters are not the published ones."""
+    """The line below a page's title: what made it, and which parameters are not as published."""
     published = section.values("full", {})
     differ = {k: v for k, v in record["params"].items() if published.get(k) != v}
     minutes, seconds = divmod(round(record["seconds"]), 60)
@@ -124,21 +128,30 @@ def about_run(record: Mapping[str, Any], section: Section) -> str:
         f"{record['peak_memory_mib']:,} MiB",
         f"key <code>{record['key']}</code>",
     ]
-    if record["commit"]:
+    if carried := record.get("carried"):
+        facts.append(
+            f"computed at commit <code>{record['commit']}</code>, carried to "
+            f"<code>{carried[-1]['commit']}</code> by an equal quick run"
+        )
+    elif record["commit"]:
         facts.append(
             f"commit <code>{record['commit']}</code>{' with changes' if record['dirty'] else ''}"
         )
     line = " · ".join(facts)
     if differ:
         values = ", ".join(f"{k} = {v!r}" for k, v in differ.items())
-        line += f'<br><span class="genlab-differs">Not the published values: <code>{html.escape(values)}</code></span>'
+        line += (
+            '<br><span class="genlab-differs">Not the published values: '
+            f"<code>{html.escape(values)}</code></span>"
+        )
     return f'<p class="genlab-run">{line}<br>source: <code>notebooks/{section.name}.md</code></p>\n'
 
 
 def _stale_mark(changed: list[str]) -> str:
     what = "; ".join(changed) or "the profile"
     return (
-        f"\n```{{admonition}} Stale results\n:class: warning genlab-stale\nThese results were computed before a change of "
+        f"\n```{{admonition}} Stale results\n:class: warning genlab-stale\nThese results were "
+        "computed before a change of "
         f"{what}. `genlab run --profile full` and `genlab publish` bring them up to date.\n```\n"
     )
 
@@ -146,7 +159,8 @@ def _stale_mark(changed: list[str]) -> str:
 def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     """The run a page shows, and what has changed since if it is stale.
 
-    quick: the stored run of the current key.  full: the current run if there is one, else the published one, marked.
+    quick: the stored run of the current key.  full: the current run if there is one, else the
+    published one, marked.
     """
     section = get_section(name)
     parts = keys.key_parts(section, section.values(profile, {}), profile)
@@ -156,13 +170,15 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     public = store.published(name) if profile == "full" else None
     if public is None:
         raise UserError(
-            f"section {name!r} in _toc.yml has no current {profile} run: `genlab run {name} --profile {profile}` makes it"
+            f"section {name!r} in _toc.yml has no current {profile} run: `genlab run {name} "
+            f"--profile {profile}` makes it"
         )
     return public, changes(public.record["key_parts"], parts)
 
 
 def book_tree(profile: str) -> Tree:
-    """All source files of the book: configuration, hand-written pages, and one notebook per section."""
+    """All source files of the book: configuration, hand-written pages, and one notebook per
+    section."""
     shown, missing = {}, []
     for name in section_names():
         try:
@@ -182,6 +198,9 @@ def book_tree(profile: str) -> Tree:
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
     fill(tree, "<!-- genlab:power -->", power_table())
+    library = reference(ROOT / "src" / PACKAGE.name)
+    tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
+    fill(tree, "<!-- genlab:reference -->", contents(library))
     return tree
 
 
@@ -209,7 +228,8 @@ def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
             value = number(about["value"]) + (f" ± {number(about['sd'])}" if "sd" in about else "")
             unit = f" {about['unit']}" if about.get("unit") else ""
             rows.append(
-                f"| `{metric}` | {value}{unit} | {null} | {number(about.get('limit'))} | {about['better']} | {number(about.get('n'))} |"
+                f"| `{metric}` | {value}{unit} | {null} | {number(about.get('limit'))} | "
+                f"{about['better']} | {number(about.get('n'))} |"
             )
         heading = (
             f"## {get_section(name).title}\n\n{record['profile']} profile, key `{record['key']}`"
@@ -226,13 +246,15 @@ def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for name, r in records.items():
         rows.append(
-            f"| {name} | {r['profile']} | {r['seconds']:.0f} | {r['peak_memory_mib']:,} | {r['device']} | {r['started'][:16]} |"
+            f"| {name} | {r['profile']} | {r['seconds']:.0f} | {r['peak_memory_mib']:,} | "
+            f"{r['device']} | {r['started'][:16]} |"
         )
     return "\n".join(rows)
 
 
 def power_table() -> str:
-    """Planted faults and how often the gate caught them, and its rate of false alarms: from what `make power` measured."""
+    """Planted faults and how often the gate caught them, and its rate of false alarms: from what
+    `make power` measured."""
     path = ROOT / "tests" / "baselines" / "power.json"
     if not path.is_file():
         return "(`make power` measures this table.)"
@@ -246,23 +268,30 @@ def power_table() -> str:
         metric = f"`{r['metric']}`" if r["metric"] else "nothing"
         caught = [f"{100 * r[f'power_{n}']:.0f} %" for n in (1, k)]
         rows.append(
-            f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught[0]} | {caught[1]} |"
+            f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught[0]} | "
+            f"{caught[1]} |"
         )
     null = told["unchanged"]
     rates = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in null["rates"].items())
     seeds, alarms = null["book_seeds"], null["book_alarms"]
     about = (
-        f"Baselines of {told['baseline_seeds']} seeds, {told['fresh_runs']} fresh runs of each fault, levels split over "
-        f"{told['quantities']} quantities; *se* is the standard error of a prediction. Of *unchanged* code "
-        f"{100 * told['alarm_rate']:g} % of checks should raise an alarm; measured on {null['splits_per_experiment']:,} random "
-        f"splits of 64 runs of each of four small experiments: {rates}. And of the {seeds} seeds behind the book's own baselines, each "
-        f"judged by the others, {len({a.split(':')[0] for a in alarms})} raise an alarm{': ' if alarms else ''}{'; '.join(alarms)}."
+        f"Baselines of {told['baseline_seeds']} seeds, {told['fresh_runs']} fresh runs of each "
+        "fault, levels split over "
+        f"{told['quantities']} quantities; *se* is the standard error of a prediction. Of "
+        "*unchanged* code "
+        f"{100 * told['alarm_rate']:g} % of checks should raise an alarm; measured on "
+        f"{null['splits_per_experiment']:,} random "
+        f"splits of 64 runs of each of four small experiments: {rates}. And of the {seeds} seeds "
+        "behind the book's own baselines, each "
+        f"judged by the others, {len({a.split(':')[0] for a in alarms})} raise an "
+        f"alarm{': ' if alarms else ''}{'; '.join(alarms)}."
     )
     return "\n".join(rows) + "\n\n" + about
 
 
 def write_tree(tree: Tree, folder: Path) -> None:
-    """Make `folder` hold exactly `tree`, touching only files that differ, so that Sphinx re-reads only those."""
+    """Make `folder` hold exactly `tree`, touching only files that differ, so that Sphinx re-reads
+    only those."""
     for path in folder.rglob("*"):
         if path.is_file() and str(path.relative_to(folder)) not in tree:
             path.unlink()
@@ -274,7 +303,8 @@ def write_tree(tree: Tree, folder: Path) -> None:
 
 
 def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool = False) -> None:
-    """Run Jupyter Book on what changed, or on `every_page`.  UserError if it fails, or with its warnings if `strict` and there are any."""
+    """Run Jupyter Book on what changed, or on `every_page`.  UserError if it fails, or with its
+    warnings if `strict` and there are any."""
     program = Path(sys.executable).with_name("jupyter-book")
     flags = (["-W", "-n", "--keep-going"] if strict else []) + (["--all"] if every_page else [])
     command = [str(program), "build", str(source), "--path-output", str(target), "-q", *flags]
@@ -290,7 +320,8 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
 
 
 def build_book(profile: str) -> Path:
-    """Build the whole book into _build/html and return its first page; a tree that has not changed is not built again."""
+    """Build the whole book into _build/html and return its first page; a tree that has not changed
+    is not built again."""
     tree = book_tree(profile)
     digest = hashlib.sha256()
     for name in sorted(tree):
@@ -304,6 +335,11 @@ def build_book(profile: str) -> Path:
     moved = any(
         (p := BUILD / "source" / name).is_file() and p.read_bytes() != tree[name] for name in common
     )
+    listed = {
+        str(p.relative_to(BUILD / "source")) for p in (BUILD / "source").glob("reference/*.md")
+    }
+    # _toc.yml names them by a pattern, so that only a full build sees a new one.
+    moved |= listed != {name for name in tree if name.startswith("reference/")}
     with store.disk_errors("the book"):
         stamp.unlink(missing_ok=True)
         (BUILD / "source").mkdir(parents=True, exist_ok=True)
@@ -314,7 +350,8 @@ def build_book(profile: str) -> Path:
 
 
 def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
-    """Build the page of one stored run into _build/pages/ and return it.  UserError if there is no such run."""
+    """Build the page of one stored run into _build/pages/ and return it.  UserError if there is no
+    such run."""
     section = get_section(name)
     params = section.values(profile, given)
     key = store.key_of(keys.key_parts(section, params, profile))
@@ -322,7 +359,8 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
     if run is None:
         words = " ".join(f"-p {k}={v}" for k, v in given.items())
         raise UserError(
-            f"{name} has no run with these values: `genlab run {name} --profile {profile} {words}` makes it"
+            f"{name} has no run with these values: `genlab run {name} --profile {profile} "
+            f"{words}` makes it"
         )
     folder = BUILD / "pages" / f"{name}-{key}"
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,5 @@
-"""Runs side by side: parameters that differ, metric differences with their uncertainty, figures next to each other."""
+"""Runs side by side: parameters that differ, metric differences with their uncertainty, figures
+next to each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ def _find(word: str, sections: Sequence[str]) -> store.Run:
     if path.exists() and (folder / "record.json").is_file():
         return store.at(folder)
     raise UserError(
-        f"{word!r} names no run{nearest(word, [*section_names(), 'published'])}: give a section, a key, a run's folder, or `published`"
+        f"{word!r} names no run{nearest(word, [*section_names(), 'published'])}: give a section, "
+        "a key, a run's folder, or `published`"
     )
 
 
@@ -111,7 +113,8 @@ def rows(runs: Sequence[Named]) -> list[Row]:
 
 
 def _spreads(record: dict) -> dict[str, float]:
-    """{metric: its standard deviation}: over seeds where there is a baseline, else the run's own, else that of its null."""
+    """{metric: its standard deviation}: over seeds where there is a baseline, else the run's own,
+    else that of its null."""
     base = baseline.read(record["section"], record["profile"], record["device"])
     seeds = (
         {
@@ -126,7 +129,8 @@ def _spreads(record: dict) -> dict[str, float]:
 
 
 def different_parameters(runs: Sequence[Named]) -> dict[str, list]:
-    """{parameter: its value in each run} of those that are not the same everywhere, profile and device among them."""
+    """{parameter: its value in each run} of those that are not the same everywhere, profile and
+    device among them."""
     facts = [{k: n.record[k] for k in ("profile", "device")} | n.record["params"] for n in runs]
     names = dict.fromkeys(k for f in facts for k in f)
     found = {k: [f.get(k) for f in facts] for k in names}
@@ -134,7 +138,8 @@ def different_parameters(runs: Sequence[Named]) -> dict[str, list]:
 
 
 def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
-    """For the terminal: what differs in the parameters, then every metric with its difference to the first run."""
+    """For the terminal: what differs in the parameters, then every metric with its difference to
+    the first run."""
     out = Table(box=None, header_style="bold")
     out.add_column("")
     for n in runs:

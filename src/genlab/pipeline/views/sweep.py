@@ -1,4 +1,5 @@
-"""The table and the page of a sweep: one row a run, parameters first, then every metric; mean and spread over seeds."""
+"""The table and the page of a sweep: one row a run, parameters first, then every metric; mean and
+spread over seeds."""
 
 import csv
 import io
@@ -15,7 +16,9 @@ from genlab.pipeline.views import compare
 from genlab.section.paths import RUNS
 
 SHOWN_METRICS = 6  # columns of the printed table; the CSV has all
-DRAWN_METRICS = 12  # panels of a line plot: the metrics that a parameter moves most, in units of their spread over seeds
+# panels of a line plot: the metrics that a parameter moves most, in units of their spread over
+# seeds
+DRAWN_METRICS = 12
 CONFIDENCE = 0.95  # of the drawn intervals for the mean over seeds
 
 
@@ -28,7 +31,8 @@ class Rows:
 
 
 def table(jobs, names: list[str]) -> Rows:
-    """Rows of the sweep's jobs with their parameters `names` (the last is the seed), state, seconds and metrics."""
+    """Rows of the sweep's jobs with their parameters `names` (the last is the seed), state, seconds
+    and metrics."""
     rows = []
     for job in jobs:
         record = job.run.record if job.run else {"metrics": {}}
@@ -61,8 +65,9 @@ def _shown(rows: list[dict], names: list[str]) -> Table:
     return shown
 
 
-def _moves(groups, metric: str) -> float:
-    """Whether the metric's group means differ at all: metrics that the grid cannot touch are left out of the printed table."""
+def _moves(groups, metric: str) -> bool:
+    """Whether the metric's group means differ at all: metrics that the grid cannot touch are left
+    out of the printed table."""
     means = [np.mean([r[metric] for r in members if metric in r] or [np.nan]) for members in groups]
     return len(means) < 2 or bool(np.nanmax(means) - np.nanmin(means) > 1e-12)
 
@@ -107,7 +112,8 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _most_moved(rows: list[dict], parameter: str) -> list[str]:
-    """Names of the metrics that the parameter moves most: range of the group means over the pooled spread within groups."""
+    """Names of the metrics that the parameter moves most: range of the group means over the pooled
+    spread within groups."""
     fixed = {"seed", "state", "key", "seconds"}
     score = {}
     for metric in dict.fromkeys(m for r in rows for m in r):
@@ -129,7 +135,8 @@ def _most_moved(rows: list[dict], parameter: str) -> list[str]:
 
 
 def line_plot(rows: list[dict], parameter: str, others: Sequence[str]) -> bytes | None:
-    """PNG: the most moved metrics against one numeric parameter, a line for each setting of the others, interval over seeds."""
+    """PNG: the most moved metrics against one numeric parameter, a line for each setting of the
+    others, interval over seeds."""
     import matplotlib
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -179,7 +186,8 @@ def line_plot(rows: list[dict], parameter: str, others: Sequence[str]) -> bytes 
 
 
 def report(section: str, rows: Rows, jobs: Sequence, names: Sequence[str], number: int) -> Path:
-    """Write the sweep's page: line plots per numeric parameter, the table, and one seed's figures of every setting side by side."""
+    """Write the sweep's page: line plots per numeric parameter, the table, and one seed's figures
+    of every setting side by side."""
     numeric = [
         n
         for n in names[:-1]

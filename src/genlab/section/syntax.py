@@ -1,0 +1,269 @@
+"""Syntax trees as text: the same for every layout and every Python since 3.11, with holes for what
+is defined elsewhere."""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genlab.section.definitions import Library
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """A definition of a module, or (name "") the module itself as a value."""
+
+    module: str
+    name: str = ""
+
+
+@dataclass
+class Unit:
+    """A piece of code: its tree as text with holes, what fills the holes, and the external names it
+    uses."""
+
+    text: str = ""
+    refs: list[Ref] = field(default_factory=list)
+    external: set[str] = field(default_factory=set)
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def bound_names(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """(local name, full name) of every import below `node`."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield (
+                    (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
+                )
+        elif isinstance(child, ast.ImportFrom):
+            yield from (
+                (alias.asname or alias.name, f"{child.module}.{alias.name}")
+                for alias in child.names
+            )
+
+
+def imported(node: ast.AST) -> set[str]:
+    """Full names of all that is imported below `node`: modules, and names that may be modules."""
+    found = {
+        alias.name
+        for child in ast.walk(node)
+        if isinstance(child, ast.Import)
+        for alias in child.names
+    }
+    return found | {full for _, full in bound_names(node)}
+
+
+def stored_names(body: Iterable[ast.AST]) -> set[str]:
+    """Names that the statements assign in their own scope: not in functions, classes or
+    comprehensions inside."""
+    found: set[str] = set()
+    for node in body:
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            found.add(node.id)
+        elif not isinstance(node, (ast.Lambda, *COMPREHENSIONS)):
+            found |= stored_names(ast.iter_child_nodes(node))
+    return found
+
+
+class Writer:
+    """Writes syntax trees as text that is the same for every layout and every Python since 3.11,
+    and notes references."""
+
+    def __init__(
+        self,
+        library: "Library",
+        bindings: Mapping[str, set[str]],
+        unit: Unit,
+        kept: frozenset[str] = frozenset(),
+    ):
+        self.library, self.bindings, self.unit, self.kept = library, bindings, unit, kept
+
+    def write(self, node, local: frozenset[str] = frozenset()):
+        """The tree below `node` as nested lists; `local`: names that an enclosing function owns."""
+        if isinstance(node, list):
+            statements = [n for n in node if not isinstance(n, (ast.Import, ast.ImportFrom))]
+            return [self.write(n, local) for n in statements]
+        if not isinstance(node, ast.AST):
+            return constant(node)
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            return self._name(node, local)
+        if isinstance(node, ast.JoinedStr):
+            return ["JoinedStr", *map(self._piece(local), joined(node.values))]
+        if isinstance(node, (*FUNCTIONS, ast.Lambda)):
+            return self._function(node, local)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            read = self.write(ast.Name(node.target.id, ast.Load()), local)
+            return ["AugAssign", read, type(node.op).__name__, self.write(node.value, local)]
+        if isinstance(node, COMPREHENSIONS):
+            inner = local | stored_names(g.target for g in node.generators)
+            first = self.write(
+                node.generators[0].iter, local
+            )  # evaluated outside, where the target has another meaning
+            return [*self._fields(node, inner), first]
+        return self._fields(without_docstring(node), local)
+
+    def definition(self, node: ast.stmt):
+        """A statement that defines something, without the name that it defines."""
+        if isinstance(node, FUNCTIONS):
+            return self._function(node, frozenset(), skip=("name",))
+        return self._fields(
+            without_docstring(node), frozenset(), skip=("name", "targets", "target", "simple")
+        )
+
+    def _piece(self, local):
+        return lambda piece: ["Text", piece] if isinstance(piece, str) else self.write(piece, local)
+
+    def _fields(self, node: ast.AST, local: frozenset[str], skip: tuple[str, ...] = ()) -> list:
+        skip = (*skip, "ctx", "kind", "type_comment")
+        values = ((name, getattr(node, name, None)) for name in node._fields if name not in skip)
+        return [
+            type(node).__name__,
+            *([n, self.write(v, local)] for n, v in values if v is not None and v != []),
+        ]
+
+    def _function(self, node, local: frozenset[str], skip: tuple[str, ...] = ()) -> list:
+        args = node.args
+        owned = {
+            a.arg
+            for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+            if a
+        }
+        if not isinstance(node, ast.Lambda):
+            shared = {
+                n
+                for child in ast.walk(node)
+                if isinstance(child, (ast.Global, ast.Nonlocal))
+                for n in child.names
+            }
+            owned |= stored_names(node.body) - shared
+            imports = {name for statement in node.body for name, _ in bound_names(statement)}
+            owned -= imports  # such a name may be what is imported: it counts
+        outside = self._fields(
+            without_docstring(node), local, (*skip, "body")
+        )  # defaults and decorators: evaluated outside
+        return [*outside, self.write(without_docstring(node).body, local | owned)]
+
+    def _name(self, node, local: frozenset[str]):
+        base, attributes = node, []
+        while isinstance(base, ast.Attribute):
+            attributes.insert(0, base.attr)
+            base = base.value
+        if not isinstance(base, ast.Name):
+            return ["Attribute", node.attr, self.write(node.value, local)]
+        if base.id in local or base.id not in self.bindings:
+            return ["Name", base.id, *attributes]
+        if base is node and base.id in self.kept and not isinstance(node.ctx, ast.Load):
+            return ["Name", base.id]  # it is given a value, and not read
+        variable = (
+            base.id in self.kept
+        )  # on a page, the name of an import may be given to something else
+        found = [["Name", base.id, *attributes]] if variable else []
+        for target in sorted(self.bindings[base.id]):
+            for meaning, rest in self.library.resolve(target, attributes):
+                if isinstance(meaning, str):
+                    self.unit.external.add(meaning)
+                    found.append(["External", meaning])
+                elif not (
+                    variable and rest and not meaning.name
+                ):  # else the module has no such attribute: the variable
+                    self.unit.refs.append(meaning)
+                    found.append(["Ref", len(self.unit.refs), *rest])
+        return found[0] if len(found) == 1 else ["Either", *found]
+
+
+def constant(value) -> object:
+    """A constant of a syntax tree as JSON, with its type: 1, 1.0 and True are different code."""
+    if value is None or isinstance(value, str):
+        return value
+    return [type(value).__name__, value.hex() if isinstance(value, (bytes, float)) else repr(value)]
+
+
+def joined(values: Iterable[ast.AST]) -> Iterator:
+    """The parts of an f-string with adjacent texts made one, as they are in some versions of
+    Python."""
+    text = ""
+    for value in values:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            text += value.value
+            continue
+        if text:
+            yield text
+        text = ""
+        yield value
+    if text:
+        yield text
+
+
+def without_docstring(node: ast.AST) -> ast.AST:
+    """The function or class without its docstring; any other node unchanged."""
+    if (
+        not isinstance(node, (*FUNCTIONS, ast.ClassDef))
+        or ast.get_docstring(node, clean=False) is None
+    ):
+        return node
+    return type(node)(**{f: getattr(node, f, None) for f in node._fields} | {"body": node.body[1:]})
+
+
+def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The top-level statements, those inside `if`, `try` and `with` too."""
+    for node in body:
+        yield node
+        if isinstance(node, (ast.If, ast.Try, ast.With)):
+            yield from statements(
+                n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node
+            )
+
+
+def defined(node: ast.AST) -> Iterator[str]:
+    """Names that a top-level statement defines, in order."""
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        names = [
+            n
+            for target in targets
+            for n in (target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target])
+        ]
+        yield from (n.id for n in names if isinstance(n, ast.Name))
+
+
+def unfollowable(tree: ast.AST, package: str = "genlab") -> list[str]:
+    """What in `tree` a reader of syntax trees cannot follow, in words."""
+    modules = {name for name, full in bound_names(tree) if full.split(".")[0] == package}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found.append(f"line {node.lineno}: a relative import: write `from {package}...`")
+        elif isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names):
+            found.append(f"line {node.lineno}: a star import: name what is meant")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            first = node.args[0] if node.args else None
+            if node.func.id in ("globals", "exec", "eval", "__import__", "compile"):
+                found.append(
+                    f"line {node.lineno}: {node.func.id}(): call what is meant by its name"
+                )
+            elif (
+                node.func.id in ("getattr", "vars", "setattr")
+                and isinstance(first, ast.Name)
+                and first.id in modules
+            ):
+                found.append(
+                    f"line {node.lineno}: {node.func.id}() on {first.id}: name the attribute"
+                )
+        elif isinstance(node, ast.Attribute) and (
+            node.attr in ("import_module", "__dict__") or ast.unparse(node) == "sys.modules"
+        ):
+            found.append(f"line {node.lineno}: .{node.attr}: import what is meant by its name")
+    return found
