@@ -6,6 +6,7 @@ What such a certificate does not cover: code that only the full profile reaches.
 """
 
 import datetime
+import re
 import subprocess
 import sys
 import tomllib
@@ -24,6 +25,9 @@ from genlab.section import code
 from genlab.section.paths import PACKAGE, ROOT, UserError
 from genlab.section.states import state_name
 
+TABLE_ID = re.compile(
+    r"\bT_[0-9a-f]{5}(?=[\"_ #])"
+)  # pandas draws one at random for a styled table
 PICTURES = (
     "image/",
     "text/html",
@@ -187,7 +191,7 @@ def pictures(run: store.Run) -> list[str]:
     cells = nbformat.read(run.notebook, as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return [
-        str(content)
+        TABLE_ID.sub("T_", str(content))
         for output in outputs
         for kind, content in output.get("data", {}).items()
         if kind.startswith(PICTURES)
