@@ -15,6 +15,7 @@ from torch import nn
 from genlab.autoencoders import convolutional
 from genlab.autoencoders.convolutional import repaired_autoencoder
 from genlab.images import networks
+from genlab.streams import stream
 from genlab.training.torch import Diverged
 
 
@@ -271,3 +272,16 @@ def test_one_number_tells_four_places_apart_which_one_principal_component_cannot
 def test_a_network_that_cannot_be_is_refused(sizes):
     with pytest.raises(ValueError, match="at least 1"):
         repaired_autoencoder(**{"latent_dim": 2, "seed": 0} | sizes)
+
+
+def test_the_encoder_has_the_weights_of_the_rectified_one():
+    about = {"channels": (4, 6, 8), "hidden": 16}
+    encoder = repaired_autoencoder(7, **about, seed=0).encoder
+    rectified = networks.pooled_encoder(7, **about, seed=stream(0, "init"))
+    assert all(map(torch.equal, encoder.state_dict().values(), rectified.state_dict().values()))
+    kinds = [
+        [nn.SiLU if isinstance(layer, nn.ReLU) else type(layer) for layer in net]
+        for net in (encoder, rectified)
+    ]
+    assert kinds[0] == kinds[1] and nn.SiLU in kinds[0]
+    assert not any(isinstance(layer, nn.ReLU) for layer in encoder)

@@ -13,7 +13,6 @@ from genlab.boltzmann.rbm import (
     RBM,
     check_binary,
     complete,
-    energy,
     free_energy,
     gibbs_chain,
     gibbs_film,
@@ -63,17 +62,9 @@ def kernel(rbm, given=visible_given_hidden):
     return table(hidden_given_visible(rbm, v), h) @ table(given(rbm, h), v)
 
 
-def test_energy_and_free_energy_are_the_enumerated_ones(rbm, exact):
-    joint = energy(rbm, all_v()[:, None], all_h()[None])
-    np.testing.assert_allclose(
-        joint.ravel(), enumerated.energy(exact, enumerated.states(7)), atol=2e-6
-    )
-    np.testing.assert_allclose(
-        free_energy(rbm, all_v()), -logsumexp(-np.asarray(joint), axis=1), atol=2e-6
-    )
-    assert logsumexp(-np.asarray(free_energy(rbm, all_v()))) == pytest.approx(
-        enumerated.log_z(exact), abs=2e-6
-    )
+def test_free_energy_is_the_enumerated_one(rbm, exact):
+    joint = enumerated.energy(exact, enumerated.states(7)).reshape(len(all_v()), len(all_h()))
+    np.testing.assert_allclose(free_energy(rbm, all_v()), -logsumexp(-joint, axis=1), atol=2e-6)
 
 
 def test_gibbs_keeps_the_distribution_and_a_wrong_conditional_does_not(rbm, exact):

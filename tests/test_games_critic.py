@@ -24,12 +24,10 @@ def test_losses_at_values_set_by_hand():
     assert float(critic_generator_loss(torch.tensor([1.0, -2.0]))) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("packing", [1, 2])
-def test_gradient_penalty_of_a_linear_critic(packing):
-    """(|w| - 1)², |w| over all that one output sees, wherever it is taken."""
-    w = torch.randn(packing * 784, generator=torch.Generator().manual_seed(0)) / 10
-    body = nn.Flatten()
-    critic = Discriminator(body, packing * 784, packing=packing)
+def test_gradient_penalty_of_a_linear_critic():
+    """(|w| - 1)², wherever it is taken."""
+    w = torch.randn(784, generator=torch.Generator().manual_seed(0)) / 10
+    critic = Discriminator(nn.Flatten(), 784)
     with torch.no_grad():
         critic.head.weight.copy_(w)
     real, fake = torch.rand(2, 6, 1, 28, 28)
@@ -96,43 +94,6 @@ def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allow
     assert history["estimate"][-1] == pytest.approx(2 * (1 + 2 / (2 * gp_weight)), rel=0.05)
     assert history["estimate"][-1] / history["slope"][-1] < 2 * 1.02
     assert history["step"].tolist() == [200, 400, 600]
-
-
-@pytest.mark.slow
-def test_a_one_sided_penalty_frees_slopes_of_the_wrong_sign_and_a_two_sided_one_does_not():
-    """On a line, two clouds |c| = 3 apart: a slope of -1 costs nothing, and to turn it round by way
-    of 0 costs λ unless flat is free."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(500, 1)) / 2
-    about = {
-        "steps": 300,
-        "hidden": (32, 32),
-        "records": 1,
-        "batch_size": 100,
-        "lr": 1e-2,
-        "gp_weight": 10.0,
-    }
-    one, two = (
-        [
-            train_critic(x + 3, x, seed=s, one_sided=side, **about)[1]["estimate"][-1]
-            for s in range(3)
-        ]
-        for side in (True, False)
-    )
-    assert one == pytest.approx(3 * [3 * (1 + 3 / 20)], rel=0.05)
-    assert min(two) < 0.7 * 3
-
-
-def test_a_one_sided_penalty_is_free_for_gentle_slopes_alone():
-    x, y = torch.randn(50, 3), torch.randn(50, 3)
-    for slope, expected in ((0.5, 0.0), (3.0, 4.0)):
-        w = torch.tensor([slope, 0.0, 0.0])
-        assert float(gradient_penalty(lambda z, w=w: z @ w, x, y, one_sided=True)) == pytest.approx(
-            expected, abs=1e-6
-        )
-        assert float(gradient_penalty(lambda z, w=w: z @ w, x, y)) == pytest.approx(
-            (slope - 1) ** 2, abs=1e-6
-        )
 
 
 def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():

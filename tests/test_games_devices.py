@@ -21,10 +21,10 @@ def test_feature_matching_sees_means_alone():
 
 
 def test_minibatch_discrimination_is_its_formula():
-    layer = devices.MinibatchDiscrimination(6, kernels=3, dims=2)
+    layer = devices.MinibatchDiscrimination(6, kernels=3)
     f = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
     out = layer(f).detach()
-    T = layer.project.weight.detach().view(3, 2, 6) / 2
+    T = layer.project.weight.detach().view(3, 8, 6) / 8
     for i in range(5):
         for b in range(3):
             terms = [float(torch.exp(-(T[b] @ f[i] - T[b] @ f[j]).abs().sum())) for j in range(5)]

@@ -350,13 +350,7 @@ def test_the_average_starts_as_a_plain_mean_and_not_at_the_first_weights(picture
         {"loss": "minimax"},
         {"loss": "wasserstein", "clip_value": 0.05, "betas": None, "n_critic": 2},
         {"loss": "wasserstein", "gp_weight": 10.0, "betas": (0.0, 0.9), "n_critic": 2},
-        {
-            "real_target": 0.9,
-            "match_features": True,
-            "history_weight": 0.1,
-            "lr_last": 0.0,
-            "discriminator_lr": 4e-4,
-        },
+        {"real_target": 0.9, "match_features": True, "history_weight": 0.1, "lr_last": 0.0},
     ],
     ids=["minimax", "clipping", "penalty", "devices"],
 )
@@ -424,7 +418,7 @@ def test_stacked_images_are_triples_of_the_data(pictures):
         assert torch.cat(epoch)[..., 0, 0].flatten().sort().values.tolist() == list(range(60))
     assert not torch.equal(batches[0], batches[4])
     generator = dcgan_generator(5, width=2, channels=3, seed=0)
-    discriminator = dcgan_discriminator(width=2, channels=3, packing=2, seed=0)
+    discriminator = dcgan_discriminator(width=2, channels=3, seed=0)
     _, _, history = game.train_gan(
         pictures, generator, discriminator, steps=2, records=1, grid=4, batch_size=10, seed=0
     )
@@ -464,10 +458,6 @@ def test_bad_input_is_refused_in_words(pictures):
         (
             lambda: game.train_gan(pictures, *players(n_classes=10), labels=labels - 1, **about),
             "one from 0 to 9",
-        ),
-        (
-            lambda: game.train_gan(pictures, g, players(packing=4)[1], **about),
-            "packing=4 must divide batch_size=10",
         ),
     ):
         with pytest.raises(ValueError, match=words):

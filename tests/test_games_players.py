@@ -25,20 +25,18 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-@pytest.mark.parametrize(
-    ("n_classes", "channels", "packing", "kernels"), [(0, 1, 1, 0), (10, 1, 1, 3), (0, 3, 2, 0)]
-)
-def test_players_fit_each_other(kind, n_classes, channels, packing, kernels):
+@pytest.mark.parametrize(("n_classes", "channels", "kernels"), [(0, 1, 0), (10, 1, 3), (0, 3, 0)])
+def test_players_fit_each_other(kind, n_classes, channels, kernels):
     make_generator, make_discriminator = MAKERS[kind]
     generator = make_generator(n_classes=n_classes, channels=channels, seed=0)
     discriminator = make_discriminator(
-        n_classes=n_classes, channels=channels, packing=packing, kernels=kernels, seed=0
+        n_classes=n_classes, channels=channels, kernels=kernels, seed=0
     )
     labels = torch.arange(6) if n_classes else None
     x = generator(torch.randn(6, 5), labels)
     assert x.shape == (6, channels, 28, 28) and x.min() >= -1 and x.max() <= 1
     f = discriminator.features(x)
-    assert discriminator(x).shape == discriminator.log_odds(f).shape == (6 // packing,)
+    assert discriminator(x).shape == discriminator.log_odds(f).shape == (6,)
     assert f.shape[1] == discriminator.head.in_features
     assert (
         discriminator.class_head is None
@@ -100,18 +98,6 @@ def test_convolutional_players_start_small_where_they_normalise_and_by_fan_in_el
         expected = 0.02 if norm == "batch" else (2 / largest.weight[0].numel()) ** 0.5
         assert sd == pytest.approx(expected, rel=4 / (2 * n) ** 0.5)  # four standard errors
         assert all(m.bias is None or not m.bias.detach().any() for m in layers)
-
-
-def test_a_pack_is_one_image_of_more_channels():
-    """Against the network without packing on images stacked by hand; another order of the pack
-    is another image."""
-    packed = players.dcgan_discriminator(width=2, packing=2, norm="none", seed=0)
-    x = torch.rand(6, 1, 28, 28)
-    expected = packed.log_odds(
-        packed.body(torch.stack([torch.cat(list(x[i : i + 2])) for i in (0, 2, 4)]))
-    )
-    torch.testing.assert_close(packed(x), expected)
-    assert not torch.allclose(packed(x.flip(0)).flip(0), expected)
 
 
 HASH = """import joblib
@@ -206,7 +192,6 @@ def test_the_way_between_latents_keeps_their_length_and_a_line_does_not():
             lambda: players.dcgan_discriminator(norm="virtual", seed=0),
             "norm='virtual' is for generators",
         ),
-        (lambda: players.dcgan_discriminator(packing=2, n_classes=10, seed=0), "packing=2"),
         (
             lambda: players.mlp_generator(5, n_classes=10, seed=0)(torch.zeros(1, 5)),
             "labels missing",

@@ -6,7 +6,7 @@ import pytest
 from gate_faults import leave_one_out
 from pipeline import prepared, with_baselines
 
-from genlab.pipeline.gate import baseline
+from genlab.pipeline.gate import LEAST_SEEDS, baseline
 from genlab.section.paths import ROOT, UserError
 
 
@@ -29,7 +29,7 @@ def test_baselines_read_well_and_hold_eight_seeds(checked):
 
 def test_the_book_itself_raises_no_alarm_when_its_seeds_judge_each_other():
     book = baseline.read_all("quick", "cpu")
-    assert book and all(len(b.seeds) >= baseline.LEAST_SEEDS for b in book)
+    assert book and all(len(b.seeds) >= LEAST_SEEDS for b in book)
     # two of so few books at 1 % would be a 1 % event
     assert len({a.split(":")[0] for a in leave_one_out(book)}) <= 1
 

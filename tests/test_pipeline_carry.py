@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from pipeline import SOURCE, Project, one_line
 
+pytestmark = pytest.mark.slow
+
 CELL = "from genlab import section\n"
 USE = """from genlab import section
 from genlab.streams import stream
@@ -151,19 +153,6 @@ def test_a_record_that_its_files_did_not_make_is_refused(project):
     project.commit()
     done = project.genlab("carry", "first")
     assert done.returncode == 1 and "are not those that computed it" in done.stderr
-
-
-@pytest.mark.slow
-def test_rekey_leaves_alone_what_it_cannot_prove(project):
-    """The miniature book has no code of the old keys, which proved the records of the real one."""
-    assert "has a key of the present form" in project.genlab("rekey", "first").stdout
-    path = project.root / "book/published/first.json"
-    record = project.record
-    del record["key_parts"]["scheme"]
-    path.write_text(json.dumps(record))
-    done = project.genlab("rekey", "first")
-    assert done.returncode == 2 and "gives no keys" in one_line(done.stderr)
-    assert project.record == record
 
 
 @pytest.mark.slow

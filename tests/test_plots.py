@@ -19,7 +19,6 @@ def drawings(rng) -> dict:
     )
     return {
         "scatter": lambda ax: plots.scatter(ax, x, kind="ebm", box=BOX, label="model"),
-        "chains": lambda ax: plots.chains(ax, np.cumsum(np.tile(x[:9], (20, 1, 1)) * 0.05, axis=0)),
         "density": lambda ax: plots.density(ax, lambda p: np.exp(gaussian(p)), BOX, bins=40),
         "log density": lambda ax: plots.density(ax, gaussian, BOX, log=True, bins=40),
         "energy": lambda ax: plots.energy(ax, lambda p: -gaussian(p), BOX, bins=40),

@@ -63,7 +63,6 @@ def test_lower_energy_is_darker_and_minus_infinity_is_the_page():
             "unknown kind 'flow': use one of data",
         ),
         (lambda ax: plots.scatter(ax, np.zeros((3, 4))), r"\(3, 4\) must have shape \(n, 2\)"),
-        (lambda ax: plots.chains(ax, np.zeros((3, 2))), r"must have shape \(t, n, 2\)"),
         (lambda ax: plots.log_density_grid(ax, np.zeros(10), BOX), "10 values make no square"),
     ],
 )

@@ -17,18 +17,13 @@ def points(rng):
 def test_pictures_of_plans(points):
     plan = np.zeros((3, 2))
     plan[0, 0] = plan[2, 1] = 0.5
-    _, axes = plots.panels(4)
-    lines = plans.arrows_between(axes[0], points[:3], points[3:5], plan).collections[0]
-    assert len(lines.get_segments()) == 2  # a line where mass moves, none elsewhere
-    assert plans.coupling(axes[1], plan, np.arange(3.0), np.arange(2.0)).images[
+    _, axes = plots.panels(3)
+    assert plans.coupling(axes[0], plan, np.arange(3.0), np.arange(2.0)).images[
         0
     ].get_array().shape == (2, 3)
     squares = plans.table(
-        axes[2], plan, np.array([[2, 0], [0, 0], [0, -2]]), ["a", "b", "c"], ["x", "y"]
+        axes[1], plan, np.array([[2, 0], [0, 0], [0, -2]]), ["a", "b", "c"], ["x", "y"]
     ).collections
     liked, disliked = squares[0].get_facecolor()[0], squares[5].get_facecolor()[0]
     assert liked[0] > liked[2] and disliked[2] > disliked[0]
-    assert plans.colours(axes[3], np.eye(3)).collections[0].get_facecolor()[0] == pytest.approx(
-        [1, 0, 0, 1]
-    )
-    assert not plans.picture(axes[3], np.zeros((4, 4, 3))).axison
+    assert not plans.picture(axes[2], np.zeros((4, 4, 3))).axison

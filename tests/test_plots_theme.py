@@ -8,12 +8,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from genlab import plots
-from genlab.plots import codes, games, pictures, plans
 
 pytestmark = pytest.mark.usefixtures("clean_figures")
-
-
-PALETTES = (codes, games, pictures, plans)  # what adds colours, here so that all are there
 
 
 def test_colours_differ_from_each_other_and_from_the_card():

@@ -6,8 +6,6 @@ import textwrap
 import pytest
 
 from genlab.section import code
-from genlab.section.paths import PACKAGE
-from genlab.section.syntax import unfollowable
 
 FILES = {
     "__init__.py": "",
@@ -230,85 +228,3 @@ def test_packages_are_those_of_what_is_reached(small):
     assert small.page().packages == {"numpy"}
     assert small.page("from genlab.tools import other", "other(2)").packages == {"scipy"}
     assert "torch" in small.page("import torch", "x = 1").packages
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "from . import x",
-        "from genlab.tools import *",
-        "from genlab import tools\ngetattr(tools, 'x')",
-        "from genlab import tools\nvars(tools)",
-        "globals()['x']",
-        "exec('x')",
-        "eval('x')",
-        "import importlib\nimportlib.import_module('genlab.tools')",
-        "from genlab import tools\ntools.__dict__['x']",
-    ],
-)
-def test_what_cannot_be_followed_is_refused(source):
-    assert unfollowable(ast.parse(source))
-
-
-def test_the_library_can_be_followed():
-    """Nothing in it hides a reference, and no package gives a submodule's name to another thing."""
-    found = {p: unfollowable(ast.parse(p.read_text("utf-8"))) for p in PACKAGE.rglob("*.py")}
-    assert unfollowable(ast.parse("getattr(object(), 'x')")) == []
-    results = {p: said for p, said in found.items() if "pipeline" not in p.parts}
-    assert {p: said for p, said in results.items() if said} == {}
-    library = code.library(PACKAGE)
-    for face in PACKAGE.rglob("__init__.py"):
-        name = ".".join(face.relative_to(PACKAGE.parent).parent.parts)
-        below = {p.stem for p in face.parent.iterdir()} - {"__init__", "__pycache__"}
-        taken = {
-            n: full
-            for n, full in library.module(name).bindings.items()
-            if n in below and full != {f"{name}.{n}"}
-        }
-        assert taken == {}, "such a name is a module to one importer and something else to another"
-
-
-CANNED = '''
-import numpy as np
-from functools import partial
-X: int = 0x10
-Y = -1.5e-3, 1j, b"\\x00\\xff", ..., None, True, "é"
-@partial(np.vectorize, otypes=[float])
-def f(a, /, b: "int" = 1, *c, d=2, **e) -> None:
-    """Doc."""
-    global X
-    with open("f") as g, open("h"):
-        pass
-    try:
-        assert a, f"{a!r:>{b}} and {b:.2f}" "tail" f"{{}}"
-    except* ValueError as x:
-        raise KeyError from x
-    match a:
-        case {"k": [1, *r], **s} if r:
-            return lambda *p, q=1: (yield)
-        case None | str():
-            del a[1:2, ::3]
-    return [i async for i in a if (w := i)], {**e}, {*c}, not a < b <= 3, a if b else c
-async def g():
-    async for i in f(1): await i
-class C(dict, metaclass=type):
-    """Doc."""
-    z = 1
-    def m(self): return super().m()
-'''
-
-
-def test_digests_are_equal_on_every_python_that_is_promised(tmp_path):
-    """Computed on 3.11.2, 3.11.7, 3.12.1 and 3.13.0; here on one of them."""
-    (tmp_path / "genlab").mkdir()
-    (tmp_path / "genlab" / "__init__.py").write_text("")
-    (tmp_path / "genlab" / "all.py").write_text(CANNED)
-    library = code.Library(tmp_path / "genlab")
-    found = {n: library.digest(code.Ref("genlab.all", n)) for n in ("X", "Y", "f", "g", "C")}
-    assert found == {
-        "X": "8f513c6d4dfaa440",
-        "Y": "067d34eb421acf6e",
-        "f": "320c3a7031318da2",
-        "g": "89e69075b74c04f9",
-        "C": "8af3169b67725758",
-    }

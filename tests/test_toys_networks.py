@@ -19,7 +19,7 @@ def test_mlp_is_its_formula_and_ema_is_its_average(key):
 
 
 def test_fourier_inputs(key):
-    features = fourier_features(jnp.array([0.0, 0.5]), 6, 4.0)
+    features = fourier_features(jnp.array([0.0, 0.5]), 6)
     assert features.shape == (2, 6) and np.allclose(features[0], [0, 0, 0, 1, 1, 1])
     params = init_fourier_mlp((2, 8, 1), 5, bandwidth=2.0, key=key)
     assert fourier_mlp(params, jnp.ones((4, 2))).shape == (4, 1)

@@ -217,15 +217,8 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
             ) from None
         match = COMMENT.match(comments.get(node.end_lineno or node.lineno, "#"))
         about = match.groupdict() if match else {}
-        parameters.append(
-            Parameter(
-                node.targets[0].id,
-                default,
-                about.get("meaning") or "",
-                about.get("unit") or "",
-                about.get("rule") or "",
-            )
-        )
+        words = (about.get(part) or "" for part in ("meaning", "unit", "rule"))
+        parameters.append(Parameter(node.targets[0].id, default, *words))
     return tuple(parameters)
 
 

@@ -1,0 +1,32 @@
+"""Tables of the book are made of records, every number with what it is."""
+
+from genlab.pipeline.runs.pages import section_names
+from genlab.pipeline.views.tables import ledger, power_table, runtimes
+
+RECORD = {
+    "profile": "full",
+    "key": "k",
+    "seconds": 61.4,
+    "peak_memory_mib": 1234,
+    "device": "cpu",
+    "started": "2026-11-22T10:00:00",
+    "metrics": {
+        "a/w2": {"value": 0.25, "sd": 0.01, "unit": "nats", "better": "lower", "n": 100},
+        "b": {"value": 3, "better": "higher", "limit": 4.0, "null_mean": 1.0, "null_sd": 0.5},
+    },
+}
+
+
+def test_every_metric_has_its_row():
+    table = ledger({section_names()[0]: RECORD})
+    assert "| `a/w2` | 0.25 ± 0.01 nats |  |  | lower | 100 |" in table
+    assert "| `b` | 3 | 1 ± 0.5 | 4 | higher |  |" in table
+
+
+def test_what_a_page_cost():
+    assert "| x | full | 61 | 1,234 | cpu | 2026-11-22T10:00 |" in runtimes({"x": RECORD})
+
+
+def test_the_power_of_the_gate_is_a_table_of_what_was_measured():
+    table = power_table()
+    assert table.count("\n| ") > 10 and "seeds" in table and "%" in table
