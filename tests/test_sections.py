@@ -7,16 +7,18 @@ import re
 import subprocess
 import sys
 
+import audit
 import nbformat
 import pytest
 
 from genlab.pipeline.execution import process
 from genlab.pipeline.execution.plan import plan, run_jobs
 from genlab.pipeline.gate import check
-from genlab.pipeline.runs import store
+from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import get_section, read_section, section_names
 from genlab.pipeline.runs.publish import NOTEBOOK_BYTES
-from genlab.section.paths import ROOT
+from genlab.section.definitions import Library
+from genlab.section.paths import PACKAGE, ROOT
 
 CHECK = "nbval-check-output"
 MEMORY_MIB = 4096
@@ -97,12 +99,18 @@ def test_quick_run_and_nbval(name, tmp_path):
     }
     # Train again, for the comparison to mean something.
     env = process.environment(tmp_path, needs, "cpu", jobs[-1].parts["threads"])
-    env |= {"GENLAB_REMEMBER": "0"}
+    notes = tmp_path / "executed.txt"
+    tracer = audit.folder(tmp_path / "tracer", PACKAGE, notes)
+    path = os.pathsep.join(filter(None, [str(tracer), env.get("PYTHONPATH")]))
+    env |= {"GENLAB_REMEMBER": "0", "PYTHONPATH": path}
     env.pop("GENLAB_PROGRESS")
     copy = tmp_path / f"{name}.ipynb"
     copy.write_bytes(run.notebook.read_bytes())
     code, report = nbval(copy, tmp_path, env)
     assert code == 0, report[-3000:]
+    library, behind = Library(PACKAGE), keys.code_behind(get_section(name))
+    assert len(audit.executed(notes, library)) > 10
+    assert audit.unreached(notes, library, behind) == [], "executed, but not in the key"
 
 
 @pytest.mark.parametrize("name", section_names())
