@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from audit import definition_at
+from gate_faults import FAULTS
 from pipeline import Project, one_line, prepared, run_all
 
 from genlab.pipeline.runs import keys, store
@@ -203,6 +205,21 @@ def test_a_changed_definition_moves_exactly_the_sections_that_reach_it(copy, now
     file, old, new, expected = DEFINITIONS[what]
     rewrite(copy / file, lambda text: text.replace(old, new, 1))
     assert moved(now, copy) == expected
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_moves_exactly_the_sections_that_use_its_line(copy, now, fault):
+    """Those that the gate is tried on; who uses the line is read from calls, not from digests."""
+    path = copy / fault.file
+    before = path.read_text()
+    line = before.count("\n", 0, before.index(fault.right)) + 1
+    module = ".".join(("genlab", *fault.file.removesuffix(".py").split("/")))
+    owner = definition_at(code.library(PACKAGE), module, line)
+    users = {n for n in now if owner in keys.code_behind(get_section(n)).trail}
+    rewrite(path, lambda text: text.replace(fault.right, fault.wrong, 1))
+    assert moved(now, copy) == users and users
+    if fault.name.startswith("Langevin noise"):
+        assert users == {"ebm", "dsm"}  # ddpm imports the file, and walks without that step
 
 
 def test_the_pipeline_comments_layout_and_docstrings_move_nothing(copy, now):
