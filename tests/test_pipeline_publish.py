@@ -59,12 +59,8 @@ def project(tmp_path):
 
 @pytest.mark.slow
 def test_publish_refuses_absolute_paths(project):
-    project.edit("notebooks/second.md", "first = section", "print(section.ROOT)\nfirst = section")
-    try:
-        assert project.genlab("run", "second", "--profile", "full").returncode == 0
-        result = project.genlab("publish", "second")
-        assert result.returncode == 2 and "absolute path" in one_line(result.stderr)
-    finally:
-        project.edit(
-            "notebooks/second.md", "print(section.ROOT)\nfirst = section", "first = section"
-        )
+    root = "from genlab.section.paths import ROOT\nprint(ROOT)\n"
+    project.edit("notebooks/second.md", "first = section", f"{root}first = section")
+    assert project.genlab("run", "second", "--profile", "full").returncode == 0
+    result = project.genlab("publish", "second")
+    assert result.returncode == 2 and "absolute path" in one_line(result.stderr)

@@ -162,8 +162,13 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     published one, marked.
     """
     section = get_section(name)
-    parts = keys.key_parts(section, section.values(profile, {}), profile)
-    run = store.find(name, store.key_of(parts))
+    params, waiting = section.values(profile, {}), []
+    try:
+        parts = keys.key_parts(section, params, profile)
+        run = store.find(name, store.key_of(parts))
+    except keys.Unfinished:  # what it needs is stale, so it has no key of its own yet
+        parts, run = keys.own_parts(section, params, profile), None
+        waiting = [f"needs: {', '.join(n for n in section.needs if not _is_current(n, profile))}"]
     if run:
         return run, None
     public = store.published(name) if profile == "full" else None
@@ -172,7 +177,13 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
             f"section {name!r} in _toc.yml has no current {profile} run: `genlab run {name} "
             f"--profile {profile}` makes it"
         )
-    return public, changes(public.record["key_parts"], parts)
+    return public, changes(public.record["key_parts"], parts) + waiting
+
+
+def _is_current(name: str, profile: str) -> bool:
+    """Whether a section has a run of its current key."""
+    key = keys.current_key(name, profile)
+    return bool(key and store.find(name, key))
 
 
 def book_tree(profile: str) -> Tree:
