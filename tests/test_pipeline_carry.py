@@ -10,13 +10,17 @@ from pipeline import SOURCE, Project, one_line
 pytestmark = pytest.mark.slow
 
 CELL = "from genlab import section\n"
-USE = """from genlab import section
+USE = """from IPython.display import HTML, display
+
+from genlab import section
 from genlab.streams import stream
 
 state = section.remember(stream, seed, "data")
 section.metric("state", float(state % 1000))
 detail = size / 3 if size > 4 else 0.0  # only the full profile comes here
 section.save(detail=np.array([detail]))
+display(HTML(f"<p>{size} numbers</p>"))
+display(HTML(f"<p>{time.perf_counter_ns()} ns</p>"))
 """
 
 
@@ -80,7 +84,8 @@ def test_a_refactoring_is_carried_and_its_states_follow(project):
     )
     done = project.genlab("carry", "first")
     assert done.returncode == 0, done.stderr
-    assert "first: equal: 2 metrics, 2 arrays, 0 pictures; 1 trained states follow" in done.stdout
+    said = "equal: 2 metrics, 2 arrays, 1 pictures, 1 pictures that no two runs share"
+    assert f"first: {said}; 1 trained states follow" in done.stdout
     after = project.record
     assert after["key"] != before["key"] and after["metrics"] == before["metrics"]
     note = after["carried"][-1]
@@ -102,6 +107,7 @@ def test_a_refactoring_is_carried_and_its_states_follow(project):
             "metric double: value 6.0 -> 6.0",
         ),
         ("np.arange(size) * scale", "np.arange(size) * scale + 1e-15", "array numbers differs"),
+        ("{size} numbers", "{size} numerals", "picture 1 differs"),
         ('section.metric("state"', 'section.metric("states"', "metric state is gone"),
     ],
 )

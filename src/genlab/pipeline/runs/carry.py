@@ -89,7 +89,7 @@ def _wrong_files(run: store.Run, tree: Path) -> tuple[str, str]:
     return name, f"its files at {record['commit']} are not those that computed it: run it again"
 
 
-def _run_quick(tree: Path, names: list[str]) -> None:
+def _run_quick(tree: Path, names: list[str], *more: str) -> None:
     """The quick profile of these sections, by the tree's own `genlab`.  UserError if one fails."""
     project = tree / "pyproject.toml"
     scripts = (
@@ -104,6 +104,7 @@ def _run_quick(tree: Path, names: list[str]) -> None:
         *names,
         "--profile",
         "quick",
+        *more,
     ]
     done = subprocess.run(
         command, env=environment(tree), stdout=subprocess.PIPE, text=True, check=False
@@ -120,11 +121,20 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     same."""
     name = run.record["section"]
     before, after = _newest_quick(tree, name), store.find(name, keys.current_key(name, "quick"))
-    if moved := differences(before, after):
+    moved, repeated = differences(before, after), pictures(before)
+    chance = 0
+    if moved and all(said.startswith("picture ") for said in moved):
+        # A table of seconds is another one in every run: the same code, run again, shows which.
+        _run_quick(tree, [name], "--force")
+        again = pictures(_newest_quick(tree, name))
+        own = {f"picture {i} differs" for i, x, y in numbered(repeated, again) if x != y}
+        chance, moved = len(own), [said for said in moved if said not in own]
+    if moved:
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
         return f"not the same: {'; '.join(moved[:3])}{more}"
-    sizes = len(after.record["metrics"]), len(arrays(after)), len(pictures(after))
+    sizes = len(after.record["metrics"]), len(arrays(after)), len(repeated) - chance
     counts = dict(zip(("metrics", "arrays", "pictures"), sizes, strict=True))
+    counts |= {"pictures that no two runs share": chance} if chance else {}
     old = read_section(tree / "notebooks" / f"{name}.md")
     return Certificate(counts, _state_names(tree, old, get_section(name), run.record["device"]))
 
@@ -219,8 +229,9 @@ def differences(before: store.Run, after: store.Run) -> list[str]:
     p, q = pictures(before), pictures(after)
     if len(p) != len(q):
         found.append(f"{len(p)} pictures and tables before, {len(q)} now")
-    return found + [
-        f"picture {i} differs"
-        for i, (s, t) in enumerate(zip(p, q, strict=False), start=1)
-        if s != t
-    ]
+    return found + [f"picture {i} differs" for i, x, y in numbered(p, q) if x != y]
+
+
+def numbered(p: list[str], q: list[str]) -> Iterator[tuple[int, str, str]]:
+    """(number, picture of one run, picture of the other)."""
+    return ((i, x, y) for i, (x, y) in enumerate(zip(p, q, strict=False), start=1))
