@@ -1,14 +1,22 @@
 """The store: a run appears whole or not at all, what is damaged is named and made anew, and
 cleaning keeps what is current."""
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
-from pipeline import Project, one_line, prepared, run_all
+from pipeline import Project, one_line, prepared, run_all, wait_for
+
+from genlab.pipeline.runs import record as records
+from genlab.pipeline.runs import store
+from genlab.section.paths import UserError
 
 
 @pytest.fixture
@@ -36,12 +44,84 @@ def test_a_damaged_record_is_named_and_made_anew(ran):
 def test_a_notebook_removed_under_a_stored_run_is_made_anew(ran):
     notebook = next((ran.root / "runs/first").glob("*/notebook.ipynb"))
     notebook.unlink()
-    assert (
-        "is stale" in ran.genlab("why", "first").stdout
-        or "no run" in ran.genlab("why", "first").stdout
-    )
+    assert "damaged: notebook.ipynb is missing" in ran.genlab("why", "first").stdout
     result = ran.genlab("run", "first")
     assert result.returncode == 0 and "done" in result.stderr and notebook.is_file()
+
+
+@pytest.fixture
+def here(ran, monkeypatch):
+    """The run of `first`, and the store that holds it, in this process."""
+    monkeypatch.setattr(store, "RUNS", ran.root / "runs")
+    monkeypatch.setattr(store, "PUBLISHED", ran.root / "book/published")
+    (folder,) = (ran.root / "runs/first").iterdir()
+    assert store.find("first", folder.name).sound
+    return folder
+
+
+def edited(file: Path, **changes) -> None:
+    """The record with other values and a right digest, as somebody who means it would write it."""
+    record = json.loads(file.read_text("utf-8")) | changes
+    file.write_text(json.dumps(record | {"digest": records.digest_of(record)}), encoding="utf-8")
+
+
+def swap_arrays(folder):
+    np.savez_compressed(folder / "arrays.npz", numbers=np.zeros(3))
+
+
+DAMAGES = {
+    "arrays swapped": (swap_arrays, "arrays.npz"),
+    "arrays truncated": (lambda f: os.truncate(f / "arrays.npz", 99), "arrays.npz has 99 bytes"),
+    "arrays missing": (lambda f: (f / "arrays.npz").unlink(), "arrays.npz is missing"),
+    "notebook truncated": (lambda f: os.truncate(f / "notebook.ipynb", 99), "notebook.ipynb has"),
+    "record truncated": (lambda f: os.truncate(f / "record.json", 99), "Expecting"),
+    "record of another section": (
+        lambda f: edited(f / "record.json", section="second"),
+        "says section 'second', which is not where it lies",
+    ),
+    "record that leaves the store": (
+        lambda f: edited(f / "record.json", section="../../../escaped"),
+        "section: String should match",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_run_is_never_found_and_is_named(here, name):
+    damage, words = DAMAGES[name]
+    damage(here)
+    assert store.find("first", here.name) is None and store.stored("first") == []
+    with pytest.raises(UserError, match="damaged run .* makes it anew") as error:
+        _ = store.at(here).record
+    assert words in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_run_under_another_key_is_damaged(here):
+    copy = here.with_name("0" * 16)
+    shutil.copytree(here, copy)
+    assert store.find("first", copy.name) is None and "says key" in store.at(copy).damage
+    edited(copy / "record.json", key=copy.name)
+    assert "not that of its parts" in store.at(copy).damage
+
+
+@pytest.mark.slow
+def test_what_uses_a_damaged_run_makes_it_anew_and_says_the_same(ran):
+    """Wrong arrays under a good record do not reach the section that needs them."""
+    (folder,) = (ran.root / "runs/first").iterdir()
+    whole = {name: (folder / name).read_bytes() for name in ("arrays.npz", "record.json")}
+    swap_arrays(folder)
+    assert "current" not in ran.genlab("list").stdout.splitlines()[1]
+    why = ran.genlab("why", "first").stdout
+    assert "is damaged" in why and "arrays.npz" in why
+    result = ran.genlab("run", "second")
+    assert result.returncode == 0 and "first: done" in result.stderr
+    assert "second: up to date" in result.stderr
+    with np.load(folder / "arrays.npz") as arrays:
+        assert arrays["numbers"].tolist() == [0.0, 2.0, 4.0]
+    again = json.loads((folder / "record.json").read_text("utf-8"))
+    assert again["metrics"] == json.loads(whole["record.json"])["metrics"]
 
 
 @pytest.mark.slow
@@ -70,6 +150,44 @@ def test_clean_keeps_current_and_published_runs(ran):
     assert str(extra[0].name) in ran.genlab("clean", "--dry-run").stdout and extra[0].exists()
     assert ran.genlab("clean").returncode == 0
     assert not extra[0].exists() and len(list((ran.root / "runs/first").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_clean_leaves_a_running_run_and_follows_no_link(ran, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "0123456789abcdef").mkdir()
+    (ran.root / "runs/third").symlink_to(elsewhere)
+    stale = ran.root / "runs/.partial/first-left"
+    stale.mkdir(parents=True)
+    hour_ago = time.time() - 3600
+    os.utime(stale, (hour_ago, hour_ago))
+    process = ran.start("run", "first", "-p", "mode=nap")
+    wait_for(lambda: list((ran.root / "runs/.partial").glob("first-*/log.txt")))
+    cleaned = ran.genlab("clean")
+    assert cleaned.returncode == 0 and "first-left" in cleaned.stdout
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert (elsewhere / "0123456789abcdef").is_dir() and not stale.exists()
+
+
+def test_git_that_says_nothing_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    assert store.git_state() == (None, "unknown")  # no checkout, or one that git refuses
+    monkeypatch.setenv("PATH", "")
+    assert store.git_state() == (None, "unknown")
+
+
+def test_a_failed_run_is_kept_and_a_full_disk_hides_no_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(store, "RUNS", tmp_path)
+    kept = store.keep_failed("first", b"{}", "it failed")
+    assert kept.read_bytes() == b"{}" and "it failed" in kept.with_name("error.txt").read_text()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert store.keep_failed("second", b"{}", "it failed") is None
+    assert store.keep_failed("second", None, "it failed") is None
 
 
 def test_a_read_only_store_is_one_line(project):

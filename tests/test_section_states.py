@@ -1,6 +1,10 @@
 """Remembered trainings: read back for the same code and arguments, computed anew for any other."""
 
+import errno
 import json
+import os
+import pickle
+import tempfile
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +22,7 @@ def store(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GENLAB_STORE", str(tmp_path))
     monkeypatch.setenv("GENLAB_RUN_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
     return tmp_path
 
 
@@ -64,6 +69,66 @@ def test_a_broken_state_is_computed_anew(store, calls):
         file.write_bytes(broken)
         assert states.remember(networks.ema, 1.0, 3.0, 0.75) == 1.5
     assert len(calls) == 4
+
+
+class Command:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_what_somebody_else_wrote_is_not_unpickled(store, calls, monkeypatch):
+    """A prepared file under the right name: as it is, or signed with the secret of another."""
+    states.remember(networks.ema, 1.0, 3.0, 0.75)
+    (file,) = (store / "trained").glob("*.pkl")
+    command = pickle.dumps((1.0, Command(store / "its-command-ran")))
+    pickle.loads(pickle.dumps(Command(store / "twin")))
+    assert (store / "twin").is_dir()  # so the command would run
+    file.write_bytes(command)
+    assert states.remember(networks.ema, 1.0, 3.0, 0.75) == 1.5
+    monkeypatch.setenv("XDG_STATE_HOME", str(store / "theirs"))
+    states._write(file, command)
+    monkeypatch.setenv("XDG_STATE_HOME", str(store / "mine"))
+    assert states.remember(networks.ema, 1.0, 3.0, 0.75) == 1.5
+    assert len(calls) == 3 and not (store / "its-command-ran").exists()
+
+
+def test_a_state_counts_under_its_own_name_only(store, calls):
+    states.remember(networks.ema, 1.0, 3.0, 0.75)
+    (file,) = (store / "trained").glob("*.pkl")
+    states.remember(networks.ema, 1.0, 3.0, 0.5)
+    (other,) = set((store / "trained").glob("*.pkl")) - {file}
+    other.write_bytes(file.read_bytes())
+    assert states.remember(networks.ema, 1.0, 3.0, 0.5) == 2.0 and len(calls) == 3
+    copy = file.with_name("moved-0123456789abcdef.pkl")
+    assert states.copy(file, copy.name) and not states.copy(file, copy.name)
+    assert states._read(copy)[1] == 1.5 and not states.copy(store / "none.pkl", "x.pkl")
+
+
+@pytest.mark.parametrize("content", [b"", b"short"])
+def test_without_a_good_secret_nothing_is_kept(store, calls, content):
+    (store / "mine/genlab").mkdir(parents=True)
+    (store / "mine/genlab/secret").write_bytes(content)
+    for _ in range(2):
+        assert states.remember(networks.ema, 1.0, 3.0, 0.75) == 1.5
+    assert len(calls) == 2 and not (store / "trained").exists()
+
+
+def test_a_full_disk_leaves_no_draft(store, calls, monkeypatch):
+    states.remember(networks.ema, 1.0, 3.0, 0.5)  # makes the secret
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert states.remember(networks.ema, 1.0, 3.0, 0.75) == 1.5
+    assert len(list((store / "trained").iterdir())) == 1
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    assert states.remember(networks.ema, 1.0, 3.0, 0.75) == 1.5 and len(calls) == 3
 
 
 def test_remembering_can_be_left_and_renewed(store, calls, monkeypatch):

@@ -14,3 +14,13 @@ BUILD = ROOT / "_build"
 class UserError(Exception):
     """A mistake a person can mend: its text says in one line what was wrong, the value, the rule
     and the remedy."""
+
+
+def user_folder(kind: str) -> Path:
+    """The folder of genlab among a user's own files, for "state" (what must not be lost) or
+    "cache" (what can be made anew)."""
+    variable, usual = {
+        "state": ("XDG_STATE_HOME", "~/.local/state"),
+        "cache": ("XDG_CACHE_HOME", "~/.cache"),
+    }[kind]
+    return Path(os.environ.get(variable) or os.path.expanduser(usual)) / "genlab"

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +21,13 @@ from distributed import Client, KilledWorker, LocalCluster
 from distributed.security import Security
 
 from genlab.pipeline.execution import Where, worker
-from genlab.pipeline.execution.process import RunFailed
+from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs import keys
 from genlab.section.paths import UserError
 
 ATTEMPTS = 3  # a section whose worker dies is tried again twice
 MEMORY_SHARE = 0.8  # of a worker's memory: above it, two deaths are taken for a lack of memory
+CONNECT = 10.0  # seconds for a scheduler to answer
 PATIENCE = 60.0  # seconds without any worker before giving up
 POLL = 0.2  # seconds between two looks at a task
 DRAIN = 10.0  # seconds for cancelled sections to end
@@ -57,7 +59,7 @@ def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
     _hush()
     dask.config.set(
         {
-            "distributed.comm.timeouts.connect": "10s",
+            "distributed.comm.timeouts.connect": f"{CONNECT}s",
             "distributed.admin.large-graph-warning-threshold": "1GB",
         }
     )
@@ -78,19 +80,38 @@ def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
             finally:
                 cluster.drain()
         return
-    try:
-        client = Client(where.scheduler, security=security(where), timeout=10)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"no scheduler answers at {where.scheduler} ({_first_line(error)}): start one with "
-            "`dask scheduler`, or leave --scheduler out"
-        ) from None
-    with client:
+    with _client(where) as client:
         yield Cluster(client, where.scheduler)
 
 
+def _client(where: Where) -> Client:
+    """A client of the scheduler.  UserError if nobody answers, or somebody who says nothing:
+    `Client` itself waits for that for ever, so it is made in a thread."""
+    made: queue.SimpleQueue = queue.SimpleQueue()
+
+    def make() -> None:
+        try:
+            made.put(Client(where.scheduler, security=security(where), timeout=CONNECT))
+        except Exception as error:  # addresses, certificates, versions: told below
+            made.put(error)
+
+    threading.Thread(target=make, daemon=True).start()
+    try:
+        found = made.get(timeout=2 * CONNECT)
+    except queue.Empty:
+        found = TimeoutError(f"it accepts a connection and says nothing for {2 * CONNECT:.0f} s")
+    if isinstance(found, Client):
+        return found
+    raise UserError(
+        f"no scheduler answers at {where.scheduler} ({_first_line(found)}): start one with "
+        "`dask scheduler`, or leave --scheduler out"
+    )
+
+
 def _hush() -> None:
-    """Silence Dask's own log: a lost worker or scheduler is told by us, in one line."""
+    """Silence Dask's own log: a lost worker or scheduler is told by us, in one line; and its
+    warning that there is no way to the internet, which nobody needs."""
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="distributed.utils")
     for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
         if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -154,10 +175,12 @@ class Cluster:
                     + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items())
                 )
             result = self._attempt(task, willing, stop, watch)
+            if not isinstance(result, dict):
+                raise RunFailed(f"a worker of {self.name} returned what is no result")
             if "refused" not in result:
                 return result
             with self.lock:
-                self.refused[result["worker"]] = result["refused"]
+                self.refused[str(result.get("worker"))] = str(result["refused"])
 
     def workers(self) -> list[str]:
         """Addresses of the workers the scheduler has now."""

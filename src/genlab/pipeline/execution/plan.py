@@ -17,9 +17,10 @@ import nbformat
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from genlab.pipeline.execution import HERE, Where
-from genlab.pipeline.execution.process import RunFailed
+from genlab.pipeline.execution import HERE, Where, results
+from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.disk import locked
 from genlab.pipeline.runs.pages import get_section, in_order
 from genlab.section.paths import ROOT, UserError
 
@@ -169,7 +170,7 @@ def _run_one(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
 
     start = time.monotonic()
     try:
-        with store.locked(job.section, job.key):
+        with locked(f"{job.section}-{job.key}"):
             found = None if job.force else store.find(job.section, job.key)
             if found:
                 job.run, job.state = found, "reused"
@@ -195,9 +196,11 @@ def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     result = cluster.run(_task(job), stop, partial(display.update, job, expected))
     if "failed" in result:
-        kept = store.keep_failed(job.section, result["notebook"], result["failed"])
+        notebook = result.get("notebook")
+        kept = store.keep_failed(job.section, notebook, str(result["failed"]))
         where = f"; partial notebook: {kept.relative_to(ROOT)}" if kept else ""
         raise RunFailed(f"{result['failed']}{where}")
+    metrics = results.received(result, section.notebook)
     commit, dirty = store.git_state()
     outcome = result["outcome"]
     behind = keys.code_behind(section)
@@ -219,7 +222,7 @@ def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
         "dirty": dirty,
         "versions": result["versions"],
         "cell_seconds": [round(s, 2) for s in outcome["cell_seconds"]],
-        "metrics": outcome["metrics"],
+        "metrics": metrics,
     }
     return store.put(record, result["notebook"], result["arrays"])
 

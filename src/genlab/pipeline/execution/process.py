@@ -1,8 +1,8 @@
 """Execute one section in a process of its own, under a wall-clock and a memory budget, and believe
 only a complete result.
 
-As a program (``python -m genlab.pipeline.execution.process IN OUT PARAMS``) this file is the child
-that calls papermill.
+As a program (``python -m genlab.pipeline.execution.process FOLDER``) this file is the child that
+calls papermill.
 """
 
 import contextlib
@@ -22,17 +22,15 @@ from typing import Any
 import nbformat
 import psutil
 
-from genlab.section.number import METRIC_MIME
-from genlab.section.paths import ROOT, RUNS
+from genlab.pipeline.execution import results
+from genlab.pipeline.execution.results import RunFailed
+from genlab.pipeline.runs.disk import DISK_FULL, is_full
+from genlab.section.paths import ROOT, RUNS, user_folder
 
 # Seconds between two looks at the child: at first, and in a long run, of which looking would else
 # cost some per cent.
 POLL = 0.15, 1.0
-METRIC = f"application/papermill.record/{METRIC_MIME}"  # as papermill and scrapbook store it
-
-
-class RunFailed(Exception):
-    """A section did not run to its end: one line for people."""
+STARTS = 3  # of a kernel that does not come up
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,6 @@ class Outcome:
     seconds: float
     peak_memory_mib: float
     cell_seconds: list[float]
-    metrics: dict[str, dict[str, Any]]
 
 
 # What a user's shell may say to libraries that compute or draw; a result must not depend on it.
@@ -89,7 +86,8 @@ def environment(
         "JUPYTER_PLATFORM_DIRS": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "JAX_COMPILATION_CACHE_DIR": str(RUNS / ".jax-cache"),
+        # compiled programs are code: they are kept with the user, not in a folder that travels
+        "JAX_COMPILATION_CACHE_DIR": str(user_folder("cache") / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
@@ -115,36 +113,39 @@ def execute(
 ) -> Outcome:
     """Run the notebook into `folder`; call watch(seconds, memory in MiB, progress) now and then.
 
-    budget: the most `seconds` and `memory_mib` it may use.  RunFailed if anything went wrong.
+    budget: the most `seconds` and `memory_mib` it may use.  RunFailed if anything went wrong.  A
+    kernel that never came up, as happens on a busy machine, is started again: nothing has run yet.
     """
-    source, target, values = (
-        folder / "source.ipynb",
-        folder / "notebook.ipynb",
-        folder / "params.json",
-    )
-    nbformat.write(notebook, source)
-    values.write_text(json.dumps(params))
-    command = [
-        sys.executable,
-        "-m",
-        "genlab.pipeline.execution.process",
-        str(source),
-        str(target),
-        str(values),
-    ]
+    nbformat.write(notebook, folder / "source.ipynb")
+    (folder / "params.json").write_text(json.dumps(params), encoding="utf-8")
     start, peak = time.monotonic(), 0.0
+    for attempt in range(1, STARTS + 1):
+        code, used = _run_child(folder, env, watch, start, budget)
+        peak = max(peak, used)
+        if attempt == STARTS or not _never_came_up(folder):
+            break
+    seconds = time.monotonic() - start + _remembered(folder)
+    notebook = folder / "notebook.ipynb"
+    cells = results.code_cells(notebook.read_bytes() if notebook.is_file() else None)
+    results.check_errors(cells)
+    if code:
+        raise RunFailed(_why_it_stopped(folder, code))
+    results.check_complete(cells)
+    durations = [c.metadata.get("papermill", {}).get("duration") or 0.0 for c in cells]
+    return Outcome(seconds, peak, durations)
+
+
+def _run_child(
+    folder: Path, env: dict[str, str], watch, start: float, budget: dict[str, float]
+) -> tuple[int, float]:
+    """Papermill in a process of its own, watched; its exit code, and the most memory that was seen
+    [MiB]."""
+    program = [sys.executable, "-m", "genlab.pipeline.execution.process", str(folder)]
+    options = {"env": env, "cwd": ROOT, "stdin": subprocess.DEVNULL, "start_new_session": True}
+    peak = seconds = 0.0
     with open(folder / "log.txt", "wb") as log:
-        process = subprocess.Popen(
-            command,
-            env=env,
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = subprocess.Popen(program, stdout=log, stderr=log, **options)
     try:
-        seconds = 0.0
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(max(seconds / 100, POLL[0]), POLL[1]))
@@ -160,30 +161,29 @@ def execute(
                         f"{what} budget exceeded: {used:,.0f} {unit} used, {most:,.0f} allowed by "
                         "`budget:` in the section"
                     )
-            watch(
-                seconds,
-                memory,
-                _read_json(folder / "progress.json") | {"remembered": _remembered(folder)},
-            )
+            told = _read_json(folder / "progress.json") | {"remembered": _remembered(folder)}
+            watch(seconds, memory, told)
     finally:
         kill_tree(process.pid, str(folder))
-    seconds = time.monotonic() - start + _remembered(folder)
-    cells = complete_cells(target, process.returncode, folder / "log.txt")
-    durations = [c.metadata.get("papermill", {}).get("duration") or 0.0 for c in cells]
-    return Outcome(seconds, peak, durations, read_metrics(cells))
+    return process.returncode, peak
+
+
+def _never_came_up(folder: Path) -> bool:
+    log = (folder / "log.txt").read_text("utf-8", errors="replace")
+    return "Kernel died before replying to kernel_info" in log
 
 
 def _remembered(folder: Path) -> float:
     """Seconds that the trainings read back so far had cost when they were run."""
     try:
-        return float((folder / "remembered_seconds").read_text())
+        return float((folder / "remembered_seconds").read_text("ascii"))
     except (OSError, ValueError):  # none yet, or being written
         return 0.0
 
 
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -218,57 +218,15 @@ def kill_tree(pid: int, marker: str) -> None:
     psutil.wait_procs(list(victims.values()), timeout=5)
 
 
-def complete_cells(notebook: Path, returncode: int, log: Path) -> list[nbformat.NotebookNode]:
-    """The code cells of an executed notebook.  RunFailed unless papermill returned normally and
-    every cell ran without error.
-
-    papermill marks all cells COMPLETED after a dead kernel, so only the return code and the
-    execution counts count.
-    """
-    cells = nbformat.read(notebook, as_version=4).cells if notebook.is_file() else []
-    cells = [c for c in cells if c.cell_type == "code"]
-    written = [
-        c for c in cells if "injected-parameters" not in c.metadata.get("tags", [])
-    ]  # papermill's own cell has no number
-    for i, cell in enumerate(written):
-        for output in cell.outputs:
-            if output.output_type == "error":
-                line = next((ln for ln in cell.source.splitlines() if ln.strip()), "")
-                value = (output.evalue.splitlines() or [""])[0]
-                raise RunFailed(
-                    f"code cell {i + 1} (`{line.strip()[:60]}`) raised {output.ename}: {value}"
-                )
-    if returncode != 0:
-        tail = [ln for ln in log.read_text(errors="replace").splitlines() if ln.strip()]
-        if "DeadKernelError" in "".join(tail[-40:]) or returncode < 0:
-            raise RunFailed("the kernel died (killed, or out of memory): no cell after it ran")
-        raise RunFailed(f"papermill stopped: {tail[-1] if tail else f'exit code {returncode}'}")
-    for i, cell in enumerate(written):
-        drawn = any(
-            "image/png" in o.get("data", {}) or "text/html" in o.get("data", {})
-            for o in cell.outputs
-        )
-        if "image" in cell.metadata.get("mystnb", {}) and not drawn:
-            raise RunFailed(
-                f"code cell {i + 1} announces a figure and drew none: end it with the figure open"
-            )
-    unexecuted = [i for i, c in enumerate(cells) if c.source.strip() and c.execution_count is None]
-    if not cells or unexecuted:
-        raise RunFailed(f"{len(unexecuted)} of {len(cells)} code cells never ran")
-    return cells
-
-
-def read_metrics(cells: list[nbformat.NotebookNode]) -> dict[str, dict[str, Any]]:
-    """{name: metric} from what `section.metric` glued, in the order of the page."""
-    metrics = {}
-    for cell in cells:
-        for output in cell.outputs:
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            if name and METRIC in output.get("data", {}):
-                metrics[name] = {
-                    k: v for k, v in output["data"][METRIC].items() if v not in (None, "")
-                }
-    return metrics
+def _why_it_stopped(folder: Path, returncode: int) -> str:
+    """What papermill's last words mean."""
+    if is_full(folder):
+        return DISK_FULL.format("the run")
+    log = (folder / "log.txt").read_text("utf-8", errors="replace")
+    tail = [line for line in log.splitlines() if line.strip()][-40:]
+    if "DeadKernelError" in "".join(tail) or returncode < 0:
+        return "the kernel died (killed, or out of memory): no cell after it ran"
+    return f"papermill stopped: {tail[-1] if tail else f'exit code {returncode}'}"
 
 
 def _die_with_parent() -> None:
@@ -282,28 +240,34 @@ def _die_with_parent() -> None:
             process.kill()
 
 
-def _child(source: str, target: str, values: str) -> None:
+def _child(folder: Path) -> None:
     """Papermill in this process, which ends with it: nothing of its working-directory changes
     reaches anyone."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import papermill
 
-    partial = target + ".partial"
+    partial = folder / "notebook.partial.ipynb"
+    # papermill reads a path as a format: {{ is a brace
+    source, target = (
+        str(path).replace("{", "{{").replace("}", "}}")
+        for path in (folder / "source.ipynb", partial)
+    )
     try:
         papermill.execute_notebook(
             source,
-            partial,
-            json.loads(Path(values).read_text()),
+            target,
+            json.loads((folder / "params.json").read_text("utf-8")),
             kernel_name="python3",
             cwd=str(ROOT),
             progress_bar=False,
         )
     finally:
-        if os.path.exists(partial):
-            os.replace(partial, target)
+        if partial.exists():
+            results.shorten(partial)
+            os.replace(partial, folder / "notebook.ipynb")
 
 
 if __name__ == "__main__":
-    _child(*sys.argv[1:])
+    _child(Path(sys.argv[1]))
     sys.stdout.flush()
     os._exit(0)  # papermill can hang in its own shutdown after the last cell

@@ -17,7 +17,9 @@ from distributed import Status, get_worker
 from distributed.worker import thread_state
 
 from genlab.pipeline.execution import process
-from genlab.pipeline.runs import keys, store
+from genlab.pipeline.execution.results import RunFailed
+from genlab.pipeline.runs import keys
+from genlab.pipeline.runs.disk import workspace
 from genlab.pipeline.runs.keys import sha256
 from genlab.section.packages import installed_differently, pinned
 from genlab.section.paths import PACKAGE, UserError
@@ -97,12 +99,15 @@ def run_section(task: dict[str, Any]) -> dict[str, Any]:
     tell(event="started", limit_mib=memory_limit_mib(worker))
     running.add(name)
     try:
-        with store.workspace(task["section"]) as folder:
+        with workspace(task["section"]) as folder:
             return _run_in(folder, task, watch)
     except UserError as error:
         return {"failed": str(error), "notebook": None}
     except _Unwanted:
         return {"failed": "interrupted", "notebook": None}
+    except Exception as error:  # of ours, not of the section's: say what, and where
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return {"failed": f"the worker failed ({said})", "notebook": None}
     finally:
         running.discard(name)
 
@@ -124,7 +129,7 @@ def _run_in(folder: Path, task: dict[str, Any], watch) -> dict[str, Any]:
         outcome = process.execute(
             notebook, task["params"], folder, env, watch, budget=task["budget"]
         )
-    except process.RunFailed as error:
+    except RunFailed as error:
         return {"failed": str(error), "notebook": target.read_bytes() if target.is_file() else None}
     return {
         "notebook": target.read_bytes(),

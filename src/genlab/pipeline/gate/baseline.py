@@ -6,6 +6,7 @@ in a diff; beside it lie the thumbnails of the first seed's figures, and in it h
 seeds' figures resemble them.
 """
 
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from rich.table import Table
 from genlab.pipeline.gate import statistics
 from genlab.pipeline.gate.figures import figures, ink, similarity, thumbnail
 from genlab.pipeline.runs import store
+from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.section.paths import ROOT, UserError
 
 FOLDER = ROOT / "tests" / "baselines"
@@ -64,7 +66,7 @@ def read(section: str, profile: str, device: str) -> Baseline | None:
     if not file.is_file():
         return None
     try:
-        return Baseline(**json.loads(file.read_text()))
+        return Baseline(**json.loads(file.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise UserError(
             f"damaged baseline {file.relative_to(ROOT)} ({error}): `git checkout` restores it"
@@ -143,14 +145,17 @@ def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:
         )
         lines.append(f" {json.dumps(group)}: {{\n{rows}\n }}")
     folder = file.with_suffix("")
-    with store.disk_errors("the baseline"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("*.png"):
-            old.unlink()
-        for name, image in thumbnails.items():
-            image.save(folder / f"{name}.png", optimize=True)
-        file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    files = {folder / f"{name}.png": _png(image) for name, image in thumbnails.items()}
+    files[file] = ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+    with disk_errors("the baseline"):
+        write_all(files, gone=folder.glob("*.png"))
     return file
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def changes(old: Baseline | None, new: Baseline) -> Table:

@@ -42,8 +42,8 @@ def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]
         key = keys.current_key(name, profile, seed)
         run = store.find(name, key) if key else None
         if run is None:
-            if key:
-                store.explain_damage(name, key)
+            if key and (said := store.damaged(name, key)):
+                raise UserError(f"damaged {profile} run at seed {seed}: {said}")
             raise UserError(
                 f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} "
                 f"--seed {seed}` makes it"

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.disk import disk_errors, locked, write_all
+from genlab.pipeline.runs.record import sealed
 from genlab.section.paths import PUBLISHED, ROOT, UserError
 
 NOTEBOOK_BYTES, ARRAYS_BYTES = 2_500_000, 3_000_000  # the most a published run may weigh
@@ -32,7 +34,7 @@ def publish(run: store.Run) -> list[Path]:
     """Copy a run to book/published/, its figures made lighter.  UserError if it is too heavy, or
     holds an absolute path of this machine."""
     section = run.record["section"]
-    notebook = json.loads(run.notebook.read_text())
+    notebook = json.loads(run.notebook.read_text("utf-8"))
     notebook["metadata"].pop("papermill", None)  # holds the paths of this machine
     for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
         if png := output.get("data", {}).get("image/png"):
@@ -53,15 +55,16 @@ def publish(run: store.Run) -> list[Path]:
             f"{section}: the arrays weigh {run.arrays.stat().st_size:,} bytes, at most "
             f"{ARRAYS_BYTES:,}: save fewer"
         )
-    files = {".ipynb": text.encode(), ".json": run.record_file.read_bytes()}
-    files |= {".npz": run.arrays.read_bytes()} if run.arrays else {}
-    written = []
-    with store.disk_errors("the published run"):
-        PUBLISHED.mkdir(parents=True, exist_ok=True)
-        for suffix, content in files.items():
-            written.append(PUBLISHED / f"{section}{suffix}")
-            store.replace(written[-1], content)
-    return written
+    arrays = run.arrays.read_bytes() if run.arrays else None
+    record = sealed(run.record, {"notebook": text.encode(), "arrays": arrays})
+    files = {".ipynb": text.encode(), ".npz": arrays, ".json": record}
+    paths = {PUBLISHED / f"{section}{end}": content for end, content in files.items()}
+    with locked(f"{section}-published"), disk_errors("the published run"):
+        write_all(
+            {path: content for path, content in paths.items() if content is not None},
+            gone=[path for path, content in paths.items() if content is None],
+        )
+    return [path for path, content in paths.items() if content is not None]
 
 
 def lighter(png: bytes) -> bytes:

@@ -4,95 +4,102 @@ whole or not at all.
 Published runs, `book/published/SECTION.{ipynb,json,npz}`, are found by the same key.
 """
 
-import errno
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
+from genlab.pipeline.runs import record as records
+from genlab.pipeline.runs.disk import disk_errors, in_use, workspace, write_all
+from genlab.pipeline.runs.record import Damaged, key_of, sealed
+from genlab.section import states
 from genlab.section.code import Reached
 from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, RUNS, UserError
 
-RECORD_FIELDS = (
-    "section",
-    "profile",
-    "params",
-    "seed",
-    "key",
-    "key_parts",
-    "device",
-    "seconds",
-    "metrics",
-)
 KEPT = ("trained", "sweeps")  # folders of the store that hold no runs
 
 
 @dataclass(frozen=True)
 class Run:
-    """A stored run: paths of its notebook and arrays (None if it has none), and its record."""
+    """A stored run: paths of its notebook and arrays, and its record.
+
+    `name` is the section and the key that its place says (None where it says none), which the
+    record must say, too: no path is ever made of what a record says.
+    """
 
     notebook: Path
     record_file: Path
-    arrays: Path | None
+    arrays_file: Path
+    name: tuple[str | None, str | None] = (None, None)
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """The record.  UserError if it is truncated or lacks a field, naming the file."""
-        try:
-            record = json.loads(self.record_file.read_text())
-            missing = [f for f in RECORD_FIELDS if f not in record]
-        except (OSError, ValueError) as error:
+        """The record.  UserError if it or one of its files is damaged, naming the file."""
+        if self.damage:
             raise UserError(
-                f"damaged record {_relative(self.record_file)} ({error}): `genlab run` makes it "
+                f"damaged run {_relative(self.record_file)}: {self.damage}: `genlab run` makes it "
                 "anew"
-            ) from None
-        if missing:
-            raise UserError(
-                f"damaged record {_relative(self.record_file)}: no {', '.join(missing)}: `genlab "
-                "run` makes it anew"
             )
-        return record
+        return self._read
+
+    @cached_property
+    def _read(self) -> dict[str, Any]:
+        return records.read(self.record_file)
+
+    @cached_property
+    def damage(self) -> str:
+        """What is wrong with the run, or nothing."""
+        try:
+            for field, expected in zip(("section", "key"), self.name, strict=True):
+                if expected not in (None, found := self._read[field]):
+                    return f"it says {field} {found!r}, which is not where it lies"
+            records.verify_files(
+                self._read, {"notebook": self.notebook, "arrays": self.arrays_file}
+            )
+        except Damaged as error:
+            return str(error)
+        return ""
 
     @property
     def sound(self) -> bool:
-        """Whether record and notebook are there and readable."""
-        try:
-            return bool(self.record) and self.notebook.is_file()
-        except UserError:
-            return False
+        """Whether record, notebook and arrays are there, and as they were stored."""
+        return not self.damage
+
+    @property
+    def arrays(self) -> Path | None:
+        """The file of the run's arrays, if it saved some."""
+        return self.arrays_file if "arrays" in self.record["files"] else None
 
 
 def _relative(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
+def in_folder(folder: Path, name: tuple[str | None, str | None] = (None, None)) -> Run:
+    """The run in a folder, sound or not, whatever the folder is called."""
+    return Run(folder / "notebook.ipynb", folder / "record.json", folder / "arrays.npz", name)
+
+
 def at(folder: Path) -> Run:
     """The run in a folder of the store, sound or not."""
-    arrays = folder / "arrays.npz"
-    return Run(
-        folder / "notebook.ipynb", folder / "record.json", arrays if arrays.is_file() else None
-    )
+    return in_folder(folder, (folder.parent.name, folder.name))
 
 
 def published(section: str) -> Run | None:
     """The published run of a section, whatever its key, or None."""
     base = PUBLISHED / section
-    arrays = base.with_suffix(".npz")
-    run = Run(
-        base.with_suffix(".ipynb"), base.with_suffix(".json"), arrays if arrays.is_file() else None
-    )
+    files = (base.with_name(f"{section}{suffix}") for suffix in (".ipynb", ".json", ".npz"))
+    run = Run(*files, (section, None))
     return run if run.record_file.is_file() else None
 
 
@@ -120,15 +127,10 @@ def _content(run: Run, written: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def explain_damage(section: str, key: str) -> None:
-    """UserError that names what is wrong with a stored run, if a run of that key is there and
-    cannot be used."""
+def damaged(section: str, key: str) -> str:
+    """What is wrong with the stored run of a key, or nothing: there is none, or it is sound."""
     run = at(RUNS / section / key)
-    if run.notebook.parent.is_dir() and run.record and not run.notebook.is_file():
-        raise UserError(
-            f"{_relative(run.notebook)} is missing under its record: `genlab run` makes the run "
-            "anew"
-        )
+    return run.damage if run.notebook.parent.is_dir() else ""
 
 
 def stored(section: str) -> list[Run]:
@@ -139,61 +141,13 @@ def stored(section: str) -> list[Run]:
     )
 
 
-@contextmanager
-def locked(section: str, key: str) -> Iterator[None]:
-    """Hold the lock of one key: a second run of the same key waits here, and then finds the first
-    one's result."""
-    folder = RUNS / ".locks"
-    with disk_errors("the lock of a run"):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{section}-{key}.lock")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def disk_errors(what: str) -> Iterator[None]:
-    """Turn a full or read-only disk into one line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"disk full while writing {what}: nothing was stored; free space (`genlab clean`) "
-                "and run again"
-            ) from None
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise UserError(
-                f"cannot write {what} ({error.strerror}: {error.filename}): make the folder "
-                "writable"
-            ) from None
-        raise
-
-
-@contextmanager
-def workspace(section: str) -> Iterator[Path]:
-    """An empty folder beside the store, removed at the end."""
-    with disk_errors("the run's folder"):
-        base = RUNS / ".partial"
-        base.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{section}-", dir=base))
-    try:
-        with disk_errors("the run"):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
+def put(record: Mapping[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
     """Store a finished run: written beside the store first, then moved into its place in one
     rename."""
     target = RUNS / record["section"] / record["key"]
     files = {
         "notebook.ipynb": notebook,
-        "record.json": (json.dumps(record, indent=1) + "\n").encode(),
+        "record.json": sealed(record, {"notebook": notebook, "arrays": arrays}),
     }
     files |= {"arrays.npz": arrays} if arrays is not None else {}
     with workspace(record["section"]) as folder, disk_errors("the run's record"):
@@ -202,9 +156,7 @@ def put(record: dict[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
         for name, content in files.items():
             (staged / name).write_bytes(content)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (
-            target.exists()
-        ):  # a run made anew, or a damaged one: set it aside until the new one is in place
+        if target.exists():  # made anew, or damaged: set aside until the new one is in place
             os.replace(target, folder / "old")
         os.replace(staged, target)
     return at(target)
@@ -220,37 +172,37 @@ def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> st
         "definitions": behind.definitions,
         "cells": behind.cells,
     }
-    replace(run.record_file, (json.dumps(run.record | about | more, indent=1) + "\n").encode())
+    files = {"notebook": run.notebook.read_bytes()}
+    files |= {"arrays": run.arrays.read_bytes()} if run.arrays else {}
+    write_all({run.record_file: sealed(run.record | about | more, files)})
     return key
 
 
-def replace(target: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = target.with_name(target.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, target)
+def reseal(run: Run) -> Run:
+    """The run with a record as it is stored today: for the runs of an earlier genlab, whose records
+    did not say what their files were."""
+    record = json.loads(run.record_file.read_text("utf-8"))
+    files = {"notebook": run.notebook.read_bytes()}
+    files |= {"arrays": run.arrays_file.read_bytes()} if run.arrays_file.is_file() else {}
+    write_all({run.record_file: sealed(record, files)})
+    return replace(run)
 
 
-def key_of(parts: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that name a run."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def git_state() -> tuple[str | None, bool | str]:
+    """Commit of the checkout and whether code differs from it; (None, "unknown") where git is not
+    there, or refuses to say."""
 
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(ROOT), *words]
+        options = {"capture_output": True, "text": True, "encoding": "utf-8", "errors": "replace"}
+        return subprocess.run(command, check=True, **options).stdout.strip()
 
-def git_state() -> tuple[str | None, bool]:
-    """Commit of the checkout and whether code differs from it; (None, False) outside git."""
-
-    def git(*words):
-        return subprocess.run(
-            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
-        )
-
-    head = git("rev-parse", "--short=12", "HEAD")
-    if head.returncode:
-        return None, False
-    changed = git(
-        "status", "--porcelain", "--", "notebooks", str(PACKAGE), "requirements.lock"
-    ).stdout
-    return head.stdout.strip(), bool(changed.strip())
+    try:
+        files = ("notebooks", str(PACKAGE), "requirements.lock")
+        head = git("rev-parse", "--short=12", "HEAD")
+        return head, bool(git("status", "--porcelain", "--", *files))
+    except (OSError, subprocess.CalledProcessError):
+        return None, "unknown"
 
 
 def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | None:
@@ -258,14 +210,12 @@ def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | No
     if there is none."""
     if notebook is None:
         return None
-    target = RUNS / "failed" / section
+    target = RUNS / "failed" / section / "notebook.ipynb"
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        (target / "notebook.ipynb").write_bytes(notebook)
-        (target / "error.txt").write_text(message + "\n")
+        write_all({target: notebook, target.with_name("error.txt"): f"{message}\n".encode()})
     except OSError:
         return None  # a full disk must not hide the first error
-    return target / "notebook.ipynb"
+    return target
 
 
 def rename_states(names: Mapping[str, str]) -> int:
@@ -273,27 +223,30 @@ def rename_states(names: Mapping[str, str]) -> int:
     count = 0
     for before, after in names.items():
         for file in (RUNS / "trained").glob(f"{before}-*"):
-            copy = file.with_name(after + file.name.removeprefix(before))
-            if not copy.exists():
-                shutil.copy2(file, copy)
-                count += 1
+            count += states.copy(file, after + file.name.removeprefix(before))
     return count
 
 
 def leftovers(current: Collection[str | None], days: int) -> list[Path]:
     """Runs whose key is not among the `current` ones, failed runs, trained states unused for so
-    many days, drafts of builds."""
-    folders = [f for f in RUNS.glob("[!.]*/*") if f.is_dir() and f.parent.name not in KEPT]
+    many days, drafts of builds and of runs that nobody works on.  Links are left alone."""
+    folders = [f for s in _folders(RUNS, "[!.]*") if s.name not in KEPT for f in _folders(s, "*")]
     old = [f for f in folders if f.name not in current]
     age = time.time() - days * 86_400
-    states = (RUNS / "trained").glob("*")
-    old += [f for f in states if max(f.stat().st_atime, f.stat().st_mtime) < age]
-    old += [*RUNS.glob(".partial/*"), BUILD / "pages"]
-    return [f for f in old if f.exists()]
+    for file in (RUNS / "trained").glob("*"):
+        with suppress(FileNotFoundError):  # a training has just put its draft in place
+            state = file.stat()
+            old += [file] if max(state.st_atime, state.st_mtime) < age else []
+    old += [f for f in _folders(RUNS / ".partial", "*") if not in_use(f)]
+    return [*old, *_folders(BUILD, "pages")]
+
+
+def _folders(base: Path, pattern: str) -> list[Path]:
+    return [f for f in sorted(base.glob(pattern)) if f.is_dir() and not f.is_symlink()]
 
 
 def remove(paths: Iterable[Path]) -> None:
     """Remove files and folders of the store."""
     with disk_errors("the store"):
         for path in paths:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

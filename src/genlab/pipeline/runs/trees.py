@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from genlab.pipeline.runs import store
+from genlab.pipeline.runs.disk import disk_errors
 from genlab.pipeline.runs.pages import in_order
 from genlab.section.paths import PACKAGE, ROOT, UserError
 
@@ -27,7 +28,7 @@ def tree_at(commit: str) -> Iterator[Path]:
         )
     with (
         tempfile.TemporaryDirectory(prefix="genlab-tree-") as folder,
-        store.disk_errors("the files of a commit"),
+        disk_errors("the files of a commit"),
     ):
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
             files.extractall(folder, filter="data")

@@ -69,6 +69,8 @@ def explain(
             f"{name} ({profile}) is current: run {current.record['key']}, {where}, made "
             f"{_date(current)}"
         ]
+    if damaged := store.damaged(name, store.key_of(parts)):
+        return False, [f"{name} ({profile}) is damaged: {damaged}: `genlab run` makes it anew"]
     run = nearest_run(section, profile, params)
     if run is None:
         return False, [
