@@ -1,10 +1,14 @@
 """Sections on other machines: real schedulers and workers as processes on loopback, each worker
 with a checkout of its own."""
 
+import contextlib
 import json
 import shutil
 import signal
+import socket
 import subprocess
+import sys
+import threading
 
 import numpy as np
 import psutil
@@ -13,6 +17,7 @@ from pipeline import Farm, Project, one_line, wait_for
 
 from genlab.pipeline.execution import HERE, Where
 from genlab.pipeline.execution import farm as dask_farm
+from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs import store
 
 
@@ -240,3 +245,40 @@ def test_as_many_sections_run_here_as_the_cores_allow(monkeypatch, jobs, threads
     monkeypatch.setattr(dask_farm.os, "cpu_count", lambda: 5)
     with dask_farm.connect(Where(jobs), threads) as cluster:
         assert sum(cluster.client.nthreads().values()) == at_once
+
+
+PEERS = {"says nothing": b"", "another protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n" * 40}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", PEERS)
+def test_a_peer_that_is_no_scheduler_is_one_line_in_time(project, peer):
+    """A port that accepts, and then says nothing or something else."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port, open_ends = server.getsockname()[1], []
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    open_ends.append(server.accept()[0])
+                    open_ends[-1].sendall(PEERS[peer])
+
+        threading.Thread(target=answer, daemon=True).start()
+        code = (
+            "from genlab.pipeline.execution import farm\nfarm.CONNECT = 2.0\n"
+            "from genlab.pipeline.cli import main\n"
+            f"main(['run', 'first', '--scheduler', 'tcp://127.0.0.1:{port}'])\n"
+        )
+        command = [sys.executable, "-c", code]
+        result = subprocess.run(
+            command, env=project.env, capture_output=True, text=True, check=False, timeout=60
+        )
+    assert result.returncode == 2, result.stderr
+    assert "no scheduler answers at tcp://127.0.0.1" in one_line(result.stderr)
+
+
+def test_a_worker_that_returns_no_dictionary(monkeypatch):
+    cluster = dask_farm.Cluster(None, "tcp://there")
+    monkeypatch.setattr(cluster, "_attempt", lambda *_: ["not", "a", "result"])
+    with pytest.raises(RunFailed, match="returned what is no result"):
+        cluster.run({}, threading.Event(), print)

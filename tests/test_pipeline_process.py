@@ -4,10 +4,11 @@ and keeps what the others made.  What the shell says reaches no section."""
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
-from pipeline import Project, one_line, wait_for
+from pipeline import SOURCE, Project, one_line, wait_for
 
 from genlab.pipeline.execution import process
 
@@ -119,6 +120,85 @@ def test_the_runner_itself_killed_leaves_a_store_that_works(project):
         orphan.kill()
     assert project.snapshot() == {}
     assert project.genlab("run", "first").returncode == 0  # its lock died with it
+
+
+DIES = """
+import os, pathlib, sys
+if "ipykernel_launcher" in " ".join(sys.orig_argv):
+    count = pathlib.Path(__file__).with_name("starts")
+    started = len(count.read_text()) + 1 if count.exists() else 1
+    count.write_text("x" * started)
+    if started <= int(os.environ["DEATHS"]):
+        os._exit(1)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("deaths", "starts"), [(2, 3), (9, 3)])
+def test_a_kernel_that_never_came_up_is_started_again_twice(
+    project, tmp_path_factory, deaths, starts
+):
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "sitecustomize.py").write_text(DIES)
+    project.env |= {"PYTHONPATH": f"{folder}:{SOURCE}", "DEATHS": str(deaths)}
+    if deaths < starts:
+        assert project.genlab("run", "first").returncode == 0
+    else:
+        line, _ = fails(project, "run", "first")
+        assert "Kernel died before replying to kernel_info" in line
+    assert len((folder / "starts").read_text()) == starts
+
+
+@pytest.mark.slow
+def test_a_folder_with_braces_and_a_cell_that_prints_much(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("{seed} {x} {}"))
+    code = 'print("size is positive:", size > 0)\nprint("x" * 3_000_000)'
+    project.edit("notebooks/first.md", 'print("size is positive:", size > 0)', code)
+    result = project.genlab("run", "first")
+    assert result.returncode == 0, result.stderr
+    (notebook,) = (project.root / "runs/first").glob("*/notebook.ipynb")
+    text = notebook.read_text("utf-8")
+    assert len(text) < 300_000 and "more characters were not stored" in text
+
+
+@pytest.mark.slow
+def test_a_disk_that_gets_full_in_a_run_is_one_line_and_leaves_nothing(tmp_path):
+    """On a small disk of its own, which a cell fills."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        project = Project(small / "project")
+        fill = (
+            "from contextlib import suppress\nfrom genlab.section.paths import ROOT\n\n"
+            'with suppress(OSError), open(ROOT / "junk", "wb", buffering=0) as junk:\n'
+            '    while junk.write(b"x" * 100_000):\n        pass\n'
+            "section.save(more=np.random.default_rng(0).normal(size=100_000))\n\n"
+        )
+        project.edit("notebooks/first.md", 'if mode == "fail"', f'{fill}if mode == "fail"')
+        line, _ = fails(project, "run", "first")
+        assert "disk full while writing the run" in line or "No space left on device" in line
+        assert project.snapshot() == {}
+        (project.root / "junk").unlink()
+        assert project.genlab("list").returncode == 0
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_last_words_are_told(monkeypatch, tmp_path):
+    (tmp_path / "log.txt").write_text("Traceback\nValueError: no\n\n")
+    assert process._why_it_stopped(tmp_path, 1) == "papermill stopped: ValueError: no"
+    assert "the kernel died" in process._why_it_stopped(tmp_path, -9)
+    monkeypatch.setattr(process, "is_full", lambda folder: True)
+    assert "disk full while writing the run" in process._why_it_stopped(tmp_path, 1)
+
+
+def test_compiled_programs_do_not_lie_in_the_store(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "mine"))
+    env = process.environment(tmp_path, {}, "cpu", 1)
+    assert env["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "mine/genlab/jax")
 
 
 def test_threads_are_those_of_the_key_and_nobody_elses(monkeypatch, tmp_path):
