@@ -31,3 +31,15 @@ def clean_figures():
     plots.style()
     yield
     plt.close("all")
+
+
+SPREAD = ("test_sections.py", "test_gate_faults.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items) -> None:
+    """The tests of a file stay together, for they share what it prepares; sections and planted
+    faults, which take longest, go wherever a core is free."""
+    for item in items:
+        if item.path.name not in SPREAD:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
