@@ -114,5 +114,5 @@ def _add_remembered_seconds(seconds: float) -> None:
     if folder is None:
         return
     path = Path(folder) / "remembered_seconds"
-    before = float(path.read_text()) if path.exists() else 0.0
-    path.write_text(repr(before + seconds))
+    before = float(path.read_text("utf-8")) if path.exists() else 0.0
+    path.write_text(repr(before + seconds), "utf-8")

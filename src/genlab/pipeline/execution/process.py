@@ -123,7 +123,7 @@ def execute(
         folder / "params.json",
     )
     nbformat.write(notebook, source)
-    values.write_text(json.dumps(params))
+    values.write_text(json.dumps(params), "utf-8")
     command = [
         sys.executable,
         "-m",
@@ -176,14 +176,14 @@ def execute(
 def _remembered(folder: Path) -> float:
     """Seconds that the trainings read back so far had cost when they were run."""
     try:
-        return float((folder / "remembered_seconds").read_text())
+        return float((folder / "remembered_seconds").read_text("utf-8"))
     except (OSError, ValueError):  # none yet, or being written
         return 0.0
 
 
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
 
@@ -239,7 +239,7 @@ def complete_cells(notebook: Path, returncode: int, log: Path) -> list[nbformat.
                     f"code cell {i + 1} (`{line.strip()[:60]}`) raised {output.ename}: {value}"
                 )
     if returncode != 0:
-        tail = [ln for ln in log.read_text(errors="replace").splitlines() if ln.strip()]
+        tail = [ln for ln in log.read_text("utf-8", errors="replace").splitlines() if ln.strip()]
         if "DeadKernelError" in "".join(tail[-40:]) or returncode < 0:
             raise RunFailed("the kernel died (killed, or out of memory): no cell after it ran")
         raise RunFailed(f"papermill stopped: {tail[-1] if tail else f'exit code {returncode}'}")
@@ -293,7 +293,7 @@ def _child(source: str, target: str, values: str) -> None:
         papermill.execute_notebook(
             source,
             partial,
-            json.loads(Path(values).read_text()),
+            json.loads(Path(values).read_text("utf-8")),
             kernel_name="python3",
             cwd=str(ROOT),
             progress_bar=False,

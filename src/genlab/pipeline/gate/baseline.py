@@ -64,7 +64,7 @@ def read(section: str, profile: str, device: str) -> Baseline | None:
     if not file.is_file():
         return None
     try:
-        return Baseline(**json.loads(file.read_text()))
+        return Baseline(**json.loads(file.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise UserError(
             f"damaged baseline {file.relative_to(ROOT)} ({error}): `git checkout` restores it"
@@ -149,7 +149,7 @@ def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:
             old.unlink()
         for name, image in thumbnails.items():
             image.save(folder / f"{name}.png", optimize=True)
-        file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        file.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
     return file
 
 

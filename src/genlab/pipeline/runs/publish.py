@@ -32,7 +32,7 @@ def publish(run: store.Run) -> list[Path]:
     """Copy a run to book/published/, its figures made lighter.  UserError if it is too heavy, or
     holds an absolute path of this machine."""
     section = run.record["section"]
-    notebook = json.loads(run.notebook.read_text())
+    notebook = json.loads(run.notebook.read_text("utf-8"))
     notebook["metadata"].pop("papermill", None)  # holds the paths of this machine
     for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
         if png := output.get("data", {}).get("image/png"):

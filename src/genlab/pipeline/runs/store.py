@@ -51,7 +51,7 @@ class Run:
     def record(self) -> dict[str, Any]:
         """The record.  UserError if it is truncated or lacks a field, naming the file."""
         try:
-            record = json.loads(self.record_file.read_text())
+            record = json.loads(self.record_file.read_text("utf-8"))
             missing = [f for f in RECORD_FIELDS if f not in record]
         except (OSError, ValueError) as error:
             raise UserError(
@@ -241,7 +241,7 @@ def git_state() -> tuple[str | None, bool]:
 
     def git(*words):
         return subprocess.run(
-            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
+            ["git", "-C", str(ROOT), *words], capture_output=True, encoding="utf-8", check=False
         )
 
     head = git("rev-parse", "--short=12", "HEAD")
@@ -262,7 +262,7 @@ def keep_failed(section: str, notebook: bytes | None, message: str) -> Path | No
     try:
         target.mkdir(parents=True, exist_ok=True)
         (target / "notebook.ipynb").write_bytes(notebook)
-        (target / "error.txt").write_text(message + "\n")
+        (target / "error.txt").write_text(message + "\n", "utf-8")
     except OSError:
         return None  # a full disk must not hide the first error
     return target / "notebook.ipynb"
