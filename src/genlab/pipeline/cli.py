@@ -1,6 +1,7 @@
 """The command `genlab`: run sections and sweeps, build the book, publish results, and say what can
 be trusted."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -212,6 +213,19 @@ def clean(dry_run, days):
     click.echo(
         f"{len(old)} {'to remove' if dry_run else 'removed'}; published results are never touched"
     )
+
+
+@main.command(hidden=True)
+@click.argument("section")
+def current(section):
+    """Files of the current run of SECTION at its default values, full or else quick, as JSON: what
+    `section.needed` reads outside the runner."""
+    from genlab.pipeline.runs import keys
+
+    run = keys.current_run(section)
+    click.echo(f"genlab: {section}: reads the {run.record['profile']} run", err=True)
+    files = {"record": str(run.record_file), "arrays": run.arrays and str(run.arrays)}
+    click.echo(json.dumps(files))
 
 
 @main.command()

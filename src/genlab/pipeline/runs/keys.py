@@ -225,6 +225,15 @@ def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
         return None
 
 
+def current_run(name: str) -> store.Run:
+    """The current run of a section at its default values, full or else quick.  UserError if there
+    is none."""
+    for key in (current_key(name, profile) for profile in ("full", "quick")):
+        if key and (run := store.find(name, key)):
+            return run
+    raise UserError(f"{name} has no current run: `genlab run {name}` makes one")
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

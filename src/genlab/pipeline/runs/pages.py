@@ -126,7 +126,10 @@ def read_section(path: Path) -> Section:
     notebook = _notebook(text, path.name)
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     for i, cell in enumerate(cells, start=1):
-        parsed(cell.source, _checked_options(cell, f"{path.name}, code cell {i}"))
+        where = f"{path.name}, code cell {i}"
+        parsed(cell.source, where)
+        if not isinstance(shown := cell.metadata.get("mystnb", {}), dict):
+            raise UserError(f"{where}: `mystnb` is {short(shown)}: write `mystnb: {{image: ...}}`")
     marked = [i for i, cell in enumerate(cells) if "parameters" in _tags(cell)]
     if marked != [0]:
         told = "after other code" if len(marked) == 1 else "and it needs exactly one"
@@ -203,12 +206,12 @@ def _notebook(text: str, file: str) -> nbformat.NotebookNode:
     """The notebook of a section file, with names of its cells that follow from place and source
     (jupytext draws them at random)."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of two languages; what is no Python is refused later
+        # It warns of two languages; what is no Python is refused later.
+        with warnings.catch_warnings(action="ignore"):
             notebook = jupytext.reads(text, fmt="md:myst")
     except Exception as error:  # jupytext has no one exception for what it cannot read
         key = f"`{error.args[0]}:` is empty" if isinstance(error, KeyError) else str(error)
-        told = " ".join(key.split())[:120]
+        told = " ".join(key.split())[:160]
         raise UserError(f"{file} cannot be read as a notebook: {told}: mend it") from None
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
@@ -220,14 +223,6 @@ def _notebook(text: str, file: str) -> nbformat.NotebookNode:
     notebook.nbformat_minor = 5
     notebook.metadata.pop("genlab", None)
     return notebook
-
-
-def _checked_options(cell, where: str) -> str:
-    """`where`, if the cell's tags are a list and its options for the book a mapping."""
-    for key, kind, form in (("tags", list, "[hide-input]"), ("mystnb", dict, "{image: ...}")):
-        if not isinstance(value := cell.metadata.get(key, kind()), kind):
-            raise UserError(f"{where}: `{key}` is {short(value)}: write `{key}: {form}`")
-    return where
 
 
 def _title(notebook: nbformat.NotebookNode, file: str) -> str:

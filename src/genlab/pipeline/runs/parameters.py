@@ -10,6 +10,7 @@ import math
 import re
 import stat
 import tokenize
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -31,7 +32,7 @@ BETWEEN = re.compile(r"(\S+)\s*\.\.\s*(\S+)")
 NAMES = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}  # of the bounds, as pydantic has them
 KINDS = (bool, int, float, str)  # types that a value may have
 MOST_BYTES = 200_000_000  # of a file that is given as a parameter
-MOST_PIXELS = 50_000_000  # of a picture
+PIXELS = 10_000, 50_000_000  # of a picture: the least and the most
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def allowed(kind: type, rule: str) -> Any:
     if len(words) > 1:
         return Literal[tuple(_word(word, kind, rule) for word in words)]
     bounds = _bounds(kind, rule) if rule else {}
+    if kind is str:
+        return Annotated[str, AfterValidator(_utf8)]
     if kind is not float:
         return Annotated[kind, Field(**bounds)]
     return Annotated[  # negative zero is zero: two keys would stand for one run
@@ -174,7 +177,16 @@ def _choice_or_file(choices: list[str], kind: str, text: str) -> str:
     if not 0 < about.st_size <= MOST_BYTES:
         raise ValueError(f"it has {about.st_size:,} bytes: give a file of 1 to {MOST_BYTES:,}")
     FILES[kind](path, about.st_size, about.st_mtime_ns)
-    return str(path)
+    return _utf8(str(path))
+
+
+def _utf8(text: str) -> str:
+    """The text, if it can be written as UTF-8: a word in another encoding cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is no UTF-8") from None
+    return text
 
 
 @cache
@@ -201,17 +213,20 @@ def _picture(path: Path, size: int, changed: int) -> str:
 
     digest = checksum(path, size, changed)
     try:
-        with Image.open(path) as image:
-            bands, pixels = image.getbands(), image.width * image.height
-            if pixels <= MOST_PIXELS and bands[:3] == ("R", "G", "B"):
-                image.load()
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            bands, pixels, colours = image.getbands(), image.width * image.height, []
+            if PIXELS[0] <= pixels <= PIXELS[1] and bands[:3] == ("R", "G", "B"):
+                colours = image.getextrema()[:3]
     except Exception as error:  # Pillow's readers raise nearly everything
         told = str(error).replace(str(path), path.name)
         raise ValueError(f"it is no picture that can be read ({told[:80]})") from None
-    if pixels > MOST_PIXELS:
-        raise ValueError(f"it has {pixels:,} pixels: give a picture of at most {MOST_PIXELS:,}")
+    if not PIXELS[0] <= pixels <= PIXELS[1]:
+        least, most = PIXELS
+        raise ValueError(f"it has {pixels:,} pixels: give a picture of {least:,} to {most:,}")
     if bands[:3] != ("R", "G", "B"):
         raise ValueError(f"it has bands {''.join(bands)}: give an RGB picture")
+    if all(low == high for low, high in colours):
+        raise ValueError("it has one colour only: give a picture of several")
     return digest
 
 

@@ -70,8 +70,7 @@ def parsed(cell: str, where: str) -> ast.Module:
     """The syntax tree of a cell.  UserError, which says where, if it is no Python; IPython's magics
     are none, for what they do would not count in a key."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a text like "\d"
+        with warnings.catch_warnings(action="ignore"):  # of a text like "\d"
             compile(cell, where, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
             return ast.parse(cell)
     except SyntaxError as error:

@@ -283,7 +283,7 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
         raise UserError(f"Jupyter Book refused the pages ({len(told)} warnings or errors): {shown}")
 
 
-def build_book(profile: str, broken: Broken) -> Path:
+def build_book(profile: str, broken: Broken | None = None) -> Path:
     """Build the whole book into _build/html and return its first page; a tree that has not changed
     is not built again.  `broken` hears of each section that cannot be read."""
     tree = book_tree(profile, broken)
