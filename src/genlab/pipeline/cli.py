@@ -1,24 +1,30 @@
 """The command `genlab`: run sections and sweeps, build the book, publish results, and say what can
 be trusted."""
 
-import itertools
+import json
 import sys
+from pathlib import Path
 
 import click
 
 from genlab.pipeline.gate import LEAST_SEEDS
 from genlab.pipeline.options import (
+    BROKEN,
     OPEN,
     PARAMETER,
     PROFILE,
-    assignments,
+    SEED,
     chosen,
+    combined,
     fail_if_any,
+    one_line,
     one_run,
+    points,
     runs_somewhere,
     show_page,
     show_table,
     some_or_all,
+    tell_broken,
 )
 from genlab.section.paths import ROOT, UserError
 
@@ -27,12 +33,22 @@ class Commands(click.Group):
     """Turns a user's mistake into one line on stderr and exit code 2, an interrupt into one line
     and 130."""
 
+    def invoke(self, ctx):
+        """Run the command; exit code 2 if it left out a section that cannot be read."""
+        result = super().invoke(ctx)
+        if ctx.meta.get(BROKEN):
+            sys.exit(2)
+        return result
+
     def main(self, *args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # what it cannot show is no reason to stop
+                stream.reconfigure(errors="replace")
         try:
             super().main(*args, **kwargs, standalone_mode=False)
         except (UserError, click.ClickException) as error:
             text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-            click.echo(f"genlab: {' '.join(text.split())}", err=True)
+            click.echo(f"genlab: {one_line(text)}", err=True)
             sys.exit(2)
         except (KeyboardInterrupt, click.Abort):
             click.echo(
@@ -52,7 +68,7 @@ def list_sections():
     """Sections, what each needs, device policy, and whether their results are current."""
     from genlab.pipeline.views.overview import sections
 
-    show_table(sections(), 200)
+    show_table(sections(tell_broken), 200)
 
 
 @main.command()
@@ -69,7 +85,7 @@ def describe(section):
 @some_or_all
 @PARAMETER
 @PROFILE
-@click.option("--seed", type=int, default=None, help="the same as -p seed=N")
+@SEED
 @click.option(
     "--force", is_flag=True, help="run again even if the stored run is current, trainings included"
 )
@@ -79,7 +95,7 @@ def run(names, parameters, profile, seed, force, where):
     from genlab.pipeline.execution.plan import plan, run_jobs
     from genlab.pipeline.views.overview import jobs
 
-    given = assignments(parameters) | ({} if seed is None else {"seed": seed})
+    given = combined(parameters, seed)
     done = run_jobs(plan(names, given, profile, force=force), where=where)
     show_table(jobs(done), 140)
     fail_if_any(done)
@@ -92,13 +108,11 @@ def run(names, parameters, profile, seed, force, where):
     "grid",
     multiple=True,
     metavar="NAME=V1,V2,…",
-    help="values of one parameter; several -g make a product",
+    help="values of one parameter (of lists: A,B;C,D); several -g make a product",
 )
 @PARAMETER
 @PROFILE
-@click.option(
-    "--seeds", type=click.IntRange(1), default=1, help="run every point with seeds 0 … N-1"
-)
+@click.option("--seeds", type=click.IntRange(1), help="run every point with seeds 0 … N-1")
 @runs_somewhere
 def sweep(section, grid, parameters, profile, seeds, where):
     """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as
@@ -109,15 +123,12 @@ def sweep(section, grid, parameters, profile, seeds, where):
     chosen([section], False)
     if not grid:
         raise UserError("a sweep needs at least one -g NAME=V1,V2, as in -g sigma=0.05,0.1,0.2")
-    axes = {name: values.split(",") for name, values in assignments(grid).items()}
-    fixed = assignments(parameters)
-    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    given = [(section, fixed | point | {"seed": s}) for point in points for s in range(seeds)]
-    planned, wanted = plan_points(given, profile)
+    names, given = points(section, grid, parameters, seeds)
+    planned, wanted = plan_points([(section, point) for point in given], profile)
     run_jobs(planned, where=where)
-    rows = table(wanted, [*axes, "seed"])
+    rows = table(wanted, names)
     path, number = write(section, rows)
-    page = report(section, rows, wanted, [*axes, "seed"], number)
+    page = report(section, rows, wanted, names, number)
     show_table(rows.shown, 160)
     click.echo(
         f"{len(wanted)} runs, all metrics in {path.relative_to(ROOT)}, page "
@@ -138,7 +149,7 @@ def build(profile, show):
     """Build the HTML book from stored and published runs; nothing is executed."""
     from genlab.pipeline.views.book import build_book
 
-    show_page("the book is at", build_book(profile), show)
+    show_page("the book is at", build_book(profile, tell_broken), show)
 
 
 @main.command()
@@ -184,15 +195,37 @@ def clean(dry_run, days):
     from genlab.pipeline.runs import keys, store
     from genlab.pipeline.runs.pages import PROFILES, section_names
 
-    current = {keys.current_key(name, p) for name in section_names() for p in PROFILES}
-    old = store.leftovers(current, days)
+    current, kept = set(), set()
+    for name in section_names():
+        try:
+            current |= {keys.current_key(name, profile) for profile in PROFILES}
+        except UserError as error:
+            kept.add(name)  # which of its runs are current nobody knows
+            tell_broken(f"{name}, with its runs,", error)
+    old = [path for path in store.leftovers(current, days) if path.parent.name not in kept]
     if not dry_run:
-        store.remove(old)
+        with store.disk_errors("the store"):
+            for link in filter(Path.is_symlink, old):
+                link.unlink()  # what it leads to is none of ours
+        store.remove(path for path in old if path.exists())
     for path in old:
         click.echo(f"{'would remove' if dry_run else 'removed'} {path.relative_to(ROOT)}")
     click.echo(
         f"{len(old)} {'to remove' if dry_run else 'removed'}; published results are never touched"
     )
+
+
+@main.command(hidden=True)
+@click.argument("section")
+def current(section):
+    """Files of the current run of SECTION at its default values, full or else quick, as JSON: what
+    `section.needed` reads outside the runner."""
+    from genlab.pipeline.runs import keys
+
+    run = keys.current_run(section)
+    click.echo(f"genlab: {section}: reads the {run.record['profile']} run", err=True)
+    files = {"record": str(run.record_file), "arrays": run.arrays and str(run.arrays)}
+    click.echo(json.dumps(files))
 
 
 @main.command()
@@ -231,7 +264,8 @@ def carry(names):
     for name, good, said in carry(names):
         refused |= not good
         click.echo(f"{name}: {said if good else f'NOT carried: {said}'}", err=not good)
-    sys.exit(refused)
+    if refused:
+        sys.exit(1)
 
 
 @main.command()

@@ -1,7 +1,8 @@
 """HTML reports outside the book (gate, comparison, sweep): one file each, readable anywhere, in
-light and dark."""
+light and dark; and text that means only itself in Markdown."""
 
 import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def write(file: str, template: str, **values) -> Path:
     path = BUILD / file
     with disk_errors("the report"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -37,6 +38,20 @@ def number(value) -> str:
     if isinstance(value, bool) or float(value).is_integer():
         return str(value if isinstance(value, bool) else int(value))
     return f"{value:.4g}"
+
+
+def plain(text: object) -> str:
+    """Text of somebody else in a line or a table of Markdown: every sign that could mean something
+    to Markdown, MyST or HTML stands for itself."""
+    return re.sub(r"([\\`*_{}\[\]<>&$|~])", r"\\\1", " ".join(str(text).split()))
+
+
+def literal(text: object) -> str:
+    """Text of somebody else as code in a line or a table of Markdown."""
+    text = " ".join(str(text).split()).replace("|", r"\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " * (len(fence) > 1)
+    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def picture(png: bytes) -> Markup:

@@ -1,7 +1,13 @@
 """What the commands of `genlab` share: options, the words of the command line as values, and how to
-print."""
+print.
+
+Here `-p`, `-g`, `--seed` and `--seeds` are put together: what contradicts itself is refused before
+anything runs.
+"""
 
 import functools
+import itertools
+import math
 import os
 import sys
 import webbrowser
@@ -21,6 +27,9 @@ PROFILE = click.option(
     show_default=True,
     help="quick (seconds) or full (the published numbers)",
 )
+BROKEN = "genlab.broken"  # in the context of a command: a section was left out
+COLUMNS = ("state", "key", "seconds")  # of every sweep
+MOST_RUNS = 10_000  # of one sweep
 SEED = click.option("--seed", type=int, default=None, help="the same as -p seed=N")
 OPEN = click.option("--open", "show", is_flag=True, help="open the page in a browser")
 
@@ -42,7 +51,7 @@ def one_run(command):
 
     @functools.wraps(command)
     def with_run(*args, section, parameters, seed, **kwargs):
-        given = assignments(parameters) | ({} if seed is None else {"seed": seed})
+        given = combined(parameters, seed)
         return command(*args, section=chosen([section], False)[0], given=given, **kwargs)
 
     return click.argument("section")(PARAMETER(PROFILE(SEED(with_run))))
@@ -80,31 +89,138 @@ def runs_somewhere(command):
     return with_where
 
 
-def assignments(words) -> dict[str, str]:
-    """{name: value} from words NAME=VALUE."""
-    for word in words:
-        if "=" not in word:
+def assignments(words, option: str = "-p") -> dict[str, str]:
+    """{name: value} from words NAME=VALUE.  UserError for another word, and for a name given
+    twice."""
+    found: dict[str, str] = {}
+    for word in map(as_utf8, words):
+        name, sign, value = word.partition("=")
+        if not (sign and name.strip()):
             raise UserError(f"{word!r} must read NAME=VALUE, as in -p sigma=0.3")
-    return dict(word.split("=", 1) for word in words)
+        if name in found:
+            raise UserError(
+                f"{option} {name}={found[name]} and {option} {name}={value} contradict each other: "
+                "give one of them"
+            )
+        found[name] = value
+    return found
+
+
+def as_utf8(word: str) -> str:
+    """A word of the command line as UTF-8, whatever the locale took it for."""
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        raise UserError(f"{word!r} is no UTF-8: write it in UTF-8") from None
+
+
+def combined(parameters, seed: int | None) -> dict[str, str | int]:
+    """{name: value} of -p and --seed.  UserError if both say the seed."""
+    given: dict[str, str | int] = dict(assignments(parameters))
+    if seed is not None and "seed" in given:
+        raise UserError(f"-p seed={given['seed']} and --seed {seed} both say the seed: give one")
+    return given if seed is None else given | {"seed": seed}
+
+
+def points(section: str, grid, parameters, seeds: int | None) -> tuple[list[str], list[dict]]:
+    """The points of a sweep: names of what varies, the seed last, and the values of each point.
+
+    UserError, before anything runs, for values that contradict each other or are there twice, and
+    for more than MOST_RUNS runs.
+    """
+    axes = {name: axis(section, name, text) for name, text in assignments(grid, "-g").items()}
+    fixed = assignments(parameters)
+    for name in fixed.keys() & axes.keys():
+        raise UserError(f"-p {name}={fixed[name]} and -g {name}=… contradict each other: give one")
+    if seeds and (said := [f"{o} seed" for o, by in (("-g", axes), ("-p", fixed)) if "seed" in by]):
+        raise UserError(f"{said[0]}=… and --seeds {seeds} both say the seeds: give one of them")
+    if seeds:
+        axes |= {"seed": range(seeds)}
+    count = math.prod(map(len, axes.values()))
+    if count > MOST_RUNS:
+        raise UserError(
+            f"this sweep would be {count:,} runs, and at most {MOST_RUNS:,} are one sweep: give "
+            "fewer values, or several sweeps"
+        )
+    product = itertools.product(*axes.values())
+    found = [fixed | dict(zip(axes, values, strict=True)) for values in product]
+    return [*(name for name in axes if name != "seed"), "seed"], found
+
+
+def axis(section: str, name: str, text: str) -> list:
+    """The values of one parameter in a grid, apart by `,` (lists by `;`).  UserError for one that
+    the section refuses, an empty one, and one that is there twice."""
+    from genlab.pipeline.runs.pages import get_section
+
+    parameter = get_section(section).parameter(name)
+    if name in COLUMNS:
+        raise UserError(
+            f"-g {name}=…: the table of a sweep has a column {name}: rename the parameter"
+        )
+    words = [w.strip() for w in text.split(";" if isinstance(parameter.default, list) else ",")]
+    if not all(words):
+        raise UserError(f"-g {name}={text[:80]} has an empty value: give one, or leave it out")
+    if isinstance(parameter.default, list) and len(words) == 1:
+        raise UserError(
+            f"-g {name}={text}: {name} is a list, so `;` parts its values, as in "
+            f"-g '{name}={';'.join(words[0].split(','))}'; for one list say -p {name}={text}"
+        )
+    if len(words) > MOST_RUNS:
+        raise UserError(f"-g {name}=… has {len(words):,} values, and at most {MOST_RUNS:,} are run")
+    values = [parameter.checked(word, section) for word in words]
+    if twice := [v for i, v in enumerate(values) if v in values[:i]]:
+        raise UserError(f"-g {name}={text[:80]}: {twice[0]!r} is there twice: give it once")
+    return values
 
 
 def chosen(sections, everything: bool) -> list[str]:
-    """The sections named, or all; not both, not neither."""
+    """The sections named, or all that can be read, with one line for each that cannot; not both,
+    not neither."""
     from genlab.pipeline.runs.pages import get_section, section_names
 
     if everything == bool(sections):
         raise UserError("name the sections or say --all, one of the two: see `genlab list`")
-    names = list(section_names()) if everything else list(sections)
-    for name in names:
+    if everything:
+        return sound(section_names())
+    for name in sections:
         get_section(name)
-    return names
+    return list(sections)
+
+
+def sound(names) -> list[str]:
+    """Those of the sections that can be read, with all they need; one line for each other."""
+    from genlab.pipeline.runs.pages import in_order
+
+    found = []
+    for name in names:
+        try:
+            in_order([name])
+            found.append(name)
+        except UserError as error:
+            tell_broken(name, error)
+    return found
+
+
+def tell_broken(name: str, error: UserError) -> None:
+    """Say in one line that a section is left out; the command goes on, and ends with exit code
+    2."""
+    click.echo(f"genlab: {name} is left out: {one_line(error)}", err=True)
+    if context := click.get_current_context(silent=True):
+        context.meta[BROKEN] = True
+
+
+def one_line(error: object) -> str:
+    """A message as one line without characters that steer a terminal."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def show_table(table, width: int = 180) -> None:
-    """Print a table, `width` columns wide where the output is no terminal."""
+    """Print a table, `width` columns wide where the output is no terminal; `[bold]` and `:car:` in
+    a value are text."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else width).print(table)
+    Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False).print(table)
 
 
 def show_page(what: str, page: Path, show: bool) -> None:
@@ -118,6 +234,6 @@ def fail_if_any(jobs) -> None:
     """One line for each job that failed, and exit 1 if there are any."""
     failed = [job for job in jobs if job.state in ("failed", "skipped")]
     for job in failed:
-        click.echo(f"genlab: {job.section} {job.state}: {job.message}", err=True)
+        click.echo(f"genlab: {job.section} {job.state}: {one_line(job.message)}", err=True)
     if failed:
         sys.exit(1)

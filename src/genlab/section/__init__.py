@@ -10,6 +10,8 @@ can read this package's other modules in no time.
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,11 +21,13 @@ from typing import Any
 import numpy as np
 
 from genlab.section import code
-from genlab.section.number import BETTER, Metric
+from genlab.section.number import Metric, check
 from genlab.section.paths import PACKAGE
 from genlab.section.states import remember
 
 __all__ = ["Run", "device", "metric", "needed", "remember", "run_folder", "save", "show"]
+
+_recorded: set[str] = set()  # names of the metrics of this process
 
 
 def metric(name: str, value, *, null=None, **about) -> None:
@@ -32,24 +36,45 @@ def metric(name: str, value, *, null=None, **about) -> None:
 
     about: unit, better ("lower" | "higher" | "target"), limit (the best value possible on this
     data, computed), limit_is (what that is), n, sd.  null: draws of the same measure on real
-    against real, shape (draws,).  Raises ValueError for a value that is not finite, or a `better`
-    that is none of the three.
+    against real, shape (draws,).  Raises ValueError, which names metric and field, for a number
+    that is not finite, a field that is none, a null of fewer than two draws, and in the runner for
+    a name that the run has recorded already.
     """
     from myst_nb import glue
 
-    value = value.item() if hasattr(value, "item") else value
-    if not np.isfinite(value):
-        raise ValueError(f"metric {name!r} is {value}: a result must be finite")
-    if about.get("better", "lower") not in BETTER:
-        raise ValueError(
-            f"metric {name!r}: better={about['better']!r} must be one of {', '.join(BETTER)}"
-        )
-    about = {k: v.item() if hasattr(v, "item") else v for k, v in about.items()}
+    about = {k: _bare(v) for k, v in {"value": value, **about}.items()}
     if null is not None:
-        null = np.asarray(null, dtype=float)
+        null = _draws(name, null)
         spread = float(null.std(ddof=1))
         about |= {"null_mean": float(null.mean()), "null_sd": spread, "null_draws": len(null)}
-    glue(name, Metric(value, **about), display=False)
+    check(name, about)
+    if name in _recorded and "GENLAB_NEEDS" in os.environ:
+        raise ValueError(f"metric {name!r} is recorded already: give each number a name of its own")
+    _recorded.add(name)
+    glue(name, Metric(**about), display=False)
+
+
+def _bare(value):
+    """The one number of an array, a tensor or a NumPy scalar; anything else unchanged."""
+    try:
+        return value.item() if hasattr(value, "item") else value
+    except (TypeError, ValueError, RuntimeError):  # of several numbers
+        return value
+
+
+def _draws(name: str, null) -> np.ndarray:
+    """The draws of a metric's null as floats, shape (draws,).  ValueError unless they are two or
+    more, and finite."""
+    try:
+        draws = np.asarray(null, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"metric {name!r}: null must be numbers, shape (draws,)") from None
+    if draws.ndim != 1 or len(draws) < 2 or not np.isfinite(draws).all():
+        raise ValueError(
+            f"metric {name!r}: null of shape {draws.shape} must be two finite draws or more, shape "
+            "(draws,)"
+        )
+    return draws
 
 
 def run_folder() -> Path:
@@ -86,17 +111,34 @@ class Run:
 
 
 def needed(name: str) -> Run:
-    """The run of a section that this one `needs`.  Raises KeyError if the front matter does not
-    name it."""
-    folders = json.loads(os.environ.get("GENLAB_NEEDS", "{}"))
-    if name not in folders:
+    """The run of a section that this one `needs`.
+
+    In the runner that is the run which the front matter names; raises KeyError if it names none.
+    Outside it is the section's current run at its default values, full or else quick; raises
+    RuntimeError, which says how to make one, if there is none.
+    """
+    if "GENLAB_NEEDS" not in os.environ:
+        files = _current(name)
+    elif name in (folders := json.loads(os.environ["GENLAB_NEEDS"])):
+        files = folders[name]
+    else:
         raise KeyError(
             f"section {name!r} is not among the needed runs {sorted(folders)}: name it under "
             "`needs:`"
         )
-    record = json.loads(Path(folders[name]["record"]).read_text("utf-8"))
-    arrays = folders[name].get("arrays")
+    record = json.loads(Path(files["record"]).read_text("utf-8"))
+    arrays = files.get("arrays")
     return Run(record["metrics"], np.load(arrays) if arrays else {})
+
+
+def _current(name: str) -> dict[str, str]:
+    """Files of a section's current run, which the command `genlab` knows."""
+    command = [sys.executable, "-m", "genlab.pipeline.cli", "current", "--", name]
+    told = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if told.returncode:
+        raise RuntimeError(" ".join(told.stderr.split()))
+    print(told.stderr, end="", file=sys.stderr)
+    return json.loads(told.stdout)
 
 
 def show(*functions: Callable):

@@ -1,10 +1,11 @@
 """Where things are.  The project root is found from this file, or from GENLAB_ROOT; never from the
-working directory."""
+working directory, to which only a relative GENLAB_ROOT refers."""
 
 import os
 from pathlib import Path
 
-ROOT = Path(os.environ.get("GENLAB_ROOT") or Path(__file__).resolve().parents[3])
+# Absolute, and under the name that the system tells a section, which runs in a folder of its own.
+ROOT = Path(os.path.realpath(os.environ.get("GENLAB_ROOT") or Path(__file__).resolve().parents[3]))
 PACKAGE = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs"
 PUBLISHED = ROOT / "book" / "published"

@@ -49,5 +49,7 @@ def progress(total: int, what: str) -> Iterator[int]:
         if now - last > MIN_INTERVAL or i + 1 == total:
             last = now
             partial = path.with_suffix(".tmp")
-            partial.write_text(json.dumps({"what": what, "done": i + 1, "total": total}))
+            partial.write_text(
+                json.dumps({"what": what, "done": i + 1, "total": total}), encoding="utf-8"
+            )
             partial.replace(path)

@@ -108,7 +108,7 @@ def _run_quick(tree: Path, names: list[str], *more: str) -> None:
         *more,
     ]
     done = subprocess.run(
-        command, env=environment(tree), stdout=subprocess.PIPE, text=True, check=False
+        command, env=environment(tree), stdout=subprocess.PIPE, encoding="utf-8", check=False
     )
     if done.returncode:
         where = "here" if tree == ROOT else "at its commit"

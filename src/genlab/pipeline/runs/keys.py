@@ -15,7 +15,9 @@ from typing import Any
 
 from genlab.data import files
 from genlab.pipeline.runs import store
-from genlab.pipeline.runs.pages import Section, get_section
+from genlab.pipeline.runs.pages import Section, get_section, in_order
+from genlab.pipeline.runs.parameters import file_checksum
+from genlab.pipeline.runs.reading import parsed
 from genlab.section import code, packages
 from genlab.section.paths import PACKAGE, ROOT, UserError
 from genlab.section.syntax import unfollowable
@@ -34,7 +36,7 @@ def gpu_name() -> str | None:
     if not shutil.which("nvidia-smi"):
         return None
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    result = subprocess.run(query, capture_output=True, text=True, check=False)
+    result = subprocess.run(query, capture_output=True, encoding="utf-8", check=False)
     return (
         result.stdout.splitlines()[0].strip()
         if result.returncode == 0 and result.stdout.strip()
@@ -56,14 +58,14 @@ def device_class(section: Section) -> str:
 
 def contents(section: Section) -> dict[str, str]:
     """{file: checksum of what is in it} of the section's data files, whatever their packing."""
-    with data_errors():
+    with data_errors(section):
         names = map(files.content_name, section.data)
         return {name: files.content_checksum(name, DATA) for name in names}
 
 
 def packed(section: Section) -> dict[str, str]:
     """{file as it lies there: its checksum} of the section's data files."""
-    with data_errors():
+    with data_errors(section):
         found = [
             files.stored(files.content_name(name), DATA).relative_to(DATA).as_posix()
             for name in section.data
@@ -72,12 +74,12 @@ def packed(section: Section) -> dict[str, str]:
 
 
 @contextmanager
-def data_errors() -> Iterator[None]:
-    """What is wrong with a data file is a person's to mend."""
+def data_errors(section: Section) -> Iterator[None]:
+    """What is wrong with a data file of a section is a person's to mend."""
     try:
         yield
     except files.DataError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"{section.path.name}, `data:`: {error}") from None
 
 
 def verify_packages(parts: Mapping[str, Any]) -> None:
@@ -104,7 +106,10 @@ def verify_files(checksums: Mapping[str, str]) -> None:
                 f"data file data/{file} is missing (expected sha256 {expected}): `git checkout "
                 f"data/{file}` restores it"
             )
-        found = sha256(path.read_bytes())
+        try:
+            found = sha256(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"data file data/{file} cannot be read: {error.strerror}") from None
         if found != expected:
             raise UserError(
                 f"data file data/{file} is broken: expected sha256 {expected}, found {found}: "
@@ -134,11 +139,7 @@ def own_parts(
     packing.
     """
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
-    read = (
-        {"files": {name: sha256(Path(params[name]).read_bytes()) for name in given}}
-        if given
-        else {}
-    )
+    read = {"files": {name: file_checksum(Path(params[name])) for name in given}} if given else {}
     behind = code_behind(section, package)
     return read | {
         "scheme": code.SCHEME,
@@ -158,6 +159,7 @@ def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict
     Needed sections count by what their runs say (metrics and arrays), at their default values of
     the profile and at this run's seed: one that is run again and says the same makes nothing stale.
     """
+    in_order([section.name])  # refuses sections that need each other in a circle
     needs = {
         name: needed_run(section.name, name, profile, params["seed"]) for name in section.needs
     }
@@ -212,26 +214,6 @@ def trees(section: Section) -> list[ast.Module]:
     return _trees(section.path.name, tuple(section.code_cells))
 
 
-def parsed(cell: str, where: str) -> ast.Module:
-    """The syntax tree of a cell; IPython's magics count as the calls that IPython makes of them.
-    UserError if it is no Python."""
-    try:
-        return ast.parse(cell)
-    except SyntaxError:
-        pass
-    from IPython.core.inputtransformer2 import (
-        TransformerManager,  # half a second: only for cells that are not plain Python
-    )
-
-    try:
-        return ast.parse(TransformerManager().transform_cell(cell))
-    except SyntaxError as error:
-        line = (error.text or "").strip()
-        raise UserError(
-            f"{where} is no Python: line {error.lineno}, `{line[:60]}`: {error.msg}"
-        ) from None
-
-
 def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
     """Key of a section at the default values of the profile, and at `seed` if one is given; None if
     it has none yet."""
@@ -241,6 +223,15 @@ def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
         return store.key_of(key_parts(section, params, profile))
     except Unfinished:
         return None
+
+
+def current_run(name: str) -> store.Run:
+    """The current run of a section at its default values, full or else quick.  UserError if there
+    is none."""
+    for key in (current_key(name, profile) for profile in ("full", "quick")):
+        if key and (run := store.find(name, key)):
+            return run
+    raise UserError(f"{name} has no current run: `genlab run {name}` makes one")
 
 
 def sha256(data: bytes) -> str:

@@ -1,91 +1,61 @@
-"""A section file as data: its cells, its parameters with their rules, and what it needs; every
-value checked before a kernel starts."""
+"""A section file as data: its front matter, its cells, its parameters and what it needs.
 
-import ast
-import difflib
+Here every section file is read, and one that is none is refused in one line: the file, the key or
+the cell, the value, the rule and the remedy.
+"""
+
 import hashlib
-import io
 import re
-import tokenize
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import jupytext
 import nbformat
-import yaml
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from genlab.pipeline.runs.parameters import Parameter, nearest, parse_parameters, short
+from genlab.pipeline.runs.reading import parsed, read_text, read_yaml
 from genlab.section.paths import ROOT, UserError
 
 PROFILES = ("quick", "full")
-DEVICES = ("cpu", "gpu", "any")
-COMMENT = re.compile(
-    r"^#\s*(?P<meaning>.*?)\s*(\[(?P<unit>[^\]]*)\])?\s*(\{(?P<rule>[^}]*)\})?\s*$"
-)
+TAKEN = ("failed", "published", "sweeps", "trained")  # folders and words that mean something else
+NAME = re.compile(r"\w[\w.-]*")  # of a section
+FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
+# How a key of the front matter is written.
+FORMS = {
+    "summary": "summary: what it shows",
+    "needs": "needs: [SECTION]",
+    "data": "data: [FOLDER/FILE]",
+    "device": "device: cpu",
+    "budget": "budget: {seconds: 1800, memory_mib: 4096}",
+    "quick": "quick: {PARAMETER: VALUE}",
+}
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One line of the parameters cell: `name = default  # meaning [unit] {rule}`."""
+class Budget(BaseModel):
+    """The most that a run may use."""
 
-    name: str
-    default: Any
-    meaning: str
-    unit: str
-    rule: str
+    model_config = ConfigDict(strict=True, extra="forbid")
 
-    @property
-    def type_name(self) -> str:
-        if isinstance(self.default, list):
-            return f"list of {type(self.default[0]).__name__}"
-        return type(self.default).__name__
+    seconds: float = Field(1800, gt=0, allow_inf_nan=False)
+    memory_mib: float = Field(4096, gt=0, allow_inf_nan=False)
 
-    @property
-    def is_file(self) -> bool:
-        """Whether the value may be a path, by a rule whose last choice is `file`; what is in the
-        file then counts in the key."""
-        return self.rule.split("|")[-1].strip() == "file"
 
-    @property
-    def annotation(self) -> Any:
-        """The pydantic type: the default's own type, strict, with the rule as a bound or as a
-        choice."""
-        element = self.default[0] if isinstance(self.default, list) else self.default
-        kind: Any = type(element)
-        bounds: dict[str, Any] = {}
-        choices = [c.strip() for c in self.rule.split("|")]
-        if self.is_file:
-            kind = Annotated[
-                str,
-                AfterValidator(lambda text: text if text in choices[:-1] else _existing_file(text)),
-            ]
-        elif "|" in self.rule:
-            kind = Literal[tuple(type(element)(c) for c in choices)]
-        elif ".." in self.rule:
-            low, high = self.rule.split("..")
-            bounds = {"ge": float(low.replace("_", "")), "le": float(high.replace("_", ""))}
-        elif match := re.match(r"(>=|>|<=|<)\s*(\S+)$", self.rule):
-            bounds = {
-                {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}[match[1]]: float(
-                    match[2].replace("_", "")
-                )
-            }
-        elif self.rule:
-            raise UserError(
-                f"parameter {self.name!r}: rule {{{self.rule}}} must read '> a', '>= a', 'a .. "
-                "b', 'x | y' or 'x | file'"
-            )
-        if kind is float:
-            bounds["allow_inf_nan"] = False
-        annotated = Annotated[kind, Field(**bounds)] if bounds else kind
-        return (
-            Annotated[list[annotated], Field(min_length=1)]
-            if isinstance(self.default, list)
-            else annotated
-        )
+class FrontMatter(BaseModel):
+    """The block `genlab:` in the front matter of a section file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    summary: str = ""
+    needs: list[str] = []
+    data: list[str] = []
+    device: Literal["cpu", "gpu", "any"] = "cpu"
+    budget: Budget = Budget()
+    quick: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -119,123 +89,130 @@ class Section:
         UserError if any is wrong."""
         if profile not in PROFILES:
             raise UserError(f"unknown profile {profile!r}: use {' or '.join(PROFILES)}")
-        values = {p.name: p.default for p in self.parameters}
-        values |= self.quick if profile == "quick" else {}
+        values = dict(self.quick) if profile == "quick" else {}
         return self.check(values | dict(given))
 
-    def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values with their declared types; UserError for a name, type, choice or range that is
-        not declared."""
-        known = {p.name: p for p in self.parameters}
+    def check(self, values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+        """The values with their declared types, and the defaults of the others; UserError for a
+        name, type, choice or range that is not declared."""
+        where = where or self.name
         for name in values:
-            if name not in known:
-                raise UserError(
-                    f"{self.name} has no parameter {name!r}{nearest(name, known)}: see `genlab "
-                    f"describe {self.name}`"
-                )
-        fields: dict[str, Any] = {p.name: (p.annotation, p.default) for p in self.parameters}
-        model = create_model(
-            self.name, __config__=ConfigDict(strict=True, extra="forbid"), **fields
-        )
-        typed = {
-            name: _from_text(v, known[name]) if isinstance(v, str) else v
-            for name, v in values.items()
-        }
-        try:
-            return model(**typed).model_dump()
-        except ValidationError as error:
-            first = error.errors()[0]
-            parameter = known[str(first["loc"][0])]
-            text = first["msg"].removeprefix("Value error, ")
-            text = text[0].lower() + text[1:]
+            self.parameter(name, where)
+        return {p.name: p.checked(values.get(p.name, p.default), where) for p in self.parameters}
+
+    def parameter(self, name: str, where: str = "") -> Parameter:
+        """The parameter of that name.  UserError, with the nearest name, if there is none."""
+        known = {p.name: p for p in self.parameters}
+        if name not in known:
             raise UserError(
-                f"{self.name}: parameter {parameter.name}={values[parameter.name]!r} is refused: "
-                f"{text} "
-                f"({parameter.meaning}; "
-                f"{parameter.type_name}{', ' + parameter.rule if parameter.rule else ''})"
-            ) from None
-
-
-def _existing_file(text: str) -> str:
-    """The absolute path of an existing file, for the kernel runs in another folder."""
-    if not Path(text).is_file():
-        raise ValueError("there is no such file")
-    return str(Path(text).resolve())
-
-
-def nearest(name: str, known) -> str:
-    """ " (did you mean 'x'?)" for the nearest known name, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+                f"{where or self.name} has no parameter {short(name)}{nearest(name, known)}: see "
+                f"`genlab describe {self.name}`"
+            )
+        return known[name]
 
 
 def _tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def _from_text(text: str, parameter: Parameter) -> Any:
-    """A command-line word as the parameter's type; left as text where it cannot be, for pydantic to
-    refuse."""
-    default = parameter.default
-    try:
-        if isinstance(default, list):
-            element = Parameter(parameter.name, default[0], "", "", "")
-            return [_from_text(part.strip(), element) for part in text.split(",") if part.strip()]
-        if isinstance(default, bool):
-            return {"true": True, "false": False}.get(text.lower(), text)
-        if isinstance(default, (int, float)):
-            return type(default)(text.replace("_", ""))
-    except ValueError:
-        pass
-    return text
-
-
-def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
-    """The parameters declared by a cell of `name = literal  # meaning [unit] {rule}` lines."""
-    comments = {
-        token.start[0]: token.string
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
-    parameters = []
-    for node in ast.parse(source).body:
-        if not (
-            isinstance(node, ast.Assign)
-            and len(node.targets) == 1
-            and isinstance(node.targets[0], ast.Name)
-        ):
-            raise UserError(
-                f"{where}: line {node.lineno} of the parameters cell must be `name = literal  # "
-                "meaning`"
-            )
-        try:
-            default = ast.literal_eval(node.value)
-        except ValueError:
-            raise UserError(
-                f"{where}: parameter {node.targets[0].id!r} must be a literal, papermill cannot "
-                "derive it"
-            ) from None
-        match = COMMENT.match(comments.get(node.end_lineno or node.lineno, "#"))
-        about = match.groupdict() if match else {}
-        words = (about.get(part) or "" for part in ("meaning", "unit", "rule"))
-        parameters.append(Parameter(node.targets[0].id, default, *words))
-    return tuple(parameters)
-
-
 def read_section(path: Path) -> Section:
     """Read one section file.
 
-    UserError if it has no `genlab:` block, no parameters cell, no `seed`, or quick values that
-    break its own rules.
+    UserError, which names the file and the place, for anything in it that is not as it should be:
+    text, front matter, cells, parameters, title, quick values.
     """
-    try:
-        notebook = jupytext.read(path, fmt="md:myst")
-    except KeyError as error:  # jupytext's answer to a name with nothing after its colon
+    text = read_text(path)
+    about = _front_matter(text, path.name)
+    notebook = _notebook(text, path.name)
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    for i, cell in enumerate(cells, start=1):
+        where = f"{path.name}, code cell {i}"
+        parsed(cell.source, where)
+        if not isinstance(shown := cell.metadata.get("mystnb", {}), dict):
+            raise UserError(f"{where}: `mystnb` is {short(shown)}: write `mystnb: {{image: ...}}`")
+    marked = [i for i, cell in enumerate(cells) if "parameters" in _tags(cell)]
+    if marked != [0]:
+        told = "after other code" if len(marked) == 1 else "and it needs exactly one"
         raise UserError(
-            f"{path.name}: `{error.args[0]}:` in its front matter is empty: fill it in, or take it "
-            f"back with `git checkout -p notebooks/{path.name}`"
-        ) from None
-    # jupytext draws ids at random; ours follow from place and source.
+            f"{path.name} has {len(marked)} cells tagged `parameters`, {told}: the first code cell "
+            "declares them, see CONTRIBUTING.md"
+        )
+    parameters = parse_parameters(cells[0].source, f"{path.name}, parameters cell")
+    if "seed" not in {p.name for p in parameters}:
+        raise UserError(f"{path.name} declares no parameter `seed`: every section has one")
+    section = Section(
+        name=path.stem,
+        path=path,
+        notebook=notebook,
+        title=_title(notebook, path.name),
+        summary=about.summary,
+        needs=tuple(about.needs),
+        data=tuple(about.data),
+        device=about.device,
+        budget_seconds=about.budget.seconds,
+        budget_mib=about.budget.memory_mib,
+        parameters=parameters,
+        quick=about.quick,
+    )
+    section.check(section.quick, f"{path.name}, `quick:`")
+    return section
+
+
+def _front_matter(text: str, file: str) -> FrontMatter:
+    """The block `genlab:` of a section file."""
+    remedy = f"take it back with `git checkout -p notebooks/{file}`"
+    match = FRONT.match(text)
+    front = read_yaml(match[1], f"{file}, front matter", 2) if match else None
+    about = front.get("genlab", {}) if isinstance(front, dict) else {}
+    if about is None:
+        raise UserError(f"{file}: `genlab:` in its front matter is empty: fill it in, or {remedy}")
+    if not isinstance(about, dict) or not about:
+        raise UserError(
+            f"{file} has no `genlab:` block in its front matter (what it needs, its budget, its "
+            f"quick values), an editor may have dropped it: {remedy}, or copy another section's"
+        )
+    try:
+        found = FrontMatter.model_validate(about)
+    except ValidationError as error:
+        raise UserError(f"{file}, front matter: {_refusal(error.errors()[0])}") from None
+    for key, values in (("needs", found.needs), ("data", found.data)):
+        for value in values:
+            if values.count(value) > 1:
+                raise UserError(f"{file}, front matter: `genlab.{key}` names {value!r} twice")
+    for name in map(PurePosixPath, found.data):
+        if name.is_absolute() or ".." in name.parts:
+            raise UserError(
+                f"{file}, front matter: `genlab.data` names {short(str(name))}, which is not below "
+                "data/: write `data: [FOLDER/FILE]`"
+            )
+    return found
+
+
+def _refusal(error: Mapping[str, Any]) -> str:
+    """What is wrong with a key of the front matter, and how it is written."""
+    *place, last = map(str, error["loc"])
+    key, value = ".".join(("genlab", *place, last)), error["input"]
+    if error["type"] == "extra_forbidden":
+        known = Budget.model_fields if place else FrontMatter.model_fields
+        return f"`{key}` is no key{nearest(last, known)}: there are {', '.join(known)}"
+    form = FORMS.get(place[0] if place else last, "")
+    if value is None:
+        return f"`{key}` is empty: write `{form}`, or leave it out"
+    told = error["msg"].replace("Input should be ", "it should be ")
+    return f"`{key}` is {short(value)}: {told}, as in `{form}`"
+
+
+def _notebook(text: str, file: str) -> nbformat.NotebookNode:
+    """The notebook of a section file, with names of its cells that follow from place and source
+    (jupytext draws them at random)."""
+    try:
+        # It warns of two languages; what is no Python is refused later.
+        with warnings.catch_warnings(action="ignore"):
+            notebook = jupytext.reads(text, fmt="md:myst")
+    except Exception as error:  # jupytext has no one exception for what it cannot read
+        key = f"`{error.args[0]}:` is empty" if isinstance(error, KeyError) else str(error)
+        told = " ".join(key.split())[:160]
+        raise UserError(f"{file} cannot be read as a notebook: {told}: mend it") from None
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
     notebook.metadata["kernelspec"] = {
@@ -244,67 +221,52 @@ def read_section(path: Path) -> Section:
         "name": "python3",
     }
     notebook.nbformat_minor = 5
-    about = notebook.metadata.pop("genlab", None)
-    if not isinstance(about, dict) or not about:
-        raise UserError(
-            f"{path.name} has no `genlab:` block in its front matter (what it needs, its budget, "
-            "its quick values), an editor may have dropped it: take it back with "
-            f"`git checkout -p notebooks/{path.name}`, or copy another section's"
-        )
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in _tags(c)]
-    if len(cells) != 1:
-        raise UserError(
-            f"{path.name} has {len(cells)} cells tagged `parameters`, it needs exactly one: see "
-            "CONTRIBUTING.md"
-        )
-    parameters = parse_parameters(cells[0].source, path.name)
-    if "seed" not in {p.name for p in parameters}:
-        raise UserError(f"{path.name} declares no parameter `seed`: every section has one")
-    headings = [
-        c.source for c in notebook.cells if c.cell_type == "markdown" and c.source.startswith("# ")
-    ]
-    budget = about.get("budget", {})
-    section = Section(
-        name=path.stem,
-        path=path,
-        notebook=notebook,
-        title=headings[0].splitlines()[0][2:] if headings else path.stem,
-        summary=about.get("summary", ""),
-        needs=tuple(about.get("needs", ())),
-        data=tuple(about.get("data", ())),
-        device=about.get("device", "cpu"),
-        budget_seconds=budget.get("seconds", 1800),
-        budget_mib=budget.get("memory_mib", 4096),
-        parameters=parameters,
-        quick=about.get("quick", {}),
-    )
-    if section.device not in DEVICES:
-        raise UserError(
-            f"{path.name}: device {section.device!r} must be one of {', '.join(DEVICES)}"
-        )
-    section.check(section.quick)
-    return section
+    notebook.metadata.pop("genlab", None)
+    return notebook
+
+
+def _title(notebook: nbformat.NotebookNode, file: str) -> str:
+    """The first heading of a page."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (match := re.match(r"# +(\S.*)", cell.source)):
+            return match[1].strip()
+    raise UserError(f"{file} has no title: begin its text with a line `# Title`")
 
 
 @cache
 def section_names() -> tuple[str, ...]:
-    """Names of all sections in the order of the book's table of contents."""
-    toc = ROOT / "_toc.yml"
-    if not toc.is_file():
+    """Names of all sections in the order of the book's table of contents.  UserError for one that
+    is damaged, or names a section in a way that cannot be."""
+    if not (ROOT / "_toc.yml").exists():
         raise UserError(f"no _toc.yml in {ROOT}: run genlab from a checkout of the project")
-    files = re.findall(
-        r"notebooks/([\w-]+)", "\n".join(_toc_files(yaml.safe_load(toc.read_text())))
-    )
-    return tuple(dict.fromkeys(files))
+    toc = read_yaml(read_text(ROOT / "_toc.yml"), "_toc.yml")
+    if not isinstance(toc, dict) or "root" not in toc:
+        raise UserError("_toc.yml must be a mapping with `root:` and `chapters:` or `parts:`")
+    try:
+        files = [f for f in _toc_files(toc) if re.match(r"(\./)?notebooks/", f)]
+    except RecursionError:
+        raise UserError("_toc.yml: an entry contains itself: write it out") from None
+    names: list[str] = []
+    for file in files:
+        name = re.sub(r"^(\./)?notebooks/|\.(md|ipynb)$", "", file)
+        if not NAME.fullmatch(name) or name in (*TAKEN, *names):
+            why = "is there twice" if name in names else "cannot be the name of a section"
+            raise UserError(
+                f"_toc.yml: {short(file)} {why}: list each `notebooks/NAME` once, of letters, "
+                f"digits, `_`, `-` and `.`, but {', '.join(TAKEN)}"
+            )
+        names.append(name)
+    return tuple(names)
 
 
 def _toc_files(node) -> list[str]:
-    if isinstance(node, dict):
-        own = [str(node[k]) for k in ("root", "file") if k in node]
-        return own + [
-            f for v in node.values() if isinstance(v, (list, dict)) for f in _toc_files(v)
-        ]
-    return [f for item in node for f in _toc_files(item)] if isinstance(node, list) else []
+    """All files and patterns that a table of contents names, in order."""
+    if isinstance(node, list):
+        return [file for item in node for file in _toc_files(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [str(node[key]) for key in ("root", "file", "glob") if key in node]
+    return own + [file for value in node.values() for file in _toc_files(value)]
 
 
 @cache
@@ -312,15 +274,22 @@ def get_section(name: str) -> Section:
     """The section of that name.  UserError, with the nearest name, if there is none."""
     if name not in section_names():
         raise UserError(
-            f"unknown section {name!r}{nearest(name, section_names())}: see `genlab list`"
+            f"unknown section {short(name)}{nearest(name, section_names())}: see `genlab list`"
         )
     path = ROOT / "notebooks" / f"{name}.md"
-    if not path.is_file():
+    if not path.exists():
         raise UserError(
             f"section {name!r} is in _toc.yml but notebooks/{name}.md is missing: restore it or "
             "remove the entry"
         )
-    return read_section(path)
+    section = read_section(path)
+    for need in section.needs:
+        if need not in section_names():
+            raise UserError(
+                f"{path.name}, front matter: `genlab.needs` names an unknown section "
+                f"{short(need)}{nearest(need, section_names())}: see `genlab list`"
+            )
+    return section
 
 
 def in_order(names) -> list[str]:
@@ -334,10 +303,11 @@ def in_order(names) -> list[str]:
                 f"sections need each other in a circle: {' -> '.join([*trail, name])}: break it "
                 "in their `needs:`"
             )
+        if name in done:
+            return
         for needed in get_section(name).needs:
             visit(needed, (*trail, name))
-        if name not in done:
-            done.append(name)
+        done.append(name)
 
     for name in names:
         visit(name, ())

@@ -81,7 +81,12 @@ def _old_keys(tree: Path, runs: list[store.Run]) -> list[str]:
     )
     command = [sys.executable, "-c", OLD_KEY]
     told = subprocess.run(
-        command, input=asked, env=environment(tree), capture_output=True, text=True, check=False
+        command,
+        input=asked,
+        env=environment(tree),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     if told.returncode:
         raise UserError(

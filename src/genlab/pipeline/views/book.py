@@ -2,26 +2,30 @@
 
 import hashlib
 import html
+import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import yaml
 
+from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
-from genlab.pipeline.runs.pages import Section, get_section, section_names
+from genlab.pipeline.runs.pages import Section, get_section, in_order, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
 from genlab.pipeline.views.reference import contents, reference
 from genlab.pipeline.views.tables import ledger, power_table, runtimes
 from genlab.section import code
-from genlab.section.paths import BUILD, PACKAGE, ROOT, UserError
+from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, UserError
 
 Tree = dict[str, bytes]  # path in the book's source -> content
+Broken = Callable[[str, UserError], None]  # hears of a section that cannot be read
 
 
 def page_notebook(
@@ -37,13 +41,8 @@ def page_notebook(
     if stale is not None:
         cells = executed.cells
     else:
-        results = iter(
-            [
-                c
-                for c in executed.cells
-                if c.cell_type == "code" and "injected-parameters" not in tags(c)
-            ]
-        )
+        ran = (c for c in executed.cells if c.cell_type == "code")
+        results = (c for c in ran if "injected-parameters" not in tags(c))
         cells = [
             _with_outputs(cell, next(results)) if cell.cell_type == "code" else cell.copy()
             for cell in section.notebook.cells
@@ -55,10 +54,8 @@ def page_notebook(
         if cell.cell_type == "code" and (
             "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith("plots.animation")
         ):
-            cell.metadata["tags"] = [
-                *tags(cell),
-                "hide-input",
-            ]  # drawing a figure is one click away, the method stays in sight
+            # Drawing a figure is one click away, the method stays in sight.
+            cell.metadata["tags"] = [*tags(cell), "hide-input"]
     _after_title(
         cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else "")
     )
@@ -120,34 +117,41 @@ def about_run(record: Mapping[str, Any], section: Section) -> str:
     differ = {k: v for k, v in record["params"].items() if published.get(k) != v}
     minutes, seconds = divmod(round(record["seconds"]), 60)
     facts = [
-        f"<b>{record['profile']}</b> profile",
-        f"{html.escape(record['device'])}",
-        f"seed {record['seed']}",
+        f"<b>{_said(record['profile'])}</b> profile",
+        _said(record["device"]),
+        f"seed {_said(record['seed'])}",
         f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
         f"{record['peak_memory_mib']:,} MiB",
-        f"key <code>{record['key']}</code>",
+        f"key <code>{_said(record['key'])}</code>",
     ]
     if carried := record.get("carried"):
         facts.append(
-            f"computed at commit <code>{record['commit']}</code>, carried to "
-            f"<code>{carried[-1]['commit']}</code> by an equal quick run"
+            f"computed at commit <code>{_said(record['commit'])}</code>, carried to "
+            f"<code>{_said(carried[-1]['commit'])}</code> by an equal quick run"
         )
     elif record["commit"]:
         facts.append(
-            f"commit <code>{record['commit']}</code>{' with changes' if record['dirty'] else ''}"
+            f"commit <code>{_said(record['commit'])}</code>"
+            f"{' with changes' if record['dirty'] else ''}"
         )
     line = " · ".join(facts)
     if differ:
         values = ", ".join(f"{k} = {v!r}" for k, v in differ.items())
         line += (
             '<br><span class="genlab-differs">Not the published values: '
-            f"<code>{html.escape(values)}</code></span>"
+            f"<code>{_said(values)}</code></span>"
         )
-    return f'<p class="genlab-run">{line}<br>source: <code>notebooks/{section.name}.md</code></p>\n'
+    source = f"source: <code>notebooks/{_said(section.name)}.md</code>"
+    return f'<p class="genlab-run">{line}<br>{source}</p>\n'
+
+
+def _said(value: Any) -> str:
+    """What a record says, as text in HTML on one line."""
+    return html.escape(" ".join(str(value).split()))
 
 
 def _stale_mark(changed: list[str]) -> str:
-    what = "; ".join(changed) or "the profile"
+    what = "; ".join(map(plain, changed)) or "the profile"
     return (
         f"\n```{{admonition}} Stale results\n:class: warning genlab-stale\nThese results were "
         "computed before a change of "
@@ -186,11 +190,23 @@ def _is_current(name: str, profile: str) -> bool:
     return bool(key and store.find(name, key))
 
 
-def book_tree(profile: str) -> Tree:
+def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     """All source files of the book: configuration, hand-written pages, and one notebook per
-    section."""
-    shown, missing = {}, []
+    section.
+
+    `broken` hears of each section that cannot be read, and why; its page says so, too.  Without it
+    the first such section stops everything.
+    """
+    shown, pages, missing = {}, {}, []
     for name in section_names():
+        try:
+            in_order([name])
+        except UserError as error:
+            if broken is None:
+                raise
+            broken(name, error)
+            pages[name] = f"# {plain(name)}\n\nThis section cannot be read: {plain(error)}\n"
+            continue
         try:
             shown[name] = run_to_show(name, profile)
         except UserError as error:
@@ -198,9 +214,8 @@ def book_tree(profile: str) -> Tree:
     if missing:
         raise UserError("; ".join(missing))
     tree = {name: (ROOT / name).read_bytes() for name in ("_config.yml", "_toc.yml")}
-    for path in sorted((ROOT / "book").rglob("*")):
-        if path.is_file() and "published" not in path.parts:
-            tree[str(path.relative_to(ROOT))] = path.read_bytes()
+    tree |= _own_files(lambda path: True)
+    tree |= {f"notebooks/{name}.md": text.encode() for name, text in pages.items()}
     for name, (run, stale) in shown.items():
         notebook = page_notebook(get_section(name), run, stale=stale)
         tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
@@ -212,6 +227,15 @@ def book_tree(profile: str) -> Tree:
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
     return tree
+
+
+def _own_files(wanted: Callable[[Path], bool]) -> Tree:
+    """The hand-written files below book/ that are wanted; published runs are none of them."""
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_bytes()
+        for path in sorted((ROOT / "book").rglob("*"))
+        if path.is_file() and not path.is_relative_to(PUBLISHED) and wanted(path)
+    }
 
 
 def fill(tree: Tree, marker: str, text: str) -> None:
@@ -241,7 +265,15 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
     flags = (["-W", "-n", "--keep-going"] if strict else []) + (["--all"] if every_page else [])
     command = [str(program), "build", str(source), "--path-output", str(target), "-q", *flags]
     with store.disk_errors("the book"):
-        result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        result = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUTF8": "1"},
+            check=False,
+        )
     if result.returncode:
         text = result.stdout + result.stderr
         told = [
@@ -251,34 +283,37 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
         raise UserError(f"Jupyter Book refused the pages ({len(told)} warnings or errors): {shown}")
 
 
-def build_book(profile: str) -> Path:
+def build_book(profile: str, broken: Broken | None = None) -> Path:
     """Build the whole book into _build/html and return its first page; a tree that has not changed
-    is not built again."""
-    tree = book_tree(profile)
+    is not built again.  `broken` hears of each section that cannot be read."""
+    tree = book_tree(profile, broken)
     digest = hashlib.sha256()
     for name in sorted(tree):
         digest.update(name.encode() + b"\0" + tree[name] + b"\0")
     stamp, first = BUILD / "html.sha256", BUILD / "html" / "index.html"
-    if first.is_file() and stamp.is_file() and stamp.read_text() == digest.hexdigest():
-        return first
-    common = [
-        name for name in tree if name == "_toc.yml" or "_static" in name
-    ]  # what every page shows
-    moved = any(
-        (p := BUILD / "source" / name).is_file() and p.read_bytes() != tree[name] for name in common
-    )
-    listed = {
-        str(p.relative_to(BUILD / "source")) for p in (BUILD / "source").glob("reference/*.md")
-    }
-    # _toc.yml names them by a pattern, so that only a full build sees a new one.
-    moved |= listed != {name for name in tree if name.startswith("reference/")}
-    with store.disk_errors("the book"):
+    with store.locked("book", "html"), store.disk_errors("the book"):
+        if first.is_file() and stamp.is_file() and stamp.read_text("utf-8") == digest.hexdigest():
+            return first
         stamp.unlink(missing_ok=True)
+        moved = _reaches_every_page(tree)
         (BUILD / "source").mkdir(parents=True, exist_ok=True)
         write_tree(tree, BUILD / "source")
-    jupyter_book(BUILD / "source", ROOT, strict=True, every_page=moved)
-    stamp.write_text(digest.hexdigest())
+        # What refers to a place in a section that cannot be read would be a warning.
+        whole = all(f"notebooks/{name}.ipynb" in tree for name in section_names())
+        jupyter_book(BUILD / "source", ROOT, strict=whole, every_page=moved)
+        stamp.write_text(digest.hexdigest(), "utf-8")
     return first
+
+
+def _reaches_every_page(tree: Tree) -> bool:
+    """Whether something that every page shows is not as in the last build."""
+    source = BUILD / "source"
+    common = [name for name in tree if name == "_toc.yml" or "_static" in name]
+    listed = {path.relative_to(source).as_posix() for path in source.glob("reference/*.md")}
+    # _toc.yml names them by a pattern, so that only a full build sees a new one.
+    return listed != {name for name in tree if name.startswith("reference/")} or any(
+        (path := source / name).is_file() and path.read_bytes() != tree[name] for name in common
+    )
 
 
 def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
@@ -289,29 +324,25 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
     key = store.key_of(keys.key_parts(section, params, profile))
     run = store.find(name, key)
     if run is None:
-        words = " ".join(f"-p {k}={v}" for k, v in given.items())
+        words = "".join(f" -p {shlex.quote(f'{k}={v}')}" for k, v in given.items())
         raise UserError(
-            f"{name} has no run with these values: `genlab run {name} --profile {profile} "
-            f"{words}` makes it"
+            f"{name} has no run with these values: `genlab run {name} --profile {profile}{words}` "
+            "makes it"
         )
-    folder = BUILD / "pages" / f"{name}-{key}"
-    shutil.rmtree(folder, ignore_errors=True)
-    tree = {
-        str(p.relative_to(ROOT)): p.read_bytes()
-        for p in (ROOT / "book").rglob("*")
-        if p.is_file() and p.suffix != ".md" and "published" not in p.parts
-    }
+    tree = _own_files(lambda path: path.suffix != ".md")
     tree["_config.yml"] = (ROOT / "_config.yml").read_bytes()
-    references = (
-        ROOT / "book" / "references.md"
-    )  # without it every citation on the page would be empty
+    # Without these every citation on the page would be empty.
+    references = ROOT / "book" / "references.md"
     toc: dict[str, Any] = {"format": "jb-book", "root": f"notebooks/{name}"}
     if references.is_file():
         toc["chapters"] = [{"file": "book/references"}]
         tree["book/references.md"] = references.read_bytes()
     tree["_toc.yml"] = yaml.safe_dump(toc).encode()
     tree[f"notebooks/{name}.ipynb"] = nbformat.writes(page_notebook(section, run)).encode()
-    (folder / "source").mkdir(parents=True)
-    write_tree(tree, folder / "source")
-    jupyter_book(folder / "source", folder, strict=False)
+    folder = BUILD / "pages" / f"{name}-{key}"
+    with store.locked(f"page-{name}", key), store.disk_errors("the page"):
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "source").mkdir(parents=True)
+        write_tree(tree, folder / "source")
+        jupyter_book(folder / "source", folder, strict=False)
     return folder / "_build" / "html" / "notebooks" / f"{name}.html"

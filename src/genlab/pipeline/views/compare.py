@@ -1,6 +1,9 @@
 """Runs side by side: parameters that differ, metric differences with their uncertainty, figures
 next to each other."""
 
+import contextlib
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,8 @@ from genlab.pipeline import html
 from genlab.pipeline.gate import baseline, statistics
 from genlab.pipeline.gate.figures import figures
 from genlab.pipeline.runs import store
-from genlab.pipeline.runs.pages import nearest, section_names
+from genlab.pipeline.runs.pages import section_names
+from genlab.pipeline.runs.parameters import nearest, short
 from genlab.pipeline.runs.why import changes
 from genlab.section.paths import RUNS, UserError
 
@@ -64,13 +68,14 @@ def _find(word: str, sections: Sequence[str]) -> store.Run:
     hexadecimal = len(word) >= 4 and set(word) <= set("0123456789abcdef")
     if hexadecimal and (records := sorted(RUNS.glob(f"*/{word}*/record.json"))):
         return store.at(records[0].parent)
-    path = Path(word)
-    folder = path if path.is_dir() else path.parent
-    if path.exists() and (folder / "record.json").is_file():
-        return store.at(folder)
+    with contextlib.suppress(OSError, ValueError):  # a name that is too long for a file, and so on
+        path = Path(word)
+        folder = path if path.is_dir() else path.parent
+        if path.exists() and (folder / "record.json").is_file():
+            return store.at(folder)
     raise UserError(
-        f"{word!r} names no run{nearest(word, [*section_names(), 'published'])}: give a section, "
-        "a key, a run's folder, or `published`"
+        f"{short(word)} names no run{nearest(word, [*section_names(), 'published'])}: give a "
+        "section, a key, a run's folder, or `published`"
     )
 
 
@@ -168,8 +173,12 @@ def side_by_side(runs: Sequence[Named]) -> dict[str, list[bytes | None]]:
 def report(runs: Sequence[Named], table: Sequence[Row]) -> Path:
     """Write the HTML page and return its path."""
     title = " against ".join(dict.fromkeys(n.name for n in runs))
+    keys = "-".join(
+        re.sub(r"\W", "", n.record["key"])[:8] for n in runs
+    )  # a record may say anything
+    name = keys if len(keys) < 100 else hashlib.sha256(keys.encode()).hexdigest()[:16]
     return html.write(
-        f"compare/{'-'.join(n.record['key'][:8] for n in runs)}.html",
+        f"compare/{name}.html",
         "compare.html",
         title=f"{runs[0].record['section']}: {title}",
         runs=runs,

@@ -1,12 +1,13 @@
 """Tables for the terminal: the sections, the parameters of one, and what became of some jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
 from genlab.pipeline.execution.plan import Job
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import PROFILES, get_section, section_names
+from genlab.section.paths import UserError
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
@@ -17,25 +18,33 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
     return made
 
 
-def sections() -> Table:
-    """One row a section: what it needs, its device policy, and whether its results are current."""
+def sections(broken: Callable[[str, UserError], None]) -> Table:
+    """One row a section: what it needs, its device policy, and whether its results are current.
+    `broken` hears of each that cannot be read, and why."""
     made = table("section", "needs", "device", *PROFILES, "published", "summary")
     for name in section_names():
-        section = get_section(name)
-        current = {p: keys.current_key(name, p) for p in PROFILES}
-        states = [
-            "current" if current[p] and store.find(name, current[p]) else "-" for p in PROFILES
-        ]
-        public = store.published(name)
-        if public is None:
-            shown = "-"
-        elif not public.sound:
-            shown = "damaged"
-        else:
-            shown = "current" if public.record["key"] == current["full"] else "stale"
-        needs = ", ".join(section.needs) or "-"
-        made.add_row(name, needs, section.device, *states, shown, section.summary)
+        try:
+            made.add_row(*_row(name))
+        except UserError as error:
+            made.add_row(name, "?", "?", *["broken"] * (len(PROFILES) + 1), "")
+            broken(name, error)
     return made
+
+
+def _row(name: str) -> list[str]:
+    """A section's row in the list."""
+    section = get_section(name)
+    current = {p: keys.current_key(name, p) for p in PROFILES}
+    states = ["current" if current[p] and store.find(name, current[p]) else "-" for p in PROFILES]
+    public = store.published(name)
+    if public is None:
+        shown = "-"
+    elif not public.sound:
+        shown = "damaged"
+    else:
+        shown = "current" if public.record["key"] == current["full"] else "stale"
+    needs = ", ".join(section.needs) or "-"
+    return [name, needs, section.device, *states, shown, section.summary]
 
 
 def about(name: str) -> str:

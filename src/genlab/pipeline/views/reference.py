@@ -46,7 +46,7 @@ def reference(package: Path) -> dict[str, str]:
         page = parts[0]
         if page not in ("__init__", PIPELINE):
             name = ".".join((package.name, *parts)).removesuffix(".__init__")
-            pages.setdefault(page, []).append(Module(name, path.read_text()))
+            pages.setdefault(page, []).append(Module(name, path.read_text("utf-8")))
     modules = [module for page in pages.values() for module in page]
     known = {m.name for m in modules} | {f"{m.name}.{name}" for m in modules for name in m.names}
     return {name: _page(page, known) for name, page in sorted(pages.items())}

@@ -12,6 +12,7 @@ from rich.table import Table
 from scipy import stats
 
 from genlab.pipeline import html
+from genlab.pipeline.runs.store import disk_errors
 from genlab.pipeline.views import compare
 from genlab.section.paths import RUNS
 
@@ -19,6 +20,7 @@ SHOWN_METRICS = 6  # columns of the printed table; the CSV has all
 # panels of a line plot: the metrics that a parameter moves most, in units of their spread over
 # seeds
 DRAWN_METRICS = 12
+LARGEST = 1e300  # on an axis; a whole number may be any
 CONFIDENCE = 0.95  # of the drawn intervals for the mean over seeds
 
 
@@ -32,17 +34,21 @@ class Rows:
 
 def table(jobs, names: list[str]) -> Rows:
     """Rows of the sweep's jobs with their parameters `names` (the last is the seed), state, seconds
-    and metrics."""
+    and metrics; a metric with the name of another column says that it is one."""
     rows = []
     for job in jobs:
         record = job.run.record if job.run else {"metrics": {}}
-        row = {name: job.params[name] for name in names} | {
-            "state": job.state,
-            "key": job.key,
-            "seconds": record.get("seconds"),
-        }
-        rows.append(row | {name: metric["value"] for name, metric in record["metrics"].items()})
+        row = {name: as_word(job.params[name]) for name in names}
+        row |= {"state": job.state, "key": job.key, "seconds": record.get("seconds")}
+        for name, metric in record["metrics"].items():
+            row[f"{name} (metric)" if name in row else name] = metric["value"]
+        rows.append(row)
     return Rows(rows, _shown(rows, names[:-1]))
+
+
+def as_word(value):
+    """A list as the command line writes it; any other value unchanged."""
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _shown(rows: list[dict], names: list[str]) -> Table:
@@ -82,19 +88,20 @@ def _mean_and_sd(values: list[float]) -> str:
 def write(section: str, rows: Rows) -> tuple[Path, int]:
     """Write all rows to runs/sweeps/SECTION-N.csv, N the next free number; the path and N."""
     folder = RUNS / "sweeps"
-    folder.mkdir(parents=True, exist_ok=True)
-    taken = [
-        int(f.stem.rsplit("-", 1)[1])
-        for f in folder.glob(f"{section}-*.csv")
-        if f.stem.rsplit("-", 1)[1].isdigit()
-    ]
-    number = 1 + max(taken, default=0)
-    path = folder / f"{section}-{number}.csv"
     names = list(dict.fromkeys(name for row in rows.rows for name in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows.rows)
+    with disk_errors("the table of the sweep"):
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = [
+            int(f.stem.rsplit("-", 1)[1])
+            for f in folder.glob(f"{section}-*.csv")
+            if f.stem.rsplit("-", 1)[1].isdecimal()
+        ]
+        number = 1 + max(taken, default=0)
+        path = folder / f"{section}-{number}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows.rows)
     return path, number
 
 
@@ -163,6 +170,7 @@ def line_plot(rows: list[dict], parameter: str, others: Sequence[str]) -> bytes 
                 x = [v for v, g in groups.items() if g]
                 low, high = np.transpose([interval(groups[v]) for v in x])
                 label = ", ".join(f"{o}={v}" for o, v in zip(others, setting, strict=True))
+                label = label.replace("$", r"\$")  # which would begin a formula
                 ax.plot(
                     x,
                     [np.mean(groups[v]) for v in x],
@@ -172,7 +180,7 @@ def line_plot(rows: list[dict], parameter: str, others: Sequence[str]) -> bytes 
                     label=label or None,
                 )
                 ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-            ax.set(xlabel=parameter, title=metric)
+            ax.set(xlabel=parameter, title=metric.replace("$", r"\$"))
             ax.title.set_fontsize(8.5)
             if min(values) > 0 and max(values) / min(values) >= 10:
                 ax.set_xscale("log")
@@ -185,25 +193,27 @@ def line_plot(rows: list[dict], parameter: str, others: Sequence[str]) -> bytes 
     return buffer.getvalue()
 
 
+def _can_be_drawn(value) -> bool:
+    """Whether a value has a place on an axis."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) < LARGEST
+
+
 def report(section: str, rows: Rows, jobs: Sequence, names: Sequence[str], number: int) -> Path:
     """Write the sweep's page: line plots per numeric parameter, the table, and one seed's figures
     of every setting side by side."""
-    numeric = [
-        n
-        for n in names[:-1]
-        if isinstance(rows.rows[0][n], (int, float)) and not isinstance(rows.rows[0][n], bool)
-    ]
+    numeric = [n for n in names[:-1] if all(_can_be_drawn(row[n]) for row in rows.rows)]
     plots = {n: line_plot(rows.rows, n, [o for o in names[:-1] if o != n]) for n in numeric}
     settings = {}
     for job in jobs:
-        label = ", ".join(f"{n}={job.params[n]}" for n in names[:-1])
+        label = ", ".join(f"{n}={as_word(job.params[n])}" for n in names[:-1] or names)
         if job.run and label not in settings:
             settings[label] = compare.Named(label, job.run)
     runs = list(settings.values())
     return html.write(
         f"sweeps/{section}-{number}.html",
         "sweep.html",
-        title=f"{section}: sweep over {', '.join(names[:-1])}",
+        title=f"{section}: sweep over {', '.join(names[:-1] or names)}",
         count=len(rows.rows),
         seeds=len({r["seed"] for r in rows.rows}),
         confidence=CONFIDENCE,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from genlab.pipeline.html import number
+from genlab.pipeline.html import literal, number, plain
 from genlab.pipeline.runs.pages import get_section
 from genlab.section.paths import ROOT
 
@@ -24,14 +24,13 @@ def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
                 else ""
             )
             value = number(about["value"]) + (f" ± {number(about['sd'])}" if "sd" in about else "")
-            unit = f" {about['unit']}" if about.get("unit") else ""
+            unit = f" {plain(about['unit'])}" if about.get("unit") else ""
             rows.append(
-                f"| `{metric}` | {value}{unit} | {null} | {number(about.get('limit'))} | "
-                f"{about['better']} | {number(about.get('n'))} |"
+                f"| {literal(metric)} | {value}{unit} | {null} | {number(about.get('limit'))} | "
+                f"{plain(about['better'])} | {number(about.get('n'))} |"
             )
-        heading = (
-            f"## {get_section(name).title}\n\n{record['profile']} profile, key `{record['key']}`"
-        )
+        title, profile = get_section(name).title, plain(record["profile"])
+        heading = f"## {title}\n\n{profile} profile, key {literal(record['key'])}"
         blocks.append(f"{heading}\n\n" + "\n".join(rows))
     return "\n\n".join(blocks)
 
@@ -44,8 +43,8 @@ def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for name, r in records.items():
         rows.append(
-            f"| {name} | {r['profile']} | {r['seconds']:.0f} | {r['peak_memory_mib']:,} | "
-            f"{r['device']} | {r['started'][:16]} |"
+            f"| {plain(name)} | {plain(r['profile'])} | {r['seconds']:.0f} | "
+            f"{r['peak_memory_mib']:,} | {plain(r['device'])} | {plain(r['started'][:16])} |"
         )
     return "\n".join(rows)
 
@@ -56,7 +55,7 @@ def power_table() -> str:
     path = ROOT / "tests" / "baselines" / "power.json"
     if not path.is_file():
         return "(`make power` measures this table.)"
-    told = json.loads(path.read_text())
+    told = json.loads(path.read_text("utf-8"))
     k = told["seeds"]
     rows = [
         f"| fault, and where | shown by | shift [se] | 1 run | {k} seeds |",
