@@ -3,7 +3,6 @@ be trusted."""
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
@@ -170,12 +169,9 @@ def publish(names):
 
     for found in [current_full_run(name) for name in names]:
         record = found.record
-        if record["dirty"]:
-            click.echo(
-                f"genlab: note: {record['section']} was run from a checkout with uncommitted "
-                "changes",
-                err=True,
-            )
+        if record.get("dirty"):
+            state = "which git knows nothing of" if record["commit"] is None else "that had changes"
+            click.echo(f"genlab: note: {record['section']} was run from files {state}", err=True)
         publish(found)
         click.echo(f"published {record['section']} ({record['key']})")
 
@@ -204,15 +200,11 @@ def clean(dry_run, days):
             tell_broken(f"{name}, with its runs,", error)
     old = [path for path in store.leftovers(current, days) if path.parent.name not in kept]
     if not dry_run:
-        with store.disk_errors("the store"):
-            for link in filter(Path.is_symlink, old):
-                link.unlink()  # what it leads to is none of ours
-        store.remove(path for path in old if path.exists())
+        store.remove(old)
+    done = "would remove" if dry_run else "removed"
     for path in old:
-        click.echo(f"{'would remove' if dry_run else 'removed'} {path.relative_to(ROOT)}")
-    click.echo(
-        f"{len(old)} {'to remove' if dry_run else 'removed'}; published results are never touched"
-    )
+        click.echo(f"{done} {path.relative_to(ROOT)}")
+    click.echo(f"{done} {len(old)}; published results are never touched")
 
 
 @main.command(hidden=True)

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from genlab.pipeline.runs.store import disk_errors
+from genlab.pipeline.runs.disk import disk_errors
 from genlab.section.paths import BUILD
 
 

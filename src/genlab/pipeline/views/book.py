@@ -16,9 +16,11 @@ import yaml
 
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.disk import disk_errors, locked
 from genlab.pipeline.runs.pages import Section, get_section, in_order, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
+from genlab.pipeline.views.foreign import disarmed, disarmed_output
 from genlab.pipeline.views.reference import contents, reference
 from genlab.pipeline.views.tables import ledger, power_table, runtimes
 from genlab.section import code
@@ -35,11 +37,11 @@ def page_notebook(
 
     With a current key its prose and layout are the section file's, its outputs the run's, matched
     code cell by code cell: a typo in the prose is mended without a kernel.  With `stale`, what
-    changed since, it is the run's notebook under a mark.
+    changed since, it is the run's notebook under a mark, its Markdown as prose only.
     """
     executed = nbformat.read(run.notebook, as_version=4)
     if stale is not None:
-        cells = executed.cells
+        cells = disarmed(executed.cells, {cell.source for cell in section.notebook.cells})
     else:
         ran = (c for c in executed.cells if c.cell_type == "code")
         results = (c for c in ran if "injected-parameters" not in tags(c))
@@ -76,7 +78,7 @@ def _with_outputs(cell, executed):
     has one name only."""
     draws = any("image/png" in output.get("data", {}) for output in executed.outputs)
     outputs = [
-        output
+        disarmed_output(output)
         for output in executed.outputs
         if not (
             draws and output.output_type == "execute_result" and set(output.data) == {"text/plain"}
@@ -264,7 +266,7 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
     program = Path(sys.executable).with_name("jupyter-book")
     flags = (["-W", "-n", "--keep-going"] if strict else []) + (["--all"] if every_page else [])
     command = [str(program), "build", str(source), "--path-output", str(target), "-q", *flags]
-    with store.disk_errors("the book"):
+    with disk_errors("the book"):
         result = subprocess.run(
             command,
             capture_output=True,
@@ -291,7 +293,7 @@ def build_book(profile: str, broken: Broken | None = None) -> Path:
     for name in sorted(tree):
         digest.update(name.encode() + b"\0" + tree[name] + b"\0")
     stamp, first = BUILD / "html.sha256", BUILD / "html" / "index.html"
-    with store.locked("book", "html"), store.disk_errors("the book"):
+    with locked("book-html"), disk_errors("the book"):
         if first.is_file() and stamp.is_file() and stamp.read_text("utf-8") == digest.hexdigest():
             return first
         stamp.unlink(missing_ok=True)
@@ -340,7 +342,7 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
     tree["_toc.yml"] = yaml.safe_dump(toc).encode()
     tree[f"notebooks/{name}.ipynb"] = nbformat.writes(page_notebook(section, run)).encode()
     folder = BUILD / "pages" / f"{name}-{key}"
-    with store.locked(f"page-{name}", key), store.disk_errors("the page"):
+    with locked(f"page-{name}-{key}"), disk_errors("the page"):
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "source").mkdir(parents=True)
         write_tree(tree, folder / "source")

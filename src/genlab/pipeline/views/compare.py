@@ -72,7 +72,7 @@ def _find(word: str, sections: Sequence[str]) -> store.Run:
         path = Path(word)
         folder = path if path.is_dir() else path.parent
         if path.exists() and (folder / "record.json").is_file():
-            return store.at(folder)
+            return store.in_folder(folder)
     raise UserError(
         f"{short(word)} names no run{nearest(word, [*section_names(), 'published'])}: give a "
         "section, a key, a run's folder, or `published`"

@@ -12,7 +12,7 @@ from rich.table import Table
 from scipy import stats
 
 from genlab.pipeline import html
-from genlab.pipeline.runs.store import disk_errors
+from genlab.pipeline.runs.disk import disk_errors
 from genlab.pipeline.views import compare
 from genlab.section.paths import RUNS
 
