@@ -370,6 +370,7 @@ def test_every_import_is_declared():
         "sklearn": "scikit-learn",
         "yaml": "pyyaml",
         "IPython": "ipython",
+        "markdown_it": "markdown-it-py",
         "skimage": "scikit-image",
     }
     found = {n.split(".")[0] for p in MODULES for n in imports(p.read_text())}
