@@ -11,7 +11,6 @@ from scipy.stats import norm
 from genlab.boltzmann import exact as enumerated
 from genlab.boltzmann.rbm import (
     RBM,
-    check_binary,
     complete,
     free_energy,
     gibbs_chain,
@@ -186,21 +185,6 @@ def test_removed_rows_and_bad_steps(key):
     rbm = init_rbm(4, 2, key=key)
     with pytest.raises(ValueError, match="steps=3"):
         complete(rbm, jnp.zeros((1, 4)), jnp.ones(4, bool), steps=3, burn_in=3, key=key)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (np.full((3, 4), 255), "divide the pixels by 255"),
-        (np.zeros((3, 2, 2)), "flatten the images"),
-        (np.zeros((3, 5)), r"must be \(n, 4\)"),
-        (np.full((3, 4), np.nan), "within"),
-        (np.zeros((0, 4)), "no values"),
-    ],
-)
-def test_bad_data_are_named(data, message):
-    with pytest.raises(ValueError, match=message):
-        check_binary(data, 4)
 
 
 def test_a_model_needs_units(key):

@@ -93,7 +93,7 @@ def test_zero_weights_are_logistic_regression(clouds):
     [
         ({"labels": [0, 1, 3]}, "from 0 to 3"),
         ({"labels": [0, -1, 1]}, "from -1"),
-        ({"labels": [0, 1]}, "2 labels"),
+        ({"labels": [0, 1]}, r"labels of shape \(2,\)"),
         ({"dropout": 1.0}, "dropout=1"),
         ({"epochs": 0}, "epochs=0"),
         ({"batch_size": 4}, "batch_size=4"),

@@ -77,7 +77,7 @@ def test_a_wrong_header_is_refused(tmp_path, raw, words):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="unknown data set 'cifar': use mnist or fashion-mnist"):
+    with pytest.raises(ValueError, match="name='cifar' must be one of mnist, fashion-mnist"):
         load("cifar", "train")
-    with pytest.raises(ValueError, match="unknown split 'valid': use train or test"):
+    with pytest.raises(ValueError, match="split='valid' must be one of train, test"):
         load("mnist", "valid")

@@ -80,6 +80,6 @@ def test_same_rng_same_sample_and_streams_differ():
 def test_bad_input(rng):
     with pytest.raises(ValueError, match="n=0 must be at least 1"):
         DENSITIES["pinwheel"].sample(0, rng=rng)
-    with pytest.raises(ValueError, match=r"shape \(3,\) must have shape \(n, 2\)"):
+    with pytest.raises(ValueError, match=r"shape \(3,\) must be \(n, d\)"):
         DENSITIES["pinwheel"].log_prob(np.zeros(3))
     assert DENSITIES["checkerboard"].log_prob(np.array([[9.0, 0.0]]))[0] == -np.inf

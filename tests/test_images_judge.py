@@ -51,7 +51,7 @@ def test_one_image_is_judged_as_among_others(pictures):
     ("images", "labels", "message"),
     [
         (np.zeros((5, 28, 27)), np.zeros(5, int), r"must be \(n, 28, 28\)"),
-        (np.zeros((5, 28, 28)), np.full(5, 10), "one from 0 to 9"),
+        (np.zeros((5, 28, 28)), np.full(5, 10), "whole numbers from 0 to 9"),
         (np.full((5, 28, 28), 2.0), np.zeros(5, int), r"bytes, or finite numbers in \[0, 1\]"),
     ],
 )

@@ -107,5 +107,5 @@ def test_bad_bandwidth_and_too_few_points(rng):
     x = rng.standard_normal((4, 2))
     with pytest.raises(ValueError, match="bandwidth=0 must be positive"):
         distances.mmd2(x, x, 0)
-    with pytest.raises(ValueError, match="4 real points are too few for k=5"):
+    with pytest.raises(ValueError, match="k=5 must be at most 3: neighbours among 4 real points"):
         distances.density_and_coverage(x, x)

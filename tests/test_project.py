@@ -35,7 +35,16 @@ TOYS = {"genlab.toys." + name for name in ("energy", "score", "diffusion", "adve
 SHARED = ("genlab.images", "genlab.training")  # by the families, of which they know nothing
 MODELS = (*FAMILIES, *SHARED, "genlab.metrics", "genlab.plots")
 READABLE = {"genlab.data", "genlab.data.files"}  # of the data: how files are packed
-ABOUT = {"book_html", "gate_faults", "page_format", "project", "sections", "slurm", "workflows"}
+ABOUT = {
+    "book_html",
+    "gate_faults",
+    "page_format",
+    "project",
+    "properties",
+    "sections",
+    "slurm",
+    "workflows",
+}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "book" / "how_to_rerun.md"]
 
 

@@ -87,5 +87,5 @@ def test_samples_are_reproducible_and_start_at_noise(good):
 
 
 def test_unknown_sampler_is_refused():
-    with pytest.raises(ValueError, match="sampler='gibbs' must be 'langevin' or 'mala'"):
+    with pytest.raises(ValueError, match="sampler='gibbs' must be one of langevin, mala"):
         energy.negative_sampler(lambda x: x[:, 0], sampler="gibbs", step_size=0.1, jumps=0, box=5.0)

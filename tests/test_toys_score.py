@@ -69,10 +69,10 @@ def test_blurred_density_and_score_are_exact_for_a_gaussian():
 
 def test_where_the_density_underflows_the_score_points_to_the_nearest_mass():
     masses = np.zeros((40, 40))
-    masses[20, 20] = 1.0  # one cell of side 1/4 with its middle at (1/8, 1/8)
-    blurred = score.blur(masses, 0.05, per_unit=4)
+    masses[20, 20] = 1.0  # one cell of side 1/40 with its middle at (1/80, 1/80)
+    blurred = score.blur(masses, 0.026, per_unit=40)
     x = grid(blurred.half, len(blurred.density))[0].reshape(*blurred.density.shape, 2)
-    assert np.allclose(blurred.score, (0.125 - x) / 0.05**2)
+    assert (blurred.density == 0).any() and np.allclose(blurred.score, (1 / 80 - x) / 0.026**2)
 
 
 def test_loss_floor_is_exact_for_a_gaussian_and_is_what_the_exact_score_scores(rng):

@@ -28,8 +28,17 @@ def test_a_divergence_holds_its_step_and_the_last_good_state():
     assert "training of the VAE stopped at step 7" in str(error)
 
 
-@pytest.mark.parametrize(("epochs", "batch_size"), [(0, 5), (-1, 5), (1, 0), (1, 11)])
-def test_lengths_that_cannot_be_are_refused(epochs, batch_size):
+@pytest.mark.parametrize(
+    ("epochs", "batch_size", "words"),
+    [
+        (0, 5, "epochs=0 must be at least 1"),
+        (-1, 5, "epochs=-1 must be at least 1"),
+        (1, 0, "batch_size=0 must be at least 1"),
+        (1, 11, "batch_size=11 must be at most 10.*the 10 rows"),
+        (1.0, 5, "epochs=1.0 must be one whole number"),
+    ],
+)
+def test_lengths_that_cannot_be_are_refused(epochs, batch_size, words):
     check_epochs(1, 10, 10)
-    with pytest.raises(ValueError, match=f"epochs={epochs}, batch_size={batch_size}.*the 10 rows"):
+    with pytest.raises(ValueError, match=words):
         check_epochs(epochs, batch_size, 10)

@@ -238,7 +238,7 @@ def test_other_bad_input_is_refused_in_words(clouds):
         (lambda: transport.squared_distances(clouds[0], np.ones((4, 3))), r"\(4, 3\) must be"),
         (
             lambda: transport.squared_distances(clouds[0], np.full((4, 2), np.nan)),
-            "points must be finite",
+            "y holds 8 values that are not finite",
         ),
         (
             lambda: transport.sinkhorn(cost, epsilon=0.0),

@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 
+from genlab import checks
+
 STREAMS = ("init", "data", "train", "sample", "evaluate")
 
 
@@ -15,9 +17,10 @@ def stream(seed: int, name: str) -> int:
 
     Use it as ``jax.random.key(stream(seed, "train"))``, ``np.random.default_rng(stream(seed,
     "data"))`` or ``torch.Generator().manual_seed(stream(seed, "init"))``.  Raises ValueError for a
-    name that is no stream.
+    name that is no stream, or a seed that is no whole number from 0.
     """
     if name not in STREAMS:
         raise ValueError(f"unknown random stream {name!r}: use one of {', '.join(STREAMS)}")
+    seed = checks.count(seed, "seed", 0)
     sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
     return int(sequence.generate_state(1)[0] >> 1)

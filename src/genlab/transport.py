@@ -12,9 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import ot
 from PIL import Image, UnidentifiedImageError
+from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, xlogy
 from sklearn.datasets import load_sample_image
 
+from genlab import checks
+
+DROWNED = 1e-9  # of the largest square: the distance below which rounding may reach its sixth digit
 SAMPLES = ("china.jpg", "flower.jpg")  # the two pictures that scikit-learn brings along
 
 
@@ -34,75 +38,81 @@ class Plan(NamedTuple):
     iterations: int
 
 
-def check_weights(w, n: int, name: str) -> np.ndarray:
-    """Weights (n,) as float64, uniform for None.  ValueError if they are not n finite numbers >= 0
-    that sum to one."""
-    if w is None:
-        return np.full(n, 1 / n)
-    w = np.asarray(w, dtype=np.float64)
-    if w.shape != (n,):
-        raise ValueError(f"{name} of shape {w.shape} must hold one weight for each of {n} points")
-    if not np.isfinite(w).all() or (w < 0).any():
-        bad = int(np.argmax(~(w >= 0) | ~np.isfinite(w)))
-        raise ValueError(f"{name}[{bad}]={w[bad]} must be finite and not negative")
-    if abs(w.sum() - 1) > 1e-8:
-        raise ValueError(f"{name} sums to {w.sum():.9g}, it must sum to 1: divide it by its sum")
-    return w
-
-
 def check_cost(cost, a, b) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cost (n, m) and weights, checked.  ValueError names what is wrong."""
-    cost = np.asarray(cost, dtype=np.float64)
+    cost = checks.numbers(cost, "cost")
     if cost.ndim != 2 or not cost.size:
         raise ValueError(f"cost of shape {cost.shape} must be a matrix (n, m)")
-    if not np.isfinite(cost).all():
-        raise ValueError(f"cost holds {np.sum(~np.isfinite(cost))} values that are not finite")
-    return cost, check_weights(a, cost.shape[0], "a"), check_weights(b, cost.shape[1], "b")
+    return cost, checks.weights(a, len(cost), "a"), checks.weights(b, cost.shape[1], "b")
 
 
-def check_epsilon(epsilon: float) -> None:
-    """ValueError unless epsilon > 0."""
-    if not (np.isfinite(epsilon) and epsilon > 0):
-        raise ValueError(f"epsilon={epsilon} must be positive; for epsilon = 0 use emd")
+def check_epsilon(epsilon: float) -> float:
+    """Epsilon as a float; ValueError unless it is positive."""
+    return checks.number(epsilon, "epsilon", "positive", "; for epsilon = 0 use emd")
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """C_ij = |x_i - y_j|², shape (n, m), for x (n, d) and y (m, d), in squared units of x.
     ValueError if not finite."""
-    x, y = (np.asarray(p, dtype=np.float64) for p in (x, y))
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
-        raise ValueError(f"points of shapes {x.shape} and {y.shape} must be (n, d) and (m, d)")
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("points must be finite: drop or clip those that are not")
-    return ot.dist(x, y, metric="sqeuclidean")
+    x, y = checks.points(1, x=x, y=y)
+    cost = ot.dist(x, y, metric="sqeuclidean")
+    # It is |x|² - 2 x·y + |y|²: a distance far below these squares drowns in their rounding.
+    largest = max(np.einsum("ij,ij->i", p, p).max() for p in (x, y))
+    if cost.min() > DROWNED * largest:
+        return cost
+    direct = cdist(x, y, "sqeuclidean")
+    return direct if (np.abs(cost - direct) > 1e-6 * direct)[direct > 0].any() else cost
 
 
 def marginal_error(plan: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     """Σ|P1 - a| + Σ|Pᵀ1 - b|: the mass that lies wrong."""
+    plan, a, b = _parts(plan, a, b)
     return float(np.abs(plan.sum(1) - a).sum() + np.abs(plan.sum(0) - b).sum())
+
+
+def _parts(plan, a, b) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A plan (n, m) and masses (n,) and (m,), whatever they sum to."""
+    plan, a, b = (checks.numbers(*p) for p in ((plan, "plan"), (a, "a"), (b, "b")))
+    checks.shape(plan, "plan", (a.size, b.size), ", as a and b say")
+    return plan, checks.shape(a, "a", (len(plan),)), checks.shape(b, "b", (plan.shape[1],))
 
 
 def emd(cost, a=None, b=None) -> Plan:
     """The exact optimum min <P, C> (Kantorovich 1942) by POT's network simplex, with its dual:
     f_i + g_j <= C_ij, and f_i + g_j = C_ij where mass moves.  `converged` is False if the simplex
-    stopped early.  ValueError for bad weights or costs."""
+    stopped early, or the gap is not small beside the costs.  ValueError for bad weights or costs.
+
+    The simplex takes for nothing what is small beside the largest cost.  So where the gap says that
+    it gave up mass to that, costs far above all that were paid are lowered, and it runs again: the
+    plan is optimal for the true costs if it moves nothing over a lowered one.
+    """
     cost, a, b = check_cost(cost, a, b)
-    plan, log = ot.emd(a, b / b.sum() * a.sum(), cost, numItermax=10_000_000, log=True)
-    f, g = log["u"], log["v"]
+    found = _simplex(cost, cost, a, b)
+    paid = np.abs(cost[found.plan > 0]).max()
+    if found.gap > _tolerated(found.plan, cost) and 0 < paid < 1e-8 * np.abs(cost).max():
+        bounds = (1e3 * paid, 1e6 * paid)
+        again = [_simplex(np.clip(cost, -bound, bound), cost, a, b) for bound in bounds]
+        found = min((found, *again), key=lambda plan: plan.gap)
+    # Equal measures cost nothing: then rounding is small beside the costs that might be paid.
+    rounding = _tolerated(found.plan, cost) + 1e-12 * float(np.median(np.abs(cost)))
+    return found._replace(converged=found.converged and found.gap <= rounding)
+
+
+def _tolerated(plan: np.ndarray, cost: np.ndarray) -> float:
+    """The gap that rounding explains."""
+    return 1e-9 * float((plan * np.abs(cost)).sum())
+
+
+def _simplex(lowered: np.ndarray, cost: np.ndarray, a: np.ndarray, b: np.ndarray) -> Plan:
+    """The plan that is optimal for the `lowered` costs, judged by the true ones."""
+    scale = checks.unit_of(lowered)
+    plan, log = ot.emd(a, b / b.sum() * a.sum(), lowered / scale, numItermax=10_000_000, log=True)
+    f, g = log["u"] * scale, log["v"] * scale
     # What the dual must give up to be feasible.
     slack = max(0.0, float((f[:, None] + g - cost).max()))
     primal, dual = float((plan * cost).sum()), float(a @ f + b @ g)
-    return Plan(
-        plan,
-        primal,
-        f,
-        g,
-        dual,
-        marginal_error(plan, a, b),
-        primal - dual + slack,
-        log["warning"] is None,
-        0,
-    )
+    error, done = marginal_error(plan, a, b), log["warning"] is None
+    return Plan(plan, primal, f, g, dual, error, primal - dual + slack, done, 0)
 
 
 def sinkhorn(
@@ -118,7 +128,8 @@ def sinkhorn(
     `max_iterations`: `converged` is False and `marginal_error` says by how much.
     ValueError for epsilon <= 0.
     """
-    check_epsilon(epsilon)
+    epsilon, tolerance = check_epsilon(epsilon), checks.number(tolerance, "tolerance", "positive")
+    max_iterations = checks.count(max_iterations, "max_iterations")
     cost, a, b = check_cost(cost, a, b)
     # A point without mass takes no part; its logarithm would spoil the others.
     rows, columns = a > 0, b > 0
@@ -163,6 +174,8 @@ def sinkhorn(
 def relative_entropy(p: np.ndarray, q: np.ndarray) -> float:
     """KL(p | q) = Σ p log(p/q) - p + q [nats] for arrays p, q >= 0 of one shape,
     p = 0 where q = 0."""
+    p, q = checks.numbers(p, "p"), checks.numbers(q, "q")
+    checks.shape(q, "q", p.shape, ", as p")
     return float((xlogy(p, p) - xlogy(p, np.where(q > 0, q, 1.0)) - p + q).sum())
 
 
@@ -170,6 +183,7 @@ def rounded(plan: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The nearest feasible plan of Altschuler, Weed & Rigollet (2017, algorithm 2): rows and
     columns that hold too much are scaled down, what is missing is added as a product.
     Moves at most twice the marginal error."""
+    plan, a, b = _parts(plan, a, b)
     plan = plan * np.minimum(1, a / np.maximum(plan.sum(1), np.finfo(float).tiny))[:, None]
     plan = plan * np.minimum(1, b / np.maximum(plan.sum(0), np.finfo(float).tiny))
     missing_a, missing_b = a - plan.sum(1), b - plan.sum(0)
@@ -180,8 +194,7 @@ def rounded(plan: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def entropic_gap_bound(epsilon: float, n: int, m: int) -> float:
     """ε log(nm), above which <P, C> - OT of a feasible entropic plan cannot lie
     (Altschuler et al. 2017, lemma 7 with min(n, m) <= nm)."""
-    check_epsilon(epsilon)
-    return float(epsilon * np.log(n * m))
+    return float(check_epsilon(epsilon) * np.log(checks.count(n, "n") * checks.count(m, "m")))
 
 
 def self_cost(
@@ -190,7 +203,8 @@ def self_cost(
     """OT_ε(x, x) with squared distances: one potential, f ← (f + T(f))/2, which converges in a few
     steps where the alternating iteration takes thousands (Feydy et al. 2019, §3.1).  RuntimeError
     if max |f - T(f)| stays above tolerance · ε."""
-    check_epsilon(epsilon)
+    epsilon, tolerance = check_epsilon(epsilon), checks.number(tolerance, "tolerance", "positive")
+    max_iterations = checks.count(max_iterations, "max_iterations")
     cost, a, _ = check_cost(squared_distances(x, x), a, a)
     f = np.zeros(len(a))
     for _ in range(max_iterations):
@@ -230,10 +244,11 @@ def interpolate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Displacement interpolation (McCann 1997): points (1-t)x_i + t y_j (k, d) and weights P_ij
     (k,) wherever mass moves."""
-    if not 0 <= t <= 1:
-        raise ValueError(f"t={t} must be in [0, 1]")
+    t = checks.number(t, "t", "in [0, 1]")
+    x, y = checks.points(1, dtype=None, x=x, y=y)
+    plan = checks.shape(checks.numbers(plan, "plan"), "plan", (len(x), len(y)))
     i, j = np.nonzero(plan)
-    return (1 - t) * np.asarray(x)[i] + t * np.asarray(y)[j], plan[i, j]
+    return (1 - t) * x[i] + t * y[j], plan[i, j]
 
 
 def picture(name: str | Path) -> np.ndarray:
@@ -261,5 +276,9 @@ def picture(name: str | Path) -> np.ndarray:
 def roughness(pixels: np.ndarray) -> float:
     """Total variation of a picture (height, width, 3) per pixel: mean |difference| of neighbours,
     down and across."""
+    pixels = checks.numbers(pixels, "pixels", None)
+    checks.shape(pixels, "pixels", (*pixels.shape[:2], 3))
+    if min(pixels.shape) < 2:
+        raise ValueError(f"pixels of shape {pixels.shape} must have neighbours: 2 x 2 at least")
     down, across = np.diff(pixels, axis=0), np.diff(pixels, axis=1)
     return float(np.linalg.norm(down, axis=-1).mean() + np.linalg.norm(across, axis=-1).mean())

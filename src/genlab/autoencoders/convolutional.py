@@ -16,6 +16,7 @@ from sklearn.model_selection import KFold
 from torch import nn
 from torch.nn import functional
 
+from genlab import checks
 from genlab.images.networks import (
     as_images,
     check_labels,
@@ -55,10 +56,8 @@ class Autoencoder(nn.Module):
         self, encoder: nn.Module, decoder: nn.Module, *, loss: str = "mse", keep: int | None = None
     ):
         super().__init__()
-        if loss not in LOSSES:
-            raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
-        if keep is not None and keep < 1:
-            raise ValueError(f"keep={keep} must be at least 1")
+        checks.one_of(loss, "loss", LOSSES)
+        keep = keep if keep is None else checks.count(keep, "keep")
         self.encoder, self.decoder, self.loss, self.keep = encoder, decoder, loss, keep
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
@@ -111,8 +110,8 @@ def train_autoencoder(
     (denoising: Vincent et al. 2008); `shift` and `flip` as for `moved`.  `rules`: epochs, lr and
     the rest of `training.train`.
     """
-    if not 0 <= noise < 1 or l1 < 0:
-        raise ValueError(f"noise={noise}, l1={l1}: 0 <= noise < 1, l1 >= 0")
+    checks.number(noise, "noise", "in [0, 1)")
+    checks.number(l1, "l1", "at least 0")
     net = copy.deepcopy(net)
 
     def loss(x):
@@ -217,6 +216,8 @@ def cross_validate(
     Otherwise, as in source D, each goes on from the last one's, which has been trained on what is
     now held out.  `rules`: epochs and the rest of `training.train`.
     """
+    images = checks.images(images)
+    folds = checks.count(folds, "folds", 2, len(images))
     rules |= {name: settings[name] for name in ("lr", "weight_decay")}
     net, errors = conv_autoencoder(settings["latent_dim"], seed=seed), []
     for fold, (seen, held_out) in enumerate(KFold(folds).split(images)):
@@ -232,6 +233,9 @@ def prototypes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Source D's recipe: mean and standard deviation, each (n_classes, latent_dim), of the codes of
     each class's `share` of images that the classifier is surest of."""
+    images = checks.images(images)
+    labels = checks.labels(labels, "labels", len(images))
+    checks.number(share, "share", "in [0, 1]")
     z, sure = codes(both.net, images), both.probabilities(images)
     picked = []
     for c in range(sure.shape[1]):
@@ -245,6 +249,10 @@ def class_mixtures(
 ) -> list[GaussianMixture]:
     """The repair: a Gaussian mixture for the codes of each class, all of them,
     with full covariances."""
+    z = checks.points(2, dtype=None, z=z)[0]
+    labels = checks.labels(labels, "labels", len(z))
+    least = np.bincount(labels).min()
+    components = checks.count(components, "components", 1, least, ": codes of the smallest class")
     return [
         GaussianMixture(components, random_state=stream(seed, "train")).fit(z[labels == c])
         for c in range(int(labels.max()) + 1)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from genlab import checks
 from genlab.autoencoders.convolutional import Autoencoder, squared_errors, train_autoencoder
 from genlab.images.networks import as_images, mlp
 from genlab.streams import stream
@@ -28,8 +29,7 @@ class Noise(nn.Module):
 
     def __init__(self, sd: float):
         super().__init__()
-        if sd < 0:
-            raise ValueError(f"sd={sd} must be at least 0")
+        checks.number(sd, "sd", "at least 0")
         self.sd = sd
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -51,11 +51,9 @@ def deep_autoencoder(
     standard deviation in training.  ValueError for an unknown activation or sizes that do not begin
     with 784.
     """
-    if activation not in ACTIVATIONS or sizes[0] != 784:
-        raise ValueError(
-            f"activation={activation!r}, sizes={list(sizes)}: one of {', '.join(ACTIVATIONS)}, "
-            "784 pixels first"
-        )
+    checks.one_of(activation, "activation", ACTIVATIONS)
+    if sizes[0] != 784:
+        raise ValueError(f"sizes={list(sizes)} must begin with the 784 pixels")
     key = stream(seed, "init")
     encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation=ACTIVATIONS[activation], seed=key))
     decoder = mlp(sizes[::-1], activation=ACTIVATIONS[activation], seed=key + 1)
@@ -100,6 +98,7 @@ def unroll(net: Autoencoder, rbms: RBMs) -> Autoencoder:
         raise ValueError(f"{len(rbms)} RBMs for {len(up)} layers")
     with torch.no_grad():
         for (W, b, c), above, below in zip(rbms, up, down, strict=True):
+            W, b, c = (checks.numbers(*p, None) for p in ((W, "W"), (b, "b"), (c, "c")))
             if tuple(above.weight.shape[::-1]) != W.shape:
                 raise ValueError(
                     f"an RBM of shape {W.shape} for a layer of {tuple(above.weight.shape[::-1])}"
@@ -173,11 +172,9 @@ def train_linear_rbm(
     as for the codes of Hinton & Salakhutdinov (2006).  data (n, n_visible): probabilities,
     from which new bits are drawn in every epoch.
     """
+    data = checks.probabilities(data, "data")
     check_epochs(epochs, batch_size, len(data))
-    if data.min() < 0 or data.max() > 1:
-        raise ValueError(
-            f"data from {data.min()} to {data.max()}: probabilities of bits, within [0, 1]"
-        )
+    n_hidden = checks.count(n_hidden, "n_hidden")
     v = torch.tensor(np.asarray(data, np.float32))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(seed, "train"))

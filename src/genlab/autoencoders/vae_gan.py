@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
+from genlab import checks
 from genlab.autoencoders.variational import VAE, kl_to_standard_normal
 from genlab.images.networks import SIDE, as_images, initialised
 from genlab.streams import stream
@@ -31,8 +32,7 @@ class Discriminator(nn.Module):
     @torch.random.fork_rng(devices=[])
     def __init__(self, *, width: int = 16, seed: int):
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width={width} must be at least 1")
+        width = checks.count(width, "width")
         self.features = nn.Sequential(
             nn.Unflatten(1, (1, SIDE, SIDE)),
             nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2),  # 14 x 14
@@ -93,10 +93,8 @@ def train_vae_gan(
     """
     x = as_images(images).flatten(1)
     check_epochs(epochs, batch_size, len(x))
-    if similarity_weight < 0 or lr <= 0:
-        raise ValueError(
-            f"similarity_weight={similarity_weight} must be at least 0, lr={lr} above 0"
-        )
+    checks.number(similarity_weight, "similarity_weight", "at least 0")
+    checks.number(lr, "lr", "positive")
     vae, discriminator, steps = (
         copy.deepcopy(start),
         Discriminator(width=width, seed=seed),

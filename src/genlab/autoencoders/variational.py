@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid, one_hot
 
+from genlab import checks
 from genlab.images.networks import SIDE, as_images, check_labels, mlp
 from genlab.streams import stream
 from genlab.training.torch import in_batches, train
@@ -65,9 +66,7 @@ class VAE(nn.Module):
         seed: int,
     ):
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim={latent_dim} must be at least 1")
-        self.latent_dim = latent_dim
+        self.latent_dim = latent_dim = checks.count(latent_dim, "latent_dim")
         key = stream(seed, "init")
         self.encoder = mlp(
             [n_pixels + n_condition, *hidden, 2 * latent_dim], activation=nn.Tanh, seed=key
@@ -113,8 +112,7 @@ def elbo(
 def _log_weights(vae: VAE, x: torch.Tensor, y: torch.Tensor | None, samples: int) -> torch.Tensor:
     """log p(x|z) p(z) / q(z|x) for `samples` draws z from q(z|x) of each image, shape
     (samples, n) [nats]."""
-    if samples < 1:
-        raise ValueError(f"samples={samples} must be at least 1")
+    samples = checks.count(samples, "samples")
     mean, log_var = vae.encode(x, y)
     z = mean + (0.5 * log_var).exp() * torch.randn(samples, *mean.shape)
     return log_bernoulli(x, vae.decode(z, y)) + log_normal(z) - log_normal(z, mean, log_var)
@@ -141,6 +139,8 @@ def log_weights(
 ) -> torch.Tensor:
     """Log importance weights (samples, n) of bits x (n, n_pixels) under the stream "evaluate",
     `images` x `chunk` of them at a time."""
+    x = torch.as_tensor(checks.probabilities(x, "x").astype(np.float32, copy=False))
+    samples = checks.count(samples, "samples")
     chunks = [min(chunk, samples - i) for i in range(0, samples, chunk)] or [samples]
     conditions = itertools.repeat(None) if y is None else y.split(images)
     with torch.random.fork_rng(devices=[]):
@@ -259,16 +259,15 @@ def train_vae(
     quadrants: what the VAE is conditioned on.  start: go on from this one, of the same sizes; it is
     not changed.  rules: lr, lr_last and the rest of `training.train`.  Raises ValueError, Diverged.
     """
-    if samples < 1 or (samples > 1 and (kl_weight != 1 or warm_up or free_bits)):
+    samples, warm_up = checks.count(samples, "samples"), checks.count(warm_up, "warm_up", 0)
+    checks.number(free_bits, "free_bits", "at least 0")
+    checks.number(kl_weight, "kl_weight", "at least 0")
+    if samples > 1 and (kl_weight != 1 or warm_up or free_bits):
         raise ValueError(
-            f"samples={samples}: at least 1; kl_weight, warm_up and free_bits belong to "
-            "the ELBO, samples=1"
+            f"samples={samples}: kl_weight, warm_up and free_bits belong to the ELBO, samples=1"
         )
-    if warm_up < 0 or free_bits < 0 or kl_weight < 0 or (labels is not None and quadrants):
-        raise ValueError(
-            f"warm_up={warm_up}, free_bits={free_bits}, kl_weight={kl_weight}: none below 0; "
-            "labels or quadrants, not both"
-        )
+    if labels is not None and quadrants:
+        raise ValueError(f"quadrants={quadrants} beside labels: labels or quadrants, not both")
     data = [as_images(images).flatten(1)]
     if labels is not None:
         data.append(one_hot(check_labels(labels, len(images)), 10).float())
@@ -325,7 +324,9 @@ def encoded(vae: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def decoded(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """Probabilities of the pixels (n, 28, 28) for codes (n, latent_dim), of these classes (n,) if
     the VAE knows classes."""
-    x = torch.from_numpy(np.asarray(z, np.float32))
+    z = checks.points(1, dtype=np.float32, z=z)[0]
+    checks.shape(z, "z", (len(z), vae.latent_dim))
+    x = torch.from_numpy(z)
     if labels is None:
         out = in_batches(lambda z: vae.decode(z).sigmoid(), x)
     else:

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
 
-from genlab.boltzmann.likelihood import AIS, summary
-from genlab.boltzmann.rbm import RBM, check_binary, sample_bits
+from genlab import checks
+from genlab.boltzmann.likelihood import AIS, base_log_odds, summary
+from genlab.boltzmann.rbm import RBM, of_units, sample_bits
 from genlab.boltzmann.training import OFFSET_RATE
 from genlab.streams import stream
 from genlab.training import check_epochs, progress
-from genlab.training.jax import check_ascent, compiled_epoch, run_epochs, where_finite
+from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs, where_finite
 
 
 class DBM(NamedTuple):
@@ -65,6 +66,7 @@ def above(rbm: RBM, n_2: int, *, key: jax.Array, scale: float = 0.01) -> DBM:
 
 def energy(dbm: DBM, v: jax.Array, h1: jax.Array, h2: jax.Array) -> jax.Array:
     """E(v, h₁, h₂), shape (...)."""
+    v, h1, h2 = map(floats, (v, h1, h2))
     coupling = ((v @ dbm.W1) * h1).sum(-1) + ((h1 @ dbm.W2) * h2).sum(-1)
     return -coupling - v @ dbm.b - h1 @ dbm.c1 - h2 @ dbm.c2
 
@@ -76,6 +78,7 @@ def mean_field(dbm: DBM, v: jax.Array, *, steps: int) -> MeanField:
     Each coordinate update raises the bound.  Converged where `residual` is small: the caller
     decides how small.
     """
+    v = floats(v)
     below = v @ dbm.W1 + dbm.c1
     # h₁ hears nothing from above yet: counting the input from below twice makes up for it.
     q1 = sigmoid(v @ dbm.W1 * 2 + dbm.c1)
@@ -97,6 +100,7 @@ def entropy(q: jax.Array) -> jax.Array:
     return -(q * jnp.log(q) + (1 - q) * jnp.log1p(-q)).sum(-1)
 
 
+@of_units
 @partial(jax.jit, static_argnames=("steps", "batch_size"))
 def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, batch_size: int = 500):
     """E_q[-E] + H(q) - log Z ≤ log p(v) of v (n, n_visible), and the mean-field residual, both of
@@ -114,6 +118,7 @@ def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array):
     """One sweep h₁ → (v, h₂) → h₁'; v and h₂ are independent given h₁.  Returns
     (v, h₁', h₂, E[v|h₁])."""
     key_v, key_2, key_1 = jax.random.split(key, 3)
+    h1 = floats(h1)
     mean = sigmoid(h1 @ dbm.W1.T + dbm.b)
     v = sample_bits(mean, key=key_v)
     h2 = sample_bits(sigmoid(h1 @ dbm.W2 + dbm.c2), key=key_2)
@@ -130,8 +135,9 @@ def gibbs_chain(
         v, h1, _, mean = gibbs_step(dbm, carry[1], key=jax.random.fold_in(key, i))
         return v, h1, mean
 
+    h1 = floats(h1)
     empty = jnp.zeros((len(h1), len(dbm.b)))
-    return jax.lax.fori_loop(0, steps, sweep, (empty, jnp.asarray(h1), empty))
+    return jax.lax.fori_loop(0, steps, sweep, (empty, h1, empty))
 
 
 def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: jax.Array) -> AIS:
@@ -140,9 +146,8 @@ def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: 
 
         log f_β(h₁) = β c₁·h₁ + Σ softplus((1-β)a + β(b + W₁h₁)) + Σ softplus(β(c₂ + h₁W₂)).
     """
-    # A pixel that never changes would have infinite log-odds.
-    mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
-    a = jnp.log(mean / (1 - mean))
+    inv_temps, chains = checks.inv_temps(inv_temps), checks.count(chains, "chains")
+    a = base_log_odds(mean, len(dbm.b))
     n1, n2 = dbm.W2.shape
     # At β = 0 every hidden unit is a fair coin: log 2 each.
     log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + (n1 + n2) * np.log(2)
@@ -198,8 +203,8 @@ class Rules:
 
     def check(self) -> None:
         """ValueError for a rule out of range."""
-        if self.field_steps < 1 or self.k < 1:
-            raise ValueError(f"field_steps={self.field_steps} and k={self.k} must be at least 1")
+        checks.count(self.field_steps, "field_steps")
+        checks.count(self.k, "k")
         check_ascent(self.lr, self.lr_last, self.momentum, self.weight_decay)
 
 
@@ -223,7 +228,7 @@ def train_dbm(
     """
     rules = Rules(**rules)
     rules.check()
-    check_binary(data, len(start.b))
+    data = checks.probabilities(data, "data", len(start.b))
     check_epochs(epochs, batch_size, len(data))
     dbm = DBM(*(jnp.array(x, jnp.float32) for x in start))
     mean, first = (

@@ -13,17 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid, softplus
 
+from genlab import checks
 from genlab.boltzmann.rbm import (
     RBM,
-    check_binary,
     free_energy,
     gibbs_step,
     hidden_given_visible,
     sample_bits,
+    units,
 )
 from genlab.streams import stream
 from genlab.training import check_epochs
-from genlab.training.jax import check_ascent, compiled_epoch, run_epochs, where_finite
+from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs, where_finite
 
 
 class Layer(NamedTuple):
@@ -58,6 +59,7 @@ def complementary(rbm: RBM, n_hidden: int, *, key: jax.Array, scale: float = 0.0
     `rbm` has visible ones.
     """
     n_visible, n_below = rbm.W.shape
+    n_hidden = checks.count(n_hidden, "n_hidden")
     if n_hidden < n_visible:
         raise ValueError(
             f"n_hidden={n_hidden}: the complementary prior needs at least {n_visible}, "
@@ -75,12 +77,12 @@ def complementary(rbm: RBM, n_hidden: int, *, key: jax.Array, scale: float = 0.0
 def up(dbn: DBN, v: jax.Array) -> jax.Array:
     """Recognition means of the layer below the top RBM's hidden units, by mean activities,
     (n, n_top_visible)."""
+    v = floats(v)
     for layer in dbn.layers:
         v = sigmoid(v @ layer.W_up + layer.c)
     return v
 
 
-@partial(jax.jit, static_argnames="samples")
 def bound(dbn: DBN, v: jax.Array, log_z_top: float, *, samples: int, key: jax.Array) -> jax.Array:
     """A lower bound on log p(v), shape (n,) for v (n, n_visible) [nats]:
 
@@ -90,6 +92,13 @@ def bound(dbn: DBN, v: jax.Array, log_z_top: float, *, samples: int, key: jax.Ar
     averaged over `samples` draws of h ~ q; Jensen's inequality makes each draw's expectation a
     bound, so noise averages out.
     """
+    visible = dbn.layers[0] if dbn.layers else dbn.top
+    samples = checks.count(samples, "samples")
+    return _bound(dbn, units(visible, v), log_z_top, samples=samples, key=key)
+
+
+@partial(jax.jit, static_argnames="samples")
+def _bound(dbn: DBN, v: jax.Array, log_z_top: float, *, samples: int, key: jax.Array) -> jax.Array:
 
     def one(key):
         x, total = v, jnp.zeros(len(v))
@@ -105,10 +114,10 @@ def bound(dbn: DBN, v: jax.Array, log_z_top: float, *, samples: int, key: jax.Ar
 
 def log_bernoulli(x: jax.Array, logits: jax.Array) -> jax.Array:
     """Σ log p(x_i) of independent bits with these log-odds, summed over the last axis [nats]."""
-    return (x * logits - softplus(logits)).sum(-1)
+    logits = floats(logits)
+    return (floats(x) * logits - softplus(logits)).sum(-1)
 
 
-@partial(jax.jit, static_argnames="clamped")
 def sample(
     dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int = 0
 ) -> tuple[jax.Array, jax.Array]:
@@ -118,6 +127,12 @@ def sample(
     The last `clamped` units of x, labels, stay as they are.  Returns the pixels' means
     (n, n_visible) and the last x.
     """
+    clamped = checks.count(clamped, "clamped", 0, np.shape(dbn.top.b)[-1] - 1)
+    return _sample(dbn, units(dbn.top, x, "x"), steps=steps, key=key, clamped=clamped)
+
+
+@partial(jax.jit, static_argnames="clamped")
+def _sample(dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int):
     labels = x[:, x.shape[1] - clamped :]
 
     key_top, key_down = jax.random.split(key)
@@ -154,12 +169,15 @@ def train_up_down(
     recognition weights to recover its causes.  `labels` (n, n_labels), one-hot, join the top RBM's
     visible units.  Raises Diverged when a parameter is no longer finite.
     """
-    check_binary(data)
+    data = checks.probabilities(data, "data")
     check_epochs(epochs, batch_size, len(data))
     check_ascent(lr, 0.0, 0.0, 0.0)
-    if k < 1:
-        raise ValueError(f"k={k} must be at least 1")
-    labels = np.zeros((len(data), 0), np.float32) if labels is None else labels
+    k = checks.count(k, "k")
+    if labels is None:
+        labels = np.zeros((len(data), 0), np.float32)
+    else:
+        labels = checks.probabilities(labels, "labels")
+        checks.shape(labels, "labels", (len(data), labels.shape[1]), ": one-hot, a row each")
     first = jnp.concatenate(
         [up(dbn, jnp.asarray(data[:batch_size], jnp.float32)), labels[:batch_size]], 1
     )

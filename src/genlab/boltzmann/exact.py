@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logsumexp
 
+from genlab import checks
+
 MAX_UNITS = 20  # 2^20 states: a second
 
 
@@ -40,15 +42,13 @@ def from_layers(weights: list[np.ndarray], biases: list[np.ndarray]) -> Machine:
 def states(d: int) -> np.ndarray:
     """All binary vectors of length d, shape (2^d, d), counting up with the first unit slowest.
     ValueError above 20 units."""
-    if not 0 <= d <= MAX_UNITS:
-        raise ValueError(
-            f"d={d} units have 2^{d} states: at most {MAX_UNITS} units can be enumerated"
-        )
+    d = checks.count(d, "d", 0, MAX_UNITS, " units can be enumerated")
     return (np.arange(2**d)[:, None] >> np.arange(d)[::-1] & 1).astype(float)
 
 
 def energy(machine: Machine, x: np.ndarray) -> np.ndarray:
     """E(x) = -xᵀWx/2 - b·x of x (..., d)."""
+    x = checks.numbers(x, "x")
     return -0.5 * ((x @ machine.W) * x).sum(-1) - x @ machine.b
 
 
@@ -71,15 +71,23 @@ def marginal(machine: Machine, n_visible: int) -> np.ndarray:
 
 def conditional(machine: Machine, x: np.ndarray, unit: int) -> np.ndarray:
     """p(x_unit = 1 | the others) = σ(W_unit·x + b_unit) at x (..., d), shape (...)."""
+    x, unit = checks.numbers(x, "x"), checks.count(unit, "unit", 0, len(machine.b) - 1)
     return expit(x @ machine.W[:, unit] + machine.b[unit])
 
 
 def log_likelihood(machine: Machine, v: np.ndarray) -> np.ndarray:
     """log p(v) of the first v.shape[-1] units, the others summed out, shape (n,) for v
     (n, n_visible) [nats]."""
-    n_visible = v.shape[-1]
-    index = v.astype(int) @ (1 << np.arange(n_visible)[::-1])
+    index, n_visible = _index(machine, v)
     return np.log(marginal(machine, n_visible))[index]
+
+
+def _index(machine: Machine, v: np.ndarray) -> tuple[np.ndarray, int]:
+    """Where the bits v (n, n_visible) stand in ``states(n_visible)``, and n_visible."""
+    v = checks.points(1, v=v)[0]
+    if not np.isin(v, (0, 1)).all() or v.shape[1] > len(machine.b):
+        raise ValueError(f"v of shape {v.shape} must hold zeros and ones, {len(machine.b)} at most")
+    return v.astype(int) @ (1 << np.arange(v.shape[1])[::-1]), v.shape[1]
 
 
 def log_likelihood_gradient(machine: Machine, v: np.ndarray) -> Machine:
@@ -89,11 +97,10 @@ def log_likelihood_gradient(machine: Machine, v: np.ndarray) -> Machine:
     The gradient of W counts each pair once, as ∂/∂W_ij of the energy -Σ_{i<j} W_ij x_i x_j;
     its diagonal is zero.
     """
-    n_visible, d = v.shape[-1], len(machine.b)
+    (index, n_visible), d = _index(machine, v), len(machine.b)
     x, p = states(d), probabilities(machine)
     hidden_given_visible = p.reshape(2**n_visible, -1) / marginal(machine, n_visible)[:, None]
-    index = v.astype(int) @ (1 << np.arange(n_visible)[::-1])
-    data = np.bincount(index, minlength=2**n_visible) / len(v)
+    data = np.bincount(index, minlength=2**n_visible) / len(index)
     difference = (data[:, None] * hidden_given_visible).ravel() - p
     W = (x * difference[:, None]).T @ x
     return Machine(W - np.diag(np.diag(W)), difference @ x)

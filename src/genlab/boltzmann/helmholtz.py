@@ -14,9 +14,10 @@ import numpy as np
 from jax.nn import sigmoid
 from jax.scipy.special import logsumexp
 
+from genlab import checks
 from genlab.boltzmann.dbn import log_bernoulli
 from genlab.boltzmann.exact import states
-from genlab.boltzmann.rbm import check_binary, sample_bits
+from genlab.boltzmann.rbm import of_units, sample_bits
 from genlab.streams import stream
 
 
@@ -31,6 +32,7 @@ class Helmholtz(NamedTuple):
     r: jax.Array
 
 
+@of_units
 @jax.jit
 def log_likelihood(machine: Helmholtz, v: jax.Array) -> jax.Array:
     """log p(v) = log Σ_h p(h) p(v|h) exactly, shape (n,) for v (n, n_visible) [nats].
@@ -42,6 +44,7 @@ def log_likelihood(machine: Helmholtz, v: jax.Array) -> jax.Array:
     )
 
 
+@of_units
 @jax.jit
 def bound(machine: Helmholtz, v: jax.Array) -> jax.Array:
     """E_q[log p(v, h) - log q(h|v)] ≤ log p(v) exactly, shape (n,) [nats]."""
@@ -71,12 +74,11 @@ def train_helmholtz(
     Wake: h ~ q(h|v) of data teaches a, W, b to generate v.  Sleep: dreams v ~ p teach R,
     r to recover their h.
     """
-    check_binary(data)
-    if n_hidden < 1 or steps < chunks or lr <= 0:
-        raise ValueError(
-            f"n_hidden={n_hidden}, steps={steps}, lr={lr}: "
-            f"at least 1 unit and {chunks} steps, lr > 0"
-        )
+    data = checks.probabilities(data, "data")
+    n_hidden = checks.count(n_hidden, "n_hidden")
+    batch_size, chunks = checks.count(batch_size, "batch_size"), checks.count(chunks, "chunks")
+    steps = checks.count(steps, "steps", chunks, hint=f", one for each of chunks={chunks}")
+    checks.number(lr, "lr", "positive")
     key = jax.random.key(stream(seed, "init"))
     d = data.shape[1]
     W, R = 0.1 * jax.random.normal(key, (2, d, n_hidden))

@@ -22,7 +22,16 @@ import numpy as np
 from jax.nn import sigmoid, softplus
 from jax.scipy.special import logsumexp
 
-from genlab.boltzmann.rbm import RBM, free_energy, hidden_input, sample_bits
+from genlab import checks
+from genlab.boltzmann.rbm import (
+    RBM,
+    binary,
+    free_energy,
+    hidden_input,
+    of_units,
+    sample_bits,
+    units,
+)
 from genlab.training import progress
 
 MAX_EXACT_HIDDEN = 20
@@ -88,35 +97,40 @@ def ais(
     with pixel `mean` (n_visible,).
 
     With `samples` (n, n_visible) of the model itself the walks start from `chains` of them and go
-    backwards.  Raises ValueError for temperatures that do not rise from 0 to 1 or too few samples.
+    backwards.  Raises ValueError for temperatures that do not rise from 0 to 1, too few samples,
+    or Gaussian visible units.
     """
-    beta = np.asarray(inv_temps, np.float32)
-    if (
-        beta.ndim != 1
-        or len(beta) < 2
-        or beta[0] != 0
-        or beta[-1] != 1
-        or (np.diff(beta) < 0).any()
-    ):
-        raise ValueError("inv_temps must rise from 0 to 1")
-    if samples is not None and len(samples) < chains:
-        raise ValueError(f"chains={chains} but only {len(samples)} samples to start from")
-    # A pixel that never changes would have infinite log-odds.
-    mean = np.clip(np.asarray(mean, np.float32), 1e-3, 1 - 1e-3)
-    a = jnp.log(mean / (1 - mean))
+    binary(rbm, "this walk")
+    beta, chains = checks.inv_temps(inv_temps), checks.count(chains, "chains")
+    if samples is not None:
+        samples = units(rbm, samples, "samples")
+        if len(samples) < chains:
+            raise ValueError(f"chains={chains} but only {len(samples)} samples to start from")
+    a = base_log_odds(mean, len(rbm.b))
     key_start, key_walk, _ = jax.random.split(key, 3)
     log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + len(rbm.c) * np.log(2)
     if samples is None:
         v = sample_bits(jnp.broadcast_to(sigmoid(a), (chains, len(a))), key=key_start)
     else:
-        v, beta = jnp.asarray(samples[:chains], jnp.float32), beta[::-1]
+        v, beta = samples[:chains].astype(jnp.float32), beta[::-1]
     log_w = _walk(rbm, a, v, beta, key_walk, "AIS" if samples is None else "reverse AIS")
     return summary(log_w, log_z0, backwards=samples is not None)
+
+
+def base_log_odds(mean: np.ndarray, n_visible: int) -> jax.Array:
+    """Log-odds (n_visible,) of independent pixels with this `mean` (n_visible,)."""
+    mean = checks.shape(checks.numbers(mean, "mean", np.float32), "mean", (n_visible,))
+    if mean.min() < 0 or mean.max() > 1:
+        raise ValueError(f"mean from {mean.min()} to {mean.max()} must be within [0, 1]")
+    # A pixel that never changes would have infinite log-odds.
+    mean = np.clip(mean, 1e-3, 1 - 1e-3)
+    return jnp.log(mean / (1 - mean))
 
 
 def summary(log_w: np.ndarray, log_z0: float, *, backwards: bool = False) -> AIS:
     """log Z from the log weights of walks from the base model, whose log Z is `log_z0`,
     or backwards from the model."""
+    log_w = checks.numbers(log_w, "log_w")
     w = np.exp(log_w - log_w.max())
     log_ratio = log_w.max() + np.log(w.mean())
     se = w.std(ddof=1) / w.mean() / np.sqrt(len(w)) if len(w) > 1 else np.inf
@@ -163,8 +177,7 @@ def _stretch(rbm: RBM, a: jax.Array, v: jax.Array, pairs: jax.Array, key: jax.Ar
 def schedule(steps: int) -> np.ndarray:
     """Inverse temperatures from 0 to 1, dense where AIS of an RBM needs it: `steps` in all, shares
     1 : 4 : 10 over [0, 0.5), [0.5, 0.9), [0.9, 1] (Salakhutdinov & Murray 2008, §6.1)."""
-    if steps < 15:
-        raise ValueError(f"steps={steps} must be at least 15")
+    steps = checks.count(steps, "steps", 15)
     first, second = steps // 15, 4 * steps // 15
     parts = (
         np.linspace(0, 0.5, first, endpoint=False),
@@ -173,6 +186,7 @@ def schedule(steps: int) -> np.ndarray:
     return np.concatenate([*parts, np.linspace(0.9, 1, steps - first - second)])
 
 
+@of_units
 @partial(jax.jit, static_argnames="batch_size")
 def log_likelihood(rbm: RBM, v: jax.Array, log_z: float, batch_size: int = 1000) -> jax.Array:
     """log p(v) = -F(v) - log Z of v (n, n_visible), shape (n,) [nats]."""

@@ -7,14 +7,19 @@ eq. 2).  Both kinds share the functions below; an RBM is a tuple of arrays, so i
 `jax.jit`, `vmap` and `scan` as it is.
 """
 
-from functools import partial
-from typing import NamedTuple
+import inspect
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.random import threefry_2x32
 from jax.nn import log_sigmoid, sigmoid, softplus
+
+from genlab import checks
+from genlab.training.jax import floats
 
 
 class RBM(NamedTuple):
@@ -36,9 +41,10 @@ def init_rbm(
     A binary mean is kept within [0.001, 0.999], so pixels that are never on start at a log-odds of
     -6.9 (Hinton 2010, §8).
     """
-    if n_visible < 1 or n_hidden < 1:
-        raise ValueError(f"n_visible={n_visible} and n_hidden={n_hidden} must be at least 1")
-    mean = np.full(n_visible, 0.5) if mean is None else np.asarray(mean)
+    n_visible, n_hidden = checks.count(n_visible, "n_visible"), checks.count(n_hidden, "n_hidden")
+    mean = np.full(n_visible, 0.5) if mean is None else mean
+    if not checks.traced(mean):
+        mean = checks.shape(checks.numbers(mean, "mean", None), "mean", (n_visible,))
     if s is None:
         mean = np.clip(mean, 1e-3, 1 - 1e-3)
         mean = np.log(mean / (1 - mean))
@@ -53,11 +59,13 @@ def init_rbm(
 
 def hidden_input(rbm: RBM, v: jax.Array) -> jax.Array:
     """What each hidden unit receives, (..., n_hidden): vW + c, for Gaussian v (v/s²)W + c."""
+    v = floats(v)
     return (v if rbm.s is None else v / rbm.s**2) @ rbm.W + rbm.c
 
 
 def visible_energy(rbm: RBM, v: jax.Array) -> jax.Array:
     """The part of the energy that no hidden unit changes: -b·v, for Gaussian v Σ(v - b)²/2s²."""
+    v = floats(v)
     return -v @ rbm.b if rbm.s is None else 0.5 * (((v - rbm.b) / rbm.s) ** 2).sum(-1)
 
 
@@ -74,7 +82,7 @@ def hidden_given_visible(rbm: RBM, v: jax.Array) -> jax.Array:
 def visible_given_hidden(rbm: RBM, h: jax.Array) -> jax.Array:
     """E[v | h], shape (..., n_visible): σ(Wh + b) for binary v, where it is p(v_i = 1 | h);
     Wh + b for Gaussian v."""
-    mean = h @ rbm.W.T + rbm.b
+    mean = floats(h) @ rbm.W.T + rbm.b
     return sigmoid(mean) if rbm.s is None else mean
 
 
@@ -84,6 +92,7 @@ def sample_bits(p: jax.Array, *, key: jax.Array) -> jax.Array:
     A probability counts to the nearest multiple of 2⁻¹⁶: two draws from each 32-bit word take a
     third of the time that `jax.random.bernoulli` does, which was a quarter of a training.
     """
+    p = floats(p)
     words = threefry_2x32(jax.random.key_data(key), jnp.arange((p.size + 1) // 2, dtype=jnp.uint32))
     draws = jnp.concatenate([words & 0xFFFF, words >> 16])[: p.size].reshape(p.shape)
     return (draws + 0.5 < p * 2**16).astype(p.dtype)
@@ -107,6 +116,39 @@ def gibbs_step(rbm: RBM, v: jax.Array, *, key: jax.Array) -> tuple[jax.Array, ja
     return sample_visible(rbm, mean, key=key_v), mean
 
 
+def units(machine: Any, v: Any, name: str = "v") -> jax.Array:
+    """Visible units (n, n_visible) of a machine with biases b, as floats.  ValueError unless binary
+    ones are within [0, 1] and Gaussian ones finite; inside a compiled program only floats."""
+    if checks.traced(v):
+        return floats(v)
+    width = np.shape(machine.b)[-1]
+    if not isinstance(machine, RBM) or machine.s is None:
+        return jnp.asarray(checks.probabilities(v, name, width))
+    v = checks.points(1, dtype=None, **{name: v})[0]
+    return jnp.asarray(checks.shape(v, name, (len(v), width)))
+
+
+def of_units(f: Callable) -> Callable:
+    """f(machine, v, ...) whose visible units v have passed `units`."""
+
+    @wraps(f)
+    def checked(*args, **options):
+        call = inspect.signature(f).bind(*args, **options)
+        call.arguments["v"] = units(next(iter(call.arguments.values())), call.arguments["v"])
+        for name in call.arguments.keys() & {"steps", "batch_size"}:
+            call.arguments[name] = checks.count(call.arguments[name], name)
+        return f(*call.args, **call.kwargs)
+
+    return checked
+
+
+def binary(rbm: RBM, what: str) -> None:
+    """ValueError for Gaussian visible units, of which `what` knows nothing."""
+    if rbm.s is not None:
+        raise ValueError(f"rbm has Gaussian visible units (s is given): {what} is for binary ones")
+
+
+@of_units
 @jax.jit
 def gibbs_chain(
     rbm: RBM, v: jax.Array, *, steps: int, key: jax.Array
@@ -117,6 +159,7 @@ def gibbs_chain(
     )
 
 
+@of_units
 @jax.jit
 def gibbs_film(rbm: RBM, v: jax.Array, after: jax.Array, *, key: jax.Array) -> jax.Array:
     """The conditional means of `gibbs_chain` after the numbers of steps `after` (m,), which rise;
@@ -134,6 +177,7 @@ def gibbs_film(rbm: RBM, v: jax.Array, after: jax.Array, *, key: jax.Array) -> j
     return jax.lax.scan(body, (v, v, jnp.zeros((), after.dtype)), after)[1]
 
 
+@of_units
 @jax.jit
 def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
     """Σ_i log p(v_i | all other pixels) of binary v (n, n_visible), over all pixels exactly,
@@ -141,6 +185,7 @@ def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
 
     Flipping pixel i changes the free energy to F_i, and log p(v_i | v_-i) = log σ(F_i - F).
     """
+    binary(rbm, "the pseudo-likelihood")
     flips = 1 - 2 * v
 
     def one(v, flip):
@@ -152,6 +197,7 @@ def pseudo_log_likelihood(rbm: RBM, v: jax.Array) -> jax.Array:
     return jax.lax.map(lambda pair: one(*pair), (v, flips), batch_size=20)
 
 
+@of_units
 @jax.jit
 def one_bit_pseudo_log_likelihood(rbm: RBM, v: jax.Array, *, key: jax.Array) -> jax.Array:
     """scikit-learn's estimate: one pixel of each image is flipped, and its log p times n_visible,
@@ -159,26 +205,13 @@ def one_bit_pseudo_log_likelihood(rbm: RBM, v: jax.Array, *, key: jax.Array) -> 
 
     Unbiased for `pseudo_log_likelihood` with a large variance.
     """
+    binary(rbm, "the pseudo-likelihood")
     n, d = v.shape
     i = jax.random.randint(key, (n,), 0, d)
     flipped = v.at[jnp.arange(n), i].set(1 - v[jnp.arange(n), i])
     return d * log_sigmoid(free_energy(rbm, flipped) - free_energy(rbm, v))
 
 
-def check_binary(v: np.ndarray, n_visible: int | None = None) -> None:
-    """ValueError unless v is (n, n_visible) with every value in [0, 1], naming what it is."""
-    v = np.asarray(v)
-    if v.ndim != 2 or (n_visible is not None and v.shape[1] != n_visible):
-        wanted = f"(n, {n_visible if n_visible is not None else 'n_visible'})"
-        raise ValueError(f"data of shape {v.shape} must be {wanted}: flatten the images")
-    if v.size == 0 or not np.isfinite(v).all() or v.min() < 0 or v.max() > 1:
-        found = "no values" if v.size == 0 else f"values from {v.min():g} to {v.max():g}"
-        raise ValueError(
-            f"binary units need probabilities within [0, 1], not {found}: divide the pixels by 255"
-        )
-
-
-@partial(jax.jit, static_argnames=("steps", "burn_in", "clamped"))
 def complete(
     rbm: RBM,
     v: jax.Array,
@@ -197,8 +230,18 @@ def complete(
     the known pixels only start the chain and are then free, as in source C.  Raises ValueError
     unless 0 <= burn_in < steps.
     """
-    if not 0 <= burn_in < steps:
-        raise ValueError(f"steps={steps}, burn_in={burn_in}: at least one step after the burn-in")
+    steps = checks.count(steps, "steps")
+    burn_in = checks.count(burn_in, "burn_in", 0, steps - 1, f": of steps={steps}, one must follow")
+    known = checks.shape(checks.real(known, "known"), "known", np.shape(rbm.b), ": one a pixel")
+    # What stands in the place of unknown pixels, NaN perhaps, takes no part.
+    v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
+    return _complete(
+        rbm, units(rbm, v), known, steps=steps, key=key, burn_in=burn_in, clamped=bool(clamped)
+    )
+
+
+@partial(jax.jit, static_argnames=("steps", "burn_in", "clamped"))
+def _complete(rbm: RBM, v, known, *, steps: int, key: jax.Array, burn_in: int, clamped: bool):
     key_start, key_walk = jax.random.split(key)
     start = jnp.where(known, v, sample_bits(jnp.full(v.shape, 0.5), key=key_start))
 
@@ -218,6 +261,5 @@ def complete(
 def top_rows_known(rows: int, side: int = 28) -> jnp.ndarray:
     """Which of side² pixels are known when the `rows` uppermost rows are removed,
     shape (side²,)."""
-    if not 0 <= rows <= side:
-        raise ValueError(f"rows={rows} must be from 0 to {side}")
+    rows = checks.count(rows, "rows", 0, checks.count(side, "side"))
     return jnp.arange(side * side) >= rows * side

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from genlab.boltzmann.rbm import RBM, check_binary, init_rbm, sample_bits
+from genlab import checks
+from genlab.boltzmann.rbm import RBM, init_rbm, sample_bits
 from genlab.boltzmann.training import Rules, State, update
 from genlab.streams import stream
 from genlab.training import check_epochs, progress
@@ -47,8 +48,8 @@ def train_several(
             f"method={common.method!r}, k_last={common.k_last}: cd or pcd with a constant k"
         )
     common = replace(common, k_last=common.k)
-    data = np.asarray(data, np.float32)
-    check_binary(data, None)
+    data = checks.probabilities(data, "data").astype(np.float32)
+    n_hidden = checks.count(n_hidden, "n_hidden")
     check_epochs(epochs, batch_size, len(data))
     steps, mean = len(data) // batch_size, data.mean(0)
 

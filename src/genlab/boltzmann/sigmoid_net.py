@@ -10,9 +10,10 @@ import numpy as np
 import optax
 from jax.nn import sigmoid
 
+from genlab import checks
 from genlab.boltzmann.rbm import sample_bits
 from genlab.training import check_epochs
-from genlab.training.jax import compiled_epoch, run_epochs, where_finite
+from genlab.training.jax import compiled_epoch, floats, run_epochs, where_finite
 
 ADAM = optax.scale_by_adam()
 
@@ -55,6 +56,7 @@ def logits(
 ) -> jax.Array:
     """Log-odds of the classes (n, n_classes) for x (n, n_visible); with a `key` each hidden
     activity is kept with 1 - dropout."""
+    x = floats(x)
     for i, layer in enumerate(layers):
         x = x @ layer.W + layer.c + (0 if layer.side is None else side @ layer.side)
         if i + 1 < len(layers):
@@ -64,6 +66,18 @@ def logits(
                 # Divided, so that the layer above hears as much on average as without dropout.
                 x = x * kept / (1 - dropout)
     return x
+
+
+def rows(layers: list[Layer], x, side=None, name: str = "x"):
+    """Inputs x (n, n_visible) of the layers and their side channel, if any, as finite floats."""
+    if checks.traced(x):
+        return floats(x), side
+    x = checks.points(1, dtype=None, **{name: x})[0]
+    checks.shape(x, name, (len(x), len(layers[0].W)), ", as the first layer")
+    if side is not None:
+        side = checks.points(1, dtype=None, side=side)[0]
+        checks.shape(side, "side", (len(x), side.shape[1]), f", a row for each of {name}")
+    return x, side
 
 
 def train_classifier(
@@ -86,16 +100,13 @@ def train_classifier(
     Returns the layers and the history: "step" and the mean "loss" of every epoch.
     Raises ValueError for labels out of range.
     """
-    labels = np.asarray(labels).astype(int)
-    n, n_classes = len(data), len(layers[-1].c)
-    if len(labels) != n or labels.min() < 0 or labels.max() >= n_classes:
-        raise ValueError(
-            f"{len(labels)} labels from {labels.min()} to {labels.max()} for {n} rows: "
-            f"give one from 0 to {n_classes - 1} for each row"
-        )
+    data, side = rows(layers, data, side, "data")
+    n = len(data)
+    labels = checks.labels(labels, "labels", n, len(layers[-1].c))
     check_epochs(epochs, batch_size, n)
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout} must be in [0, 1)")
+    checks.number(dropout, "dropout", "in [0, 1)")
+    checks.number(lr, "lr", "positive")
+    checks.number(weight_decay, "weight_decay", "at least 0")
     layers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), list(layers))
     (layers, _), history = run_epochs(
         _epoch,
@@ -130,11 +141,15 @@ def update(state, batch, done: jax.Array, settings, key: jax.Array):
 _epoch = compiled_epoch(update)
 
 
-@partial(jax.jit, static_argnames="batch_size")
 def predict(
     layers: list[Layer], x: jax.Array, side: jax.Array | None = None, *, batch_size: int = 1000
 ) -> jax.Array:
     """The likeliest class of every row of x (n, n_visible), shape (n,)."""
+    return _predict(layers, *rows(layers, x, side), checks.count(batch_size, "batch_size"))
+
+
+@partial(jax.jit, static_argnames="batch_size")
+def _predict(layers: list[Layer], x: jax.Array, side: jax.Array | None, batch_size: int):
     if side is None:
         return jax.lax.map(lambda row: logits(layers, row).argmax(), x, batch_size=batch_size)
     return jax.lax.map(

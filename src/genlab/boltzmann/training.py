@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import sigmoid
 
+from genlab import checks
 from genlab.boltzmann.rbm import (
     RBM,
-    check_binary,
     hidden_given_visible,
     hidden_input,
     init_rbm,
@@ -88,19 +88,15 @@ class Rules:
 
     def check(self) -> None:
         """ValueError for a rule that makes no sense, with the value and the range."""
-        if self.method not in METHODS:
-            raise ValueError(f"method={self.method!r} must be one of {', '.join(METHODS)}")
-        if self.k < 1 or (self.k_last is not None and self.k_last < self.k):
-            raise ValueError(
-                f"k={self.k}, k_last={self.k_last}: at least one Gibbs step, "
-                "and k_last no smaller than k"
-            )
-        if self.method == "pt" and self.temperatures < 2:
-            raise ValueError(
-                f"temperatures={self.temperatures}: parallel tempering needs at least 2"
-            )
-        if self.doubled not in ("no", "up", "down"):
-            raise ValueError(f"doubled={self.doubled!r} must be no, up or down")
+        checks.one_of(self.method, "method", METHODS)
+        k = checks.count(self.k, "k")
+        if self.k_last is not None:
+            checks.count(self.k_last, "k_last", k, hint=f", no smaller than k={k}")
+        if self.method == "pt":
+            checks.count(self.temperatures, "temperatures", 2, hint=" for parallel tempering")
+        checks.one_of(self.doubled, "doubled", ("no", "up", "down"))
+        checks.number(self.sparsity_target, "sparsity_target", "in [0, 1]")
+        checks.number(self.sparsity_cost, "sparsity_cost", "at least 0")
         check_ascent(self.lr, self.lr_last, self.momentum, self.weight_decay)
 
 
@@ -137,9 +133,16 @@ def train_rbm(
     """
     rules = Rules(**rules)
     rules.check()
-    data = np.asarray(data)
-    if s is None:
-        check_binary(data, None if start is None else len(start.rbm.b))
+    width = None if start is None else len(start.rbm.b)
+    if (s if start is None else start.rbm.s) is None:
+        data = checks.probabilities(data, "data", width)
+    else:
+        data = checks.points(1, dtype=None, data=data)[0]
+        checks.shape(data, "data", (len(data), width or data.shape[1]))
+    if s is not None:
+        s = checks.shape(checks.numbers(s, "s", None), "s", data.shape[1:], ": one a unit")
+        if s.min() <= 0:
+            raise ValueError(f"s down to {s.min()} must be positive: standard deviations")
     check_epochs(epochs, batch_size, len(data))
     key = jax.random.key(stream(seed, "init"))
     rbm = start.rbm if start else init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)

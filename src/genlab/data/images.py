@@ -1,12 +1,14 @@
 """MNIST and Fashion-MNIST from the project's own `data/` folder, checked against their recorded
 checksums at every load."""
 
+import math
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from genlab import checks
 from genlab.data.files import DATA, DataError, read
 
 NAMES = ("mnist", "fashion-mnist")
@@ -34,16 +36,15 @@ def load(name: str, split: str, *, folder: Path = DATA) -> Images:
 
     Raises ValueError for another name or split, DataError for a missing or broken file.
     """
-    if name not in NAMES:
-        raise ValueError(f"unknown data set {name!r}: use {' or '.join(NAMES)}")
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use {' or '.join(SPLITS)}")
+    checks.one_of(name, "name", NAMES)
+    checks.one_of(split, "split", SPLITS)
     prefix = f"{name}/{SPLITS[split]}"
     images = read_idx(f"{prefix}-images-idx3-ubyte", folder)
     labels = read_idx(f"{prefix}-labels-idx1-ubyte", folder)
-    if len(images) != len(labels):
+    if images.shape[1:] != (28, 28) or labels.shape != (len(images),):
         raise DataError(
-            f"{name} {split}: {len(images)} images but {len(labels)} labels: restore data/ from git"
+            f"data/{prefix}-*: images {images.shape} and labels {labels.shape}, not (n, 28, 28) "
+            "and (n,): restore data/ from git"
         )
     return Images(images, labels)
 
@@ -55,15 +56,15 @@ def read_idx(name: str, folder: Path = DATA) -> np.ndarray:
     (big-endian uint32), then the values.
     """
     raw = read(name, folder)
-    zero, kind, axes = struct.unpack(">HBB", raw[:4].ljust(4))
+    zero, kind, axes = struct.unpack(">HBB", raw[:4].ljust(4, b"\0"))
     if (zero, kind) != (0, UNSIGNED_BYTE):
         raise DataError(
             f"data/{name} is no IDX file of unsigned bytes (header {raw[:4].hex()}): "
             "restore it from git"
         )
-    shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes].ljust(4 * axes))
+    shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes].ljust(4 * axes, b"\0"))
     values = np.frombuffer(raw[4 + 4 * axes :], np.uint8)
-    if values.size != np.prod(shape):
+    if values.size != math.prod(shape):
         raise DataError(
             f"data/{name} announces {shape} but holds {values.size} values: restore it from git"
         )

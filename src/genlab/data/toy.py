@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import logsumexp, ndtr
 
+from genlab import checks
+
 Sampler = Callable[[int, np.random.Generator], np.ndarray]
 LogProb = Callable[[np.ndarray], np.ndarray]
 
@@ -36,16 +38,13 @@ class Density:
 
     def sample(self, n: int, *, rng: np.random.Generator) -> np.ndarray:
         """`n` independent points, (n, 2) float32.  Raises ValueError for n < 1."""
-        if n < 1:
-            raise ValueError(f"n={n} must be at least 1 point")
-        return self.draw(n, rng).astype(np.float32)
+        return self.draw(checks.count(n, "n"), rng).astype(np.float32)
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """log p(x) in nats, (n, 2) -> (n,); -inf outside the support.  Raises ValueError for
-        another shape."""
-        x = np.asarray(x, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != 2:
-            raise ValueError(f"points of shape {x.shape} must have shape (n, 2)")
+        another shape or points that are not finite."""
+        x = checks.points(0, x=x)[0]
+        checks.shape(x, "x", (len(x), 2))
         return np.concatenate(
             [self.log_density(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)] or [np.zeros(0)]
         )
@@ -65,6 +64,7 @@ class Density:
 def grid(box: float, bins: int) -> tuple[np.ndarray, float]:
     """Midpoints of `bins` x `bins` equal cells on [-box, box]^2, (bins², 2) with x₁ fastest,
     and a cell's area."""
+    box, bins = checks.number(box, "box", "positive"), checks.count(bins, "bins")
     edges = np.linspace(-box, box, bins + 1)
     mid = (edges[1:] + edges[:-1]) / 2
     return np.stack(np.meshgrid(mid, mid), axis=-1).reshape(-1, 2), float((2 * box / bins) ** 2)
@@ -78,7 +78,11 @@ CHECKERBOARD_AREA = 32.0
 def _draw_checkerboard(n: int, rng: np.random.Generator) -> np.ndarray:
     x1 = rng.uniform(-2, 2, n)
     x2 = rng.uniform(0, 1, n) - 2 * rng.integers(0, 2, n) + np.floor(x1) % 2
-    return 2 * np.stack([x1, x2], axis=1)
+    x = 2 * np.stack([x1, x2], axis=1)
+    # Single precision may round up onto the edge of the next square, which is empty.
+    single = x.astype(np.float32)
+    over = np.floor(single / 2) > np.floor(x / 2)
+    return np.where(over, np.nextafter(single, np.float32(-np.inf)), single)
 
 
 def _log_checkerboard(x: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from genlab import checks
 from genlab.images.networks import mlp
 from genlab.streams import stream
 from genlab.training import Diverged, check_epochs, progress
@@ -81,17 +82,17 @@ def train_critic(
     points, and "slope": the largest |∂f| at x, y and between pairs of them.  estimate / slope is a
     lower bound on W₁ up to slopes elsewhere.  Raises Diverged, ValueError.
     """
-    a, b = _points(x, y)
+    a, b = map(torch.from_numpy, checks.points(1, dtype=np.float32, x=x, y=y))
     check_epochs(1, batch_size, min(len(a), len(b)))
-    if (gp_weight > 0) == (clip_value > 0) or min(gp_weight, clip_value) < 0:
+    gp_weight = checks.number(gp_weight, "gp_weight", "at least 0")
+    clip_value = checks.number(clip_value, "clip_value", "at least 0")
+    if (gp_weight > 0) == (clip_value > 0):
         raise ValueError(
             f"gp_weight={gp_weight}, clip_value={clip_value}: one of them above 0, the other 0"
         )
-    if lr <= 0 or not 1 <= records <= steps:
-        raise ValueError(
-            f"lr={lr} must be above 0, steps={steps} at least records={records}, "
-            "and that at least 1"
-        )
+    checks.number(lr, "lr", "positive")
+    records = checks.count(records, "records")
+    steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
     net = mlp([a.shape[1], *hidden, 1], activation=nn.ReLU, seed=stream(seed, "init"))
     critic = nn.Sequential(*net, nn.Flatten(0))
     optimizer = torch.optim.Adam(critic.parameters(), lr=lr, betas=(0.5, 0.9), fused=True)
@@ -118,21 +119,6 @@ def train_critic(
                 raise Diverged("critic", int(ends[record + 1]), critic.state_dict())
     estimate, slope = np.array(history).T
     return critic.eval(), {"step": ends[1:], "estimate": estimate, "slope": slope}
-
-
-def _points(*clouds: np.ndarray) -> list[torch.Tensor]:
-    """Points (n, d) as single precision; ValueError for other shapes or values that
-    are not finite."""
-    clouds = [np.asarray(c, np.float32) for c in clouds]
-    if (
-        any(c.ndim != 2 for c in clouds)
-        or len({c.shape[1:] for c in clouds}) > 1
-        or not all(np.isfinite(c).all() for c in clouds)
-    ):
-        raise ValueError(
-            f"points of shapes {[c.shape for c in clouds]}: finite numbers (n, d), d alike"
-        )
-    return [torch.from_numpy(c) for c in clouds]
 
 
 def _reading(critic: nn.Module, a: torch.Tensor, b: torch.Tensor) -> tuple[float, float]:

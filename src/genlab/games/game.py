@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, softplus
 
+from genlab import checks
 from genlab.games.critic import clip_weights, critic_generator_loss, critic_loss, gradient_penalty
 from genlab.games.devices import (
     MinibatchDiscrimination,
@@ -309,22 +310,20 @@ def _checked_data(
 
 def _check_rules(loss, n_critic, real_target, steps, records) -> None:
     """ValueError for a game that cannot be played."""
-    if loss not in LOSSES:
-        raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
+    checks.one_of(loss, "loss", LOSSES)
     if min([n_critic] if isinstance(n_critic, int) else n_critic, default=0) < 1:
         raise ValueError(f"n_critic={n_critic}: one number, or several, each at least 1")
     if not 0.5 < real_target <= 1 or (real_target < 1 and loss == "wasserstein"):
         raise ValueError(f"real_target={real_target} must be in (0.5, 1], and 1 for a critic")
-    if not 1 <= records <= steps:
-        raise ValueError(
-            f"steps={steps}, records={records}: at least 1, and no more records than steps"
-        )
+    checks.count(records, "records")
+    checks.count(steps, "steps", records, hint=f", one for each of records={records}")
 
 
 def _check_numbers(lr, ema_decay, *weights) -> None:
     """ValueError for a rate that is not positive, no decay or one outside [0, 1), or a negative
     weight."""
     decays = np.atleast_1d(ema_decay)
+    checks.numbers([lr, *weights], "lr and weights")
     if lr <= 0 or not len(decays) or not ((decays >= 0) & (decays < 1)).all() or min(weights) < 0:
         raise ValueError(
             f"lr={lr} must be above 0, ema_decay={ema_decay} in [0, 1), "

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from genlab import checks
 from genlab.games.game import discriminator_loss
 from genlab.images.networks import mlp
 from genlab.streams import stream
@@ -26,9 +27,13 @@ class Mixture(NamedTuple):
 def log_density(mixture: Mixture, x: np.ndarray) -> np.ndarray:
     """log Σ w_k N(x; m_k, s_k²) (n,) at points x (n,) [nats].  ValueError for weights or standard
     deviations that make no density."""
-    w, m, s = (np.asarray(part, float) for part in mixture)
+    w, m, s = (
+        checks.numbers(p, f"{n} of the mixture")
+        for p, n in zip(mixture, Mixture._fields, strict=True)
+    )
     if (
-        not w.shape == m.shape == s.shape
+        not w.shape == m.shape == s.shape == (w.size,)
+        or not w.size
         or not np.isclose(w.sum(), 1)
         or min(w) <= 0
         or min(s) <= 0
@@ -37,10 +42,16 @@ def log_density(mixture: Mixture, x: np.ndarray) -> np.ndarray:
             f"{mixture}: as many weights, which sum to 1, as means and standard deviations, "
             "all above 0 but the means"
         )
-    x = np.asarray(x, float)[:, None]
+    x = _line(x)[:, None]
     return np.logaddexp.reduce(
         np.log(w) - ((x - m) / s) ** 2 / 2 - np.log(s * np.sqrt(2 * np.pi)), axis=1
     )
+
+
+def _line(x: np.ndarray) -> np.ndarray:
+    """Points x (n,) in double precision."""
+    x = checks.numbers(x, "x")
+    return checks.shape(x, "x", (x.size,), ": points on a line")
 
 
 def optimal_log_odds(p: Mixture, q: Mixture, x: np.ndarray) -> np.ndarray:
@@ -56,6 +67,8 @@ def loss_of(log_odds: np.ndarray, p: Mixture, q: Mixture, x: np.ndarray) -> floa
     By the trapezium rule and so without noise; at D* it is log 4 - 2 JSD(p, q), anywhere
     else more (theorem 1).
     """
+    x = _line(x)
+    log_odds = checks.shape(checks.numbers(log_odds, "log_odds"), "log_odds", x.shape, ", as x")
     at = np.exp(log_density(p, x)) * np.logaddexp(0, -log_odds) + np.exp(
         log_density(q, x)
     ) * np.logaddexp(0, log_odds)
@@ -87,11 +100,10 @@ def train_discriminator(
     Returns, at the end of each of `records` parts which grow geometrically, "step", "log_odds"
     (records, n) at points x (n,) and their "loss" by `loss_of`.  Raises Diverged, ValueError.
     """
-    if lr <= 0 or batch_size < 1 or not 1 <= records <= steps:
-        raise ValueError(
-            f"lr={lr}, batch_size={batch_size}, steps={steps}, records={records}: "
-            "above 0, and no more records than steps"
-        )
+    x = _line(x)
+    checks.number(lr, "lr", "positive")
+    batch_size, records = (checks.count(batch_size, "batch_size"), checks.count(records, "records"))
+    steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
     net = nn.Sequential(
         *mlp([1, *hidden, 1], activation=nn.SiLU, seed=stream(seed, "init")), nn.Flatten(0)
     )

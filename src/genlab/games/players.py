@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
+from genlab import checks
 from genlab.games.devices import MinibatchDiscrimination, VirtualBatchNorm
 from genlab.images.networks import SIDE, check_labels, check_sizes, initialised, mlp
 from genlab.streams import stream
@@ -271,9 +272,10 @@ def generated(generator: Generator, z: np.ndarray, labels: np.ndarray | None = N
     statistics, so that each image depends on its own z alone.  ValueError for another shape or
     labels out of range.
     """
-    z = torch.from_numpy(np.asarray(z, np.float32))
-    if z.ndim != 2 or z.shape[1] != generator.latent_dim:
-        raise ValueError(f"z of shape {tuple(z.shape)} must be (n, {generator.latent_dim})")
+    z = checks.numbers(z, "z", np.float32)
+    if z.ndim != 2 or not len(z) or z.shape[1] != generator.latent_dim:
+        raise ValueError(f"z of shape {z.shape} must be (n, {generator.latent_dim})")
+    z = torch.from_numpy(z)
     known = None if labels is None else check_labels(labels, len(z), max(generator.n_classes, 1))
     training = generator.training
     generator.eval()
@@ -290,6 +292,7 @@ def sample(
     generator: Generator, *, n: int, seed: int, labels: np.ndarray | None = None
 ) -> np.ndarray:
     """`generated` for n latent draws of the stream "sample"."""
+    n = checks.count(n, "n")
     return generated(
         generator,
         latents(generator, n, torch.Generator().manual_seed(stream(seed, "sample"))).numpy(),
@@ -304,12 +307,9 @@ def between(stops: np.ndarray, steps: int) -> np.ndarray:
     On a great circle rather than a line, along which lengths fall below those of normal
     draws (White 2016).
     """
-    stops = np.asarray(stops, float)
-    if stops.ndim != 2 or len(stops) < 2 or steps < 1 or not np.linalg.norm(stops, axis=1).all():
-        raise ValueError(
-            f"stops of shape {stops.shape}, steps={steps}: at least two stops (k, d), "
-            "none zero, and one step"
-        )
+    stops, steps = checks.numbers(stops, "stops"), checks.count(steps, "steps")
+    if stops.ndim != 2 or len(stops) < 2 or not np.linalg.norm(stops, axis=1).all():
+        raise ValueError(f"stops of shape {stops.shape}: at least two stops (k, d), none zero")
     t = np.arange(steps)[:, None] / steps
     path = []
     for a, b in zip(stops, np.roll(stops, -1, 0), strict=True):

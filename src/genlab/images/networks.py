@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-SIDE = 28
+from genlab import checks
+
+SIDE = checks.SIDE
 
 
 @torch.random.fork_rng(devices=[])  # layers draw weights when they are made, which nobody asked for
@@ -37,8 +39,7 @@ def check_sizes(sizes: Sequence[int], dropout: float) -> None:
     """ValueError for a network that cannot be."""
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"layer sizes {list(sizes)}: at least two, each at least 1")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout} must be in [0, 1)")
+    checks.number(dropout, "dropout", "in [0, 1)")
 
 
 @torch.random.fork_rng(devices=[])
@@ -184,27 +185,12 @@ copyreg.pickle(nn.Parameter, reduced)
 def as_images(x: np.ndarray) -> torch.Tensor:
     """Grey values (n, 28, 28) as a tensor (n, 1, 28, 28): bytes are divided by 255, floats must lie
     in [0, 1].  ValueError otherwise."""
-    x = np.asarray(x)
-    if x.ndim != 3 or x.shape[1:] != (28, 28):
-        raise ValueError(f"images of shape {x.shape} must be (n, 28, 28)")
-    if x.dtype == np.uint8:
-        return torch.from_numpy(x.astype(np.float32) / np.float32(255)).unsqueeze(1)
-    if not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
-        raise ValueError(
-            f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]"
-        )
-    return torch.from_numpy(x.astype(np.float32)).unsqueeze(1)
+    return torch.from_numpy(checks.images(x)).unsqueeze(1)
 
 
 def check_labels(labels: np.ndarray, n: int, n_classes: int = 10) -> torch.Tensor:
     """Labels (n,) as integers; ValueError if one is out of range or their number is wrong."""
-    labels = np.asarray(labels).astype(np.int64)
-    if labels.shape != (n,) or (n and (labels.min() < 0 or labels.max() >= n_classes)):
-        raise ValueError(
-            f"{labels.shape} labels from {labels.min()} to {labels.max()} for {n} images: "
-            f"one from 0 to {n_classes - 1} for each"
-        )
-    return torch.from_numpy(labels)
+    return torch.from_numpy(checks.labels(labels, "labels", n, n_classes))
 
 
 def moved(x: torch.Tensor, *, shift: int, flip: bool) -> torch.Tensor:

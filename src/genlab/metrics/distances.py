@@ -17,25 +17,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
+from genlab import checks
+
 SLICES = 64  # fixed directions of the sliced distance, equally spaced on the half circle
 FITTED_SHARE = 0.75  # of the real points, to fit the kernel density: 1,500 of source A's 2,000
-
-
-def check(*clouds: np.ndarray) -> list[np.ndarray]:
-    """The clouds as float64 (n, d) arrays of one dimension d."""
-    checked = [np.asarray(c, dtype=np.float64) for c in clouds]
-    for c in checked:
-        if c.ndim != 2 or len(c) < 2 or c.shape[1] != checked[0].shape[1]:
-            raise ValueError(
-                f"points of shape {c.shape} must be (n, {checked[0].shape[-1]}) "
-                "with n of at least 2"
-            )
-        if not np.isfinite(c).all():
-            raise ValueError(
-                f"{np.sum(~np.isfinite(c).all(axis=1))} of {len(c)} points are not finite: "
-                "drop or clip them"
-            )
-    return checked
 
 
 def w2(x: np.ndarray, y: np.ndarray) -> float:
@@ -46,13 +31,15 @@ def w2(x: np.ndarray, y: np.ndarray) -> float:
     if it does not finish.  Its value for two real samples is far from zero and falls only as
     n^(-1/2) in the plane: read it beside its null.
     """
-    x, y = check(x, y)
-    squared, log = ot.emd2([], [], cdist(x, y, "sqeuclidean"), numItermax=10_000_000, log=True)
+    x, y = checks.points(2, x=x, y=y)
+    cost = cdist(x, y, "sqeuclidean")
+    unit = checks.unit_of(cost)
+    squared, log = ot.emd2([], [], cost / unit, numItermax=10_000_000, log=True)
     if log["warning"]:
         warnings.warn(
             f"optimal transport did not finish: {log['warning']}", RuntimeWarning, stacklevel=2
         )
-    return float(np.sqrt(max(squared, 0.0)))
+    return float(np.sqrt(max(squared, 0.0) * unit))
 
 
 def sliced_w2(x: np.ndarray, y: np.ndarray) -> float:
@@ -62,7 +49,9 @@ def sliced_w2(x: np.ndarray, y: np.ndarray) -> float:
     sqrt(mean over directions u of W2²(u·x, u·y)); in one dimension W2 pairs quantiles.
     For a translation by c it is |c|/sqrt(2).
     """
-    x, y = check(x, y)
+    x, y = checks.near_origin(*checks.points(2, x=x, y=y))
+    if x.shape[1] != 2:
+        raise ValueError(f"x of shape {x.shape} must be (n, 2): the directions lie in the plane")
     angles = np.pi * np.arange(SLICES) / SLICES
     directions = np.stack([np.cos(angles), np.sin(angles)])
     # As many quantiles as the larger sample has points: of equal samples, the sorted points.
@@ -78,9 +67,10 @@ def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
     Its mean is zero when x and y come from one distribution, so it can be negative.
     ValueError for bandwidth <= 0.
     """
-    if bandwidth <= 0:
-        raise ValueError(f"bandwidth={bandwidth} must be positive")
-    x, y = check(x, y)
+    bandwidth = checks.number(bandwidth, "bandwidth", "positive")
+    if not 1e-150 < bandwidth < 1e150:
+        raise ValueError(f"bandwidth={bandwidth} must be from 1e-150 to 1e150: rescale the points")
+    x, y = checks.points(2, x=x, y=y)
     kxx, kyy, kxy = (
         np.exp(cdist(a, b, "sqeuclidean") / (-2 * bandwidth**2))
         for a, b in ((x, x), (y, y), (x, y))
@@ -93,7 +83,7 @@ def mmd2(x: np.ndarray, y: np.ndarray, bandwidth: float) -> float:
 def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
     """2 E|x-y| - E|x-x'| - E|y-y'| with unbiased within-sample means
     (Székely & Rizzo 2013, eq. 1.1), data units."""
-    x, y = check(x, y)
+    x, y = checks.points(2, x=x, y=y)
     n, m = len(x), len(y)
     within = cdist(x, x).sum() / (n * (n - 1)) + cdist(y, y).sum() / (m * (m - 1))
     return float(2 * cdist(x, y).mean() - within)
@@ -102,33 +92,57 @@ def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
 def c2st_accuracy(
     x: np.ndarray, y: np.ndarray, *, rng: np.random.Generator, folds: int = 4
 ) -> float:
-    """Classifier two-sample test: held-out accuracy in telling x from y
-    (Lopez-Paz & Oquab 2017, eq. 2).
+    """Classifier two-sample test: held-out accuracy in telling x from y, the mean of that on x and
+    that on y (Lopez-Paz & Oquab 2017, eq. 2, where the two are equally large).
 
     The larger of two classifiers' `folds`-fold cross-validated accuracies would not be 1/2 under
     the null, so the two vote: the mean of the class probabilities of boosted trees (sharp edges)
-    and of 25 nearest neighbours (smooth shape).  Chance is 1/2 for samples of equal size, with a
-    standard deviation of about 1/(2 sqrt(n + m)) or a little more.
+    and of 25 nearest neighbours (smooth shape) against the share of y.  Chance is 1/2, for samples
+    of equal size with a standard deviation of about 1/(2 sqrt(n + m)) or a little more.
+
+    A point of both samples is learnt with the one label and tested with the other, and the accuracy
+    falls below chance: RuntimeWarning with their number, ValueError where one sample is a copy.
     """
-    x, y = check(x, y)
+    x, y = checks.points(2, x=x, y=y)
+    folds = checks.count(folds, "folds", 2, min(len(x), len(y)), ", one point of x and y for each")
+    _compare_points(x, y)
     points, labels = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
     split = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
-    correct = 0
+    correct = np.zeros(2, int)
     for train, held_out in split.split(points, labels):
         probability = 0.0
         for classifier in (
             HistGradientBoostingClassifier(
                 max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0
             ),
-            KNeighborsClassifier(n_neighbors=min(25, len(train) // 4)),
+            KNeighborsClassifier(n_neighbors=max(1, min(25, len(train) // 4))),
         ):
             probability = (
                 probability
                 + classifier.fit(points[train], labels[train]).predict_proba(points[held_out])[:, 1]
             )
-        # The sum of two probabilities: above 1 both together vote for y.
-        correct += np.sum((probability > 1) == labels[held_out])
-    return float(correct / len(points))
+        # The sum of two probabilities: above twice the share of y both together vote for y.
+        right = (probability > 2 * len(y) / len(points)) == labels[held_out]
+        correct += np.bincount(labels[held_out], weights=right, minlength=2).astype(int)
+    of_x, of_y = map(int, correct)
+    # (of_x / n + of_y / m) / 2, rounded once.
+    return (of_x * len(y) + of_y * len(x)) / (2 * len(x) * len(y))
+
+
+def _compare_points(x: np.ndarray, y: np.ndarray) -> None:
+    """Say how many points x and y have in common; ValueError if that is all of one of them, each
+    of whose points occurs once."""
+    each, where = np.unique(np.concatenate([x, y]), axis=0, return_inverse=True)
+    in_x, in_y = (np.bincount(i, minlength=len(each)) for i in np.split(where.ravel(), [len(x)]))
+    common = int(((in_x > 0) & (in_y > 0)).sum())
+    if common == min(len(x), len(y)):
+        raise ValueError(f"x and y have {common} points in common, one is a copy: draw it anew")
+    if common:
+        warnings.warn(
+            f"x and y have {common} points in common: c2st_accuracy falls below chance by them",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def density_and_coverage(
@@ -140,9 +154,8 @@ def density_and_coverage(
     Coverage is the share of real points whose ball holds a generated point; for two equal samples
     it is about 1 - 2^-k.
     """
-    real, generated = check(real, generated)
-    if len(real) <= k:
-        raise ValueError(f"{len(real)} real points are too few for k={k} neighbours")
+    real, generated = checks.points(2, real=real, generated=generated)
+    k = checks.count(k, "k", 1, len(real) - 1, f": neighbours among {len(real)} real points")
     # k + 1, since the nearest neighbour of a real point is that point.
     radii = cKDTree(real).query(real, k + 1)[0][:, -1]
     counts = cKDTree(generated).query_ball_point(real, radii, return_length=True)
@@ -156,5 +169,12 @@ def kde_log_density(generated: np.ndarray, real: np.ndarray) -> float:
     Larger is *not* better beyond the value that real points reach: a sample without its tails
     scores above the truth.
     """
-    generated, real = check(generated, real)
-    return float(np.mean(gaussian_kde(real.T).logpdf(generated.T)))
+    generated, real = checks.points(2, generated=generated, real=real)
+    real, generated = checks.near_origin(real, generated)
+    try:
+        return float(np.mean(gaussian_kde(real.T).logpdf(generated.T)))
+    except np.linalg.LinAlgError:
+        raise ValueError(
+            f"real of shape {real.shape} must spread in every direction: more points, or fewer "
+            "dimensions"
+        ) from None

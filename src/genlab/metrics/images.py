@@ -11,20 +11,7 @@ from scipy.ndimage import correlate1d
 from sklearn.metrics import pairwise_distances_argmin_min, pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
-
-def _check(*features: np.ndarray) -> list[np.ndarray]:
-    """Feature arrays (n, d) in double precision; ValueError for fewer than two rows, other widths
-    or values that are not finite."""
-    features = [np.asarray(f, dtype=np.float64) for f in features]
-    widths = {f.shape[1:] for f in features}
-    if any(f.ndim != 2 or len(f) < 2 for f in features) or len(widths) > 1:
-        raise ValueError(
-            f"features of shapes {[f.shape for f in features]}: give (n, d) each, "
-            "n at least 2, d alike"
-        )
-    if not all(np.isfinite(f).all() for f in features):
-        raise ValueError("features hold values that are not finite")
-    return features
+from genlab import checks
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
@@ -33,15 +20,14 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
     Biased upwards for few images: state it beside real against real at the same n.
     """
-    real, generated = _check(real, generated)
+    real, generated = checks.near_origin(*checks.points(2, real=real, generated=generated))
     c1, c2 = (np.atleast_2d(np.cov(f, rowvar=False)) for f in (real, generated))
     values, vectors = np.linalg.eigh(c1)
     # C₁^½ C₂ C₁^½ has the eigenvalues of C₁C₂ and is symmetric, so they come out real.
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ c2 @ root).clip(0)).sum()  # the trace of (C₁C₂)^½
-    return float(
-        ((real.mean(0) - generated.mean(0)) ** 2).sum() + np.trace(c1) + np.trace(c2) - 2 * cross
-    )
+    squared = ((real.mean(0) - generated.mean(0)) ** 2).sum()
+    return max(0.0, float(squared + np.trace(c1) + np.trace(c2) - 2 * cross))
 
 
 # --- neighbours, in features or in pixels ---
@@ -57,12 +43,9 @@ def precision_and_recall(
     real against real, so state that value at the same n.  Precision is blind to repetition, recall
     is not.  ValueError for k neighbours in no more than k points.
     """
-    real, generated = _check(real, generated)
-    if not 1 <= k < min(len(real), len(generated)):
-        raise ValueError(
-            f"k={k} neighbours of {len(real)} and {len(generated)} points: at least 1, "
-            "and fewer than either"
-        )
+    real, generated = checks.near_origin(*checks.points(2, real=real, generated=generated))
+    sizes = len(real), len(generated)
+    k = checks.count(k, "k", 1, min(sizes) - 1, f": neighbours of {sizes[0]} and {sizes[1]} points")
     return _inside(generated, real, k), _inside(real, generated, k)
 
 
@@ -81,7 +64,7 @@ def _inside(points: np.ndarray, centres: np.ndarray, k: int) -> float:
 def nearest_images(images: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which of `others` (m, 28, 28) is nearest to each of `images` (n, 28, 28), (n,), and how far
     that is in Euclidean distance, (n,)."""
-    x, y = _check_images(images), _check_images(others)
+    x, y = checks.images(images), checks.images(others, "others")
     index = pairwise_distances_argmin_min(x.reshape(len(x), -1), y.reshape(len(y), -1))[0]
     # Measured again, since the search rounds.
     return index, np.linalg.norm((x - y[index]).astype(np.float64), axis=(1, 2))
@@ -94,6 +77,9 @@ def memorised(images: np.ndarray, training: np.ndarray, held_out: np.ndarray) ->
     A tie, as for a held-out image that is in the training set, counts one half.  ValueError for
     sets of unequal size.
     """
+    images, training, held_out = map(
+        checks.images, (images, training, held_out), ("images", "training", "held_out")
+    )
     if len(training) != len(held_out):
         raise ValueError(
             f"{len(training)} training and {len(held_out)} held-out images: "
@@ -115,7 +101,13 @@ def class_modes(
     Images whose largest probability is below `sure` belong to no class; if that is all of them,
     both values are 0.
     """
-    (p,) = _check(probabilities)
+    p = checks.points(1, probabilities=probabilities)[0]
+    if p.min() < 0 or np.abs(p.sum(1) - 1).max() > 1e-3:
+        raise ValueError(
+            f"probabilities from {p.min():g} with sums from {p.sum(1).min():g} to "
+            f"{p.sum(1).max():g}: none below 0, each row sums to 1"
+        )
+    share, sure = (checks.number(x, n, "in [0, 1]") for x, n in ((share, "share"), (sure, "sure")))
     counted = np.bincount(p.argmax(1)[p.max(1) >= sure], minlength=p.shape[1])
     present = counted[counted > 0]
     shares = present / max(counted.sum(), 1)
@@ -130,19 +122,14 @@ def stacked_modes(labels: np.ndarray, expected: np.ndarray | None = None) -> tup
     section 4.2).  `expected` (10,): shares of the digits in the data, a tenth each by default.
     n real images have a KL of about (1,000 - 1) / 2n.  ValueError for other labels.
     """
-    labels = np.asarray(labels)
-    if (
-        labels.ndim != 2
-        or labels.shape[1] != 3
-        or not len(labels)
-        or labels.min() < 0
-        or labels.max() > 9
-    ):
+    labels = checks.real(labels, "labels")
+    if labels.ndim != 2 or labels.shape[1] != 3 or not len(labels):
         raise ValueError(f"labels of shape {labels.shape}: give (n, 3), each from 0 to 9")
-    q = np.full(10, 0.1) if expected is None else np.asarray(expected, float)
+    labels = checks.labels(labels.ravel(), "labels", n_classes=10).reshape(-1, 3)
+    q = np.full(10, 0.1) if expected is None else checks.numbers(expected, "expected")
     if q.shape != (10,) or q.min() <= 0 or not np.isclose(q.sum(), 1):
         raise ValueError(f"expected={q}: ten shares above 0 that sum to 1")
-    counts = np.bincount(labels.astype(int) @ [100, 10, 1], minlength=1000)
+    counts = np.bincount(labels @ [100, 10, 1], minlength=1000)
     found = counts > 0
     p = counts[found] / counts.sum()
     return int(found.sum()), float(
@@ -162,7 +149,7 @@ def ms_ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     width 1.5, at the last scale of 7 and proportionally narrower.  Contrast and structure below
     zero count as zero.
     """
-    x, y = _check_images(x).astype(np.float64), _check_images(y).astype(np.float64)
+    x, y = (checks.images(*p).astype(np.float64) for p in ((x, "x"), (y, "y")))
     if x.shape != y.shape:
         raise ValueError(f"images of shapes {x.shape} and {y.shape} must be pairs")
     weights, value = np.divide(SSIM_WEIGHTS, sum(SSIM_WEIGHTS)), 1.0
@@ -205,17 +192,16 @@ def likeness(
     With labels (n,) both images of a pair are of one class, which is drawn uniformly.
     ValueError for a class of one image.
     """
-    images = _check_images(images)
+    images, pairs = checks.images(images), checks.count(pairs, "pairs")
+    if labels is not None:
+        labels = checks.labels(labels, "labels", len(images))
     groups = (
         [np.arange(len(images))]
         if labels is None
         else [np.flatnonzero(labels == c) for c in np.unique(labels)]
     )
-    if sum(map(len, groups)) != len(images) or min(map(len, groups)) < 2 or pairs < 1:
-        raise ValueError(
-            f"groups of {[len(g) for g in groups]} among {len(images)} images, pairs={pairs}: "
-            "at least two each, one pair"
-        )
+    if min(map(len, groups)) < 2:
+        raise ValueError(f"labels make groups of {[len(g) for g in groups]}: at least two each")
     drawn = [groups[i] for i in rng.integers(len(groups), size=pairs)]
     i, j = np.array([rng.choice(group, 2, replace=False) for group in drawn]).T
     return float(ms_ssim(images[i], images[j]).mean())
@@ -244,12 +230,9 @@ def swd(
     average to quote; real against real is not zero.  n · patches · directions numbers are
     sorted for each level.
     """
-    real, generated = _check_images(real), _check_images(generated)
-    if real.shape != generated.shape or min(patches, directions) < 1:
-        raise ValueError(
-            f"images of shapes {real.shape} and {generated.shape} must be equally many, "
-            f"patches={patches} and directions={directions} at least 1"
-        )
+    real, generated = checks.images(real, "real"), checks.images(generated, "generated")
+    checks.shape(generated, "generated", real.shape, ": equally many as real")
+    patches, directions = checks.count(patches, "patches"), checks.count(directions, "directions")
     found = []
     for levels in zip(_pyramid(real), _pyramid(generated), strict=True):
         spots = rng.integers(levels[0].shape[1] - PATCH + 1, size=(2, len(real), patches))
@@ -285,23 +268,12 @@ def _blur(images: np.ndarray) -> np.ndarray:
     )
 
 
-def _check_images(images: np.ndarray) -> np.ndarray:
-    """Images (n, 28, 28) as numbers in [0, 1], bytes divided by 255; ValueError for others."""
-    images = np.asarray(images)
-    if images.ndim != 3 or images.shape[1:] != (28, 28) or not len(images):
-        raise ValueError(f"images of shape {images.shape} must be (n, 28, 28)")
-    x = images.astype(np.float32) / np.float32(255 if images.dtype == np.uint8 else 1)
-    if not np.isfinite(x).all() or x.min() < 0 or x.max() > 1:
-        raise ValueError(
-            f"grey values from {x.min()} to {x.max()}: bytes, or finite numbers in [0, 1]"
-        )
-    return x
-
-
 def stroke_energy(images: np.ndarray) -> float:
-    """Mean squared difference of neighbouring pixels of images (n, 28, 28), summed over an image:
-    high for sharp edges, low for blur."""
-    x = np.asarray(images, float)
+    """Mean squared difference of neighbouring pixels of images (n, 28, 28) in [0, 1], summed over
+    an image: high for sharp edges, low for blur."""
+    x = checks.images(images).astype(np.float64)
+    if np.asarray(images).dtype == np.float64:
+        x = np.asarray(images)  # in the precision in which it came
     return float(
         (np.diff(x, axis=1) ** 2).sum((1, 2)).mean() + (np.diff(x, axis=2) ** 2).sum((1, 2)).mean()
     )

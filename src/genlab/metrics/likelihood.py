@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import logsumexp
 
+from genlab import checks
 from genlab.data.toy import Density, grid
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
@@ -19,14 +20,11 @@ def nll_minus_entropy(
     The mean of log p(x) - log q(x) over x ~ p.  The paired difference has the expectation of
     NLL - entropy and a far smaller variance, because both terms see the same points.  `log_prob` is
     the model's *normalised* log q, (n, 2) -> (n,).  Infinite where the model rules out a real
-    point.  ValueError for n < 2 or values that are NaN.
+    point.  ValueError for n < 2, or what `log_prob` returns if it is NaN or of another shape.
     """
-    if n < 2:
-        raise ValueError(f"n={n} must be at least 2 points")
+    n = checks.count(n, "n", 2, hint=" points")
     x = density.sample(n, rng=rng)
-    excess = density.log_prob(x) - np.asarray(log_prob(x), dtype=np.float64)
-    if np.isnan(excess).any():
-        raise ValueError(f"log_prob is NaN at {np.isnan(excess).sum()} of {n} real points")
+    excess = density.log_prob(x) - _values(log_prob(x), "log_prob", n)
     return float(excess.mean()), float(excess.std(ddof=1) / np.sqrt(n))
 
 
@@ -37,9 +35,21 @@ def log_z_on_grid(log_density: LogDensity, box: float, *, bins: int = 400) -> tu
     Midpoint rule; the second number says whether to believe the first.
     """
 
+    box, bins = checks.number(box, "box", "positive"), checks.count(bins, "bins", 2)
+
     def integral(bins):
         points, cell = grid(box, bins)
-        return float(logsumexp(log_density(points)) + np.log(cell))
+        values = _values(log_density(points), "log_density", len(points))
+        return float(logsumexp(values) + np.log(cell))
 
     fine = integral(bins)
     return fine, abs(fine - integral(bins // 2))
+
+
+def _values(found, name: str, n: int) -> np.ndarray:
+    """What a caller's function returned for n points: a number each, or -inf."""
+    found = checks.shape(checks.real(found, name), name, (n,), ", one value for each point")
+    if bad := np.count_nonzero(np.isnan(found) | (found == np.inf)):
+        kind = "NaN" if np.isnan(found).any() else "+inf"
+        raise ValueError(f"{name} is {kind} at {bad} of {n} points: a density has none")
+    return found

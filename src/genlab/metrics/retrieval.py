@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from genlab import checks
+
 QUERIES_AT_A_TIME = 100
 
 
 def pack(bits: np.ndarray) -> np.ndarray:
     """Bits (n, 64), booleans or zeros and ones, as one 64-bit word a row, (n,) uint64.
     ValueError for anything else."""
-    bits = np.asarray(bits)
+    bits = checks.real(bits, "bits")
     if bits.ndim != 2 or bits.shape[1] != 64 or not np.isin(bits, (0, 1)).all():
         raise ValueError(f"bits of shape {bits.shape}: 64 zeros and ones a row")
     return np.packbits(bits.astype(bool), axis=1).view(np.uint64)[:, 0]
@@ -26,12 +28,19 @@ def pack(bits: np.ndarray) -> np.ndarray:
 def hamming(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Number of bits in which the words x (n,) and y (m,) differ, (n, m) uint8: an exclusive or and
     a count of ones."""
+    for name, w in (("x", x := np.asarray(x)), ("y", y := np.asarray(y))):
+        if w.ndim != 1 or w.dtype.kind != "u":
+            raise ValueError(
+                f"{name} of shape {w.shape}, {w.dtype}: unsigned words (n,), as packed"
+            )
     return np.bitwise_count(x[:, None] ^ y[None])
 
 
 def euclidean(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Squared distance of rows x (n, d) and y (m, d) less ‖x‖², which is the same for all that a
-    query is compared with; (n, m)."""
+    query is compared with; (n, m).  Far from the origin ‖x - c‖² with c in the middle of y."""
+    x, y = checks.points(1, dtype=None, x=x, y=y)
+    y, x = checks.near_origin(y, x)
     return (y * y).sum(1) - 2 * x @ y.T
 
 
@@ -41,10 +50,17 @@ def hits(distances: np.ndarray, same: np.ndarray, at: Sequence[int]) -> np.ndarr
 
     Of those exactly as far as the k-th, as many as still fit are counted at their share of hits.
     """
-    at = np.asarray(at)
-    if at.min() < 1 or at.max() > distances.shape[1]:
+    distances, same = checks.real(distances, "distances"), checks.real(same, "same")
+    if distances.ndim != 2 or not distances.size or np.isnan(distances).any():
+        raise ValueError(f"distances of shape {distances.shape}: numbers (queries, database)")
+    checks.shape(same, "same", distances.shape, ", as the distances")
+    if not np.isin(same, (0, 1)).all():
+        raise ValueError(f"same from {same.min()} to {same.max()} must say yes or no: booleans")
+    same = same.astype(bool)
+    at = np.array([checks.count(k, "at") for k in np.atleast_1d(at)])
+    if not len(at) or at.max() > distances.shape[1]:
         raise ValueError(
-            f"the {at.min()} to {at.max()} nearest of {distances.shape[1]}: at least 1, at most all"
+            f"at={at.tolist()}, the nearest of {distances.shape[1]}: at least one, at most all"
         )
     found = np.empty((len(distances), len(at)))
     kth = np.take_along_axis(
@@ -72,11 +88,13 @@ def precision_recall(
     `distance` is `euclidean` for rows of numbers, `hamming` for `pack`ed words.  ValueError if
     labels and rows differ in number or a query's class is not in the database.
     """
-    if len(queries) != len(query_labels) or len(database) != len(labels):
-        raise ValueError(
-            f"{len(query_labels)} labels for {len(queries)} queries, {len(labels)} for "
-            f"{len(database)} rows: one each"
-        )
+    # Words stay words; what is no number, or not finite, is refused.
+    queries, database = checks.real(queries, "queries"), checks.real(database, "database")
+    for name, rows in (("queries", queries), ("database", database)):
+        checks.numbers(rows, name, None)
+    query_labels = checks.labels(query_labels, "query_labels", len(queries))
+    labels = checks.labels(labels, "labels", len(database))
+    at = np.atleast_1d(at)
     if missing := set(np.unique(query_labels).tolist()) - set(np.unique(labels).tolist()):
         raise ValueError(f"no row of the database is of class {min(missing)}")
     found = []
@@ -96,10 +114,9 @@ def cluster_accuracy(assigned: np.ndarray, labels: np.ndarray) -> float:
     assigned, labels (n,): integers from 0.  With more clusters than classes the rest stay unnamed
     and count as wrong.
     """
-    if len(assigned) != len(labels) or len(labels) == 0:
-        raise ValueError(
-            f"{len(assigned)} clusters for {len(labels)} labels: as many, at least one"
-        )
-    table = np.zeros((assigned.max() + 1, labels.max() + 1))
-    np.add.at(table, (assigned, labels), 1)
+    assigned = checks.labels(assigned, "assigned")
+    labels = checks.labels(labels, "labels", len(assigned))
+    clusters, classes = (np.unique(x, return_inverse=True)[1] for x in (assigned, labels))
+    table = np.zeros((clusters.max() + 1, classes.max() + 1))
+    np.add.at(table, (clusters, classes), 1)
     return table[linear_sum_assignment(-table)].sum() / len(labels)

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from genlab import checks
 from genlab.data.toy import Density
 from genlab.metrics import distances
 
 # Of the MMD kernels, data units: a detail of the densities, and their overall shape.
 BANDWIDTHS = (0.25, 1.0)
+LEAST = 10  # points: fewer leave too little to fit a kernel density and to score others by it
 
 # How to read each measure: unit and which way is better; everything else is in the null
 # distribution.
@@ -38,6 +40,8 @@ def mode_scores(x: np.ndarray, centres: np.ndarray, sd: float) -> dict[str, floa
     point is nearest to it; reverse KL is KL(generated || uniform) of the nearest-centre histogram
     of the high-quality points, in nats. With no such point at all it is log k, its largest value.
     """
+    x, centres = checks.points(1, x=x, centres=centres)
+    sd = checks.number(sd, "sd", "positive")
     distance = np.linalg.norm(x[:, None, :] - centres, axis=-1)
     nearest, close = distance.argmin(axis=1), distance.min(axis=1) <= 3 * sd
     counts = np.bincount(nearest[close], minlength=len(centres))
@@ -60,11 +64,12 @@ def scorecard(
     must not stop the comparison). ValueError for fewer than n samples or values that are not
     finite.
     """
+    samples = checks.points(1, samples=samples)[0]
+    n = checks.count(n, "n", LEAST)
     if len(samples) < n:
         raise ValueError(f"n={n} points asked for, the sample has {len(samples)}")
     real = density.sample(n, rng=rng).astype(np.float64)
-    x = np.clip(np.asarray(samples[:n], dtype=np.float64), -1e3, 1e3)
-    distances.check(x, real)
+    x, real = checks.points(2, samples=np.clip(samples[:n], -1e3, 1e3), real=real)
     fitted = int(distances.FITTED_SHARE * n)
     kde = distances.kde_log_density(x[fitted:], real[:fitted])
     share, coverage = distances.density_and_coverage(real, x)
@@ -90,8 +95,7 @@ def null_scorecards(
 ) -> dict[str, np.ndarray]:
     """The scorecard of real samples against real samples, `draws` times: {measure: (draws,)}.
     ValueError for draws < 2."""
-    if draws < 2:
-        raise ValueError(f"draws={draws} must be at least 2 to show a spread")
+    draws = checks.count(draws, "draws", 2, hint=" to show a spread")
     cards = [scorecard(density.sample(n, rng=rng), density, n=n, rng=rng) for _ in range(draws)]
     return {name: np.array([card[name] for card in cards]) for name in cards[0]}
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from genlab import checks
 from genlab.streams import stream
 from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp, init_mlp, mlp
 from genlab.training.jax import minibatch, train
@@ -140,12 +141,16 @@ def train_gan(
     (two time scales, Heusel et al. 2017).  ValueError for an unknown loss or a packing that does
     not divide batch_size.
     """
-    if loss not in LOSSES:
-        raise ValueError(f"loss={loss!r} must be one of {', '.join(LOSSES)}")
-    if packing < 1 or batch_size % packing:
+    checks.one_of(loss, "loss", LOSSES)
+    packing, batch_size = checks.count(packing, "packing"), checks.count(batch_size, "batch_size")
+    if batch_size % packing:
         raise ValueError(f"packing={packing} must divide batch_size={batch_size}")
-    n_sets = len(data)
-    data, held_out = jnp.asarray(data), jnp.asarray(held_out)
+    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
+    n_sets, latent = len(data), checks.count(latent, "latent")
+    checks.number(lr, "lr", "positive")
+    checks.number(penalty, "penalty", "at least 0")
+    checks.number(beta1, "beta1", "in [0, 1)")
+    checks.number(ema_decay, "ema_decay", "in [0, 1)")
     key_init, key_train = (
         jax.random.key(stream(seed, "init")),
         jax.random.key(stream(seed, "train")),
@@ -219,6 +224,6 @@ VALIDATION_BATCH = 32
 
 def sample_gan(generator, *, n: int, seed: int) -> np.ndarray:
     """n points of every generator of the stack, (sets, n, 2)."""
-    latent = generator[0][0].shape[1]
+    n, latent = checks.count(n, "n"), generator[0][0].shape[1]
     z = jax.random.normal(jax.random.key(stream(seed, "sample")), (len(generator[0][0]), n, latent))
     return np.asarray(jax.vmap(generate)(generator, z))

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from genlab import checks
 from genlab.streams import stream
-from genlab.toys.langevin import annealed_langevin
+from genlab.toys.langevin import annealed_langevin, checked, start_at
 from genlab.toys.networks import ema, fourier_features, init_mlp, mlp
 from genlab.training.jax import minibatch, train
 
@@ -40,14 +41,16 @@ class DiffusionModel(NamedTuple):
 def linear_alphas(steps: int = 1000, first: float = 1 - 1e-4, last: float = 0.98) -> np.ndarray:
     """α_t from `first` to `last` in equal steps: β_t = 1 - α_t is Ho et al. 2020's linear
     schedule (section 4)."""
-    return np.linspace(first, last, steps)
+    first, last = (checks.number(x, "alpha", "in (0, 1)") for x in (first, last))
+    return np.linspace(first, last, checks.count(steps, "steps"))
 
 
 def sigmas_of(alphas: np.ndarray) -> np.ndarray:
     """σ_t = sqrt((1 - ᾱ_t)/ᾱ_t) with ᾱ_t the product of α_1 ... α_t; increasing.  ValueError for
     α outside (0, 1)."""
-    if not ((alphas > 0) & (alphas < 1)).all():
-        raise ValueError("every alpha must lie strictly between 0 and 1")
+    alphas = checks.real(alphas, "alphas")
+    if alphas.ndim != 1 or not len(alphas) or not ((alphas > 0) & (alphas < 1)).all():
+        raise ValueError(f"alphas of shape {alphas.shape}: (steps,), each strictly between 0 and 1")
     alpha_bars = np.cumprod(np.asarray(alphas, np.float64))
     return np.sqrt((1 - alpha_bars) / alpha_bars)
 
@@ -55,6 +58,8 @@ def sigmas_of(alphas: np.ndarray) -> np.ndarray:
 def karras_sigmas(n: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> np.ndarray:
     """n + 1 levels from sigma_max down to sigma_min, equal steps in σ^(1/ρ)
     (Karras et al. 2022, eq. 5)."""
+    checks.levels([sigma_max, sigma_min], "the levels from sigma_max to sigma_min")
+    n, rho = checks.count(n, "n"), checks.number(rho, "rho", "positive")
     return np.linspace(sigma_max ** (1 / rho), sigma_min ** (1 / rho), n + 1) ** rho
 
 
@@ -118,12 +123,14 @@ def train_diffusion(
     levels uniformly.  Adam, cosine decay of the rate to zero (`decay_lr`), exponential average of
     the weights (`ema_decay` = 0 for none).
     """
+    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
+    sigmas = jnp.asarray(checks.levels(sigmas, rising=True), jnp.float32)
     n_sets, levels = len(data), len(sigmas)
-    data, held_out, sigmas = (
-        jnp.asarray(data),
-        jnp.asarray(held_out),
-        jnp.asarray(sigmas, jnp.float32),
-    )
+    if checks.count(batch_size, "batch_size") % BANDS:
+        raise ValueError(f"batch_size={batch_size} must be a multiple of {BANDS}, the noise bands")
+    checks.number(lr, "lr", "positive")
+    checks.number(data_sd, "data_sd", "positive")
+    checks.number(ema_decay, "ema_decay", "in [0, 1)")
     key_init, key_train = (
         jax.random.key(stream(seed, "init")),
         jax.random.key(stream(seed, "train")),
@@ -202,6 +209,9 @@ def ddim(
     x (n, d) at sigmas[0]; sigmas decreasing, a last 0 is allowed and gives x̂₀.
     """
 
+    checks.number(eta, "eta", "in [0, 1]", ": above 1 the variance left for ε̂ is negative")
+    x, score, sigmas = start_at(score, x, sigmas, zero=True)
+
     def step(x, inputs):
         i, sigma, tau = inputs
         noise = -sigma * score(x, sigma)
@@ -210,7 +220,6 @@ def ddim(
         x = x - sigma * noise + jnp.sqrt(tau**2 - variance) * noise + jnp.sqrt(variance) * fresh
         return x, x
 
-    sigmas = jnp.asarray(sigmas, x.dtype)
     return jax.lax.scan(step, x, (jnp.arange(len(sigmas) - 1), sigmas[:-1], sigmas[1:]))
 
 
@@ -218,17 +227,21 @@ def euler(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax
     """First-order steps of the probability-flow ODE dx/dσ = -σ score(x, σ) (Song et al. 2021,
     eq. 13; Karras et al. 2022, eq. 1)."""
 
+    x, score, sigmas = start_at(score, x, sigmas, zero=True)
+
     def step(x, pair):
         sigma, tau = pair
         x = x - (tau - sigma) * sigma * score(x, sigma)
         return x, x
 
-    return jax.lax.scan(step, x, _pairs(sigmas, x))
+    return jax.lax.scan(step, x, (sigmas[:-1], sigmas[1:]))
 
 
 def heun(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Second-order steps of the same ODE: the slopes at both ends, averaged
     (Karras et al. 2022, algorithm 1).  Last σ > 0."""
+
+    x, score, sigmas = start_at(score, x, sigmas)
 
     def step(x, pair):
         sigma, tau = pair
@@ -237,12 +250,7 @@ def heun(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax.
         x = x + (tau - sigma) * (slope - tau * score(guess, tau)) / 2
         return x, x
 
-    return jax.lax.scan(step, x, _pairs(sigmas, x))
-
-
-def _pairs(sigmas, x):
-    sigmas = jnp.asarray(sigmas, x.dtype)
-    return sigmas[:-1], sigmas[1:]
+    return jax.lax.scan(step, x, (sigmas[:-1], sigmas[1:]))
 
 
 # --- likelihood ---
@@ -257,6 +265,9 @@ def probability_flow_log_prob(
     (Chen et al. 2018, theorem 1; Song et al. 2021, eq. 39), Heun steps over `sigmas` *increasing*,
     the divergence exact by two forward derivatives.
     """
+    x, score, sigmas = start_at(score, x, sigmas, rising=True)
+    checks.shape(x, "x", (len(x), 2), ": the trace below is of two dimensions")
+    checks.number(data_sd, "data_sd", "positive")
     eye = jnp.eye(2, dtype=x.dtype)
 
     def slope(x, sigma):
@@ -275,22 +286,22 @@ def probability_flow_log_prob(
             change + (tau - sigma) * (div + div_end) / 2,
         ), None
 
-    (x_max, change), _ = jax.lax.scan(step, (x, jnp.zeros(len(x), x.dtype)), _pairs(sigmas, x))
-    variance = jnp.asarray(sigmas, x.dtype)[-1] ** 2 + data_sd**2
+    pairs = sigmas[:-1], sigmas[1:]
+    (x_max, change), _ = jax.lax.scan(step, (x, jnp.zeros(len(x), x.dtype)), pairs)
+    variance = sigmas[-1] ** 2 + data_sd**2
     return -jnp.sum(x_max**2, axis=-1) / (2 * variance) - jnp.log(2 * jnp.pi * variance) + change
 
 
 # --- compiled over the stack of data sets ---
 
 
+@checked
 @partial(jax.jit, static_argnames=("n", "method", "features", "data_sd"))
 def sample_stack(
     params, key, sigmas, *, n: int, method: str, features: int, data_sd: float, eta: float = 0.0
 ):
     """n points of every set by "ddim", "euler" or "heun" over decreasing sigmas: (sets, n, 2) and
     the path (sets, steps, n, 2)."""
-    if method not in ("ddim", "euler", "heun"):
-        raise ValueError(f"method={method!r} must be 'ddim', 'euler' or 'heun'")
 
     def one(params, key):
         key_start, key_steps = jax.random.split(key)
@@ -303,6 +314,7 @@ def sample_stack(
     return jax.vmap(one)(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
 
 
+@partial(checked, rising=True)
 @partial(jax.jit, static_argnames=("features", "data_sd"))
 def log_prob_stack(params, x, sigmas, *, features: int, data_sd: float):
     """probability_flow_log_prob for every set: x (sets, n, 2) -> (sets, n)."""
@@ -314,6 +326,7 @@ def log_prob_stack(params, x, sigmas, *, features: int, data_sd: float):
     return jax.vmap(one)(params, x)
 
 
+@checked
 @partial(jax.jit, static_argnames=("n", "steps_per_sigma", "step_size", "features", "data_sd"))
 def annealed_langevin_stack(
     params, key, sigmas, *,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from genlab import checks
 from genlab.streams import stream
 from genlab.toys import langevin
 from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp
@@ -61,12 +62,12 @@ def negative_sampler(
 ) -> langevin.Kernel:
     """The kernel that moves the negative samples: "langevin" or "mala", followed by `jumps` global
     moves."""
+    jumps = checks.count(jumps, "jumps", 0)
+    checks.one_of(sampler, "sampler", ("langevin", "mala"))
     if sampler == "langevin":
         local = langevin.unadjusted_langevin(langevin.score_of(log_density), step_size)
-    elif sampler == "mala":
-        local = langevin.mala(log_density, step_size)
     else:
-        raise ValueError(f"sampler={sampler!r} must be 'langevin' or 'mala'")
+        local = langevin.mala(log_density, step_size)
     return langevin.alternate(local, *[langevin.uniform_jump(log_density, box)] * jumps)
 
 
@@ -103,8 +104,12 @@ def train_energy(
     `validation_loss`, mean E(data) - mean E(negatives) on the batch and on held_out;
     `energy_data`, `energy_model`.
     """
-    n_sets = len(data)
-    data, held_out = jnp.asarray(data), jnp.asarray(held_out)
+    checks.one_of(loss, "loss", LOSSES)
+    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
+    n_sets, n_chains = len(data), checks.count(n_chains, "n_chains")
+    batch_size = checks.count(batch_size, "batch_size")
+    checks.number(lr, "lr", "positive")
+    checks.number(l2, "l2", "at least 0")
     key_init, key_train = (
         jax.random.key(stream(seed, "init")),
         jax.random.key(stream(seed, "train")),
@@ -176,6 +181,8 @@ def sample_energy(
     """n points of each energy of the stack by chains from noise, never from data: (sets, n, 2) and
     the path (sets, kept, n, 2)."""
 
+    n, steps = checks.count(n, "n"), checks.count(steps, "steps")
+
     @jax.jit
     @jax.vmap
     def run(params, key):
@@ -196,7 +203,9 @@ def sample_energy(
 
 def log_density(params, x: np.ndarray, **options) -> np.ndarray:
     """-E(x) of one energy, unnormalised, NumPy (n, 2) -> (n,)."""
-    return np.asarray(_energy_jit(params, jnp.asarray(x, jnp.float32), **options)) * -1.0
+    x = checks.points(1, dtype=np.float32, x=x)[0]
+    checks.shape(x, "x", (len(x), 2))
+    return np.asarray(_energy_jit(params, jnp.asarray(x), **options)) * -1.0
 
 
 _energy_jit = jax.jit(energy, static_argnames=("base_sd", "activation"))

@@ -7,19 +7,45 @@ whole arrays: (n, d) -> (n,) and (n, d) -> (n, d).
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from genlab import checks
+from genlab.training.jax import floats
 
 LogDensity = Callable[[jax.Array], jax.Array]
 Score = Callable[[jax.Array], jax.Array]
 Kernel = Callable[[jax.Array, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 
 
+def start(x: Any, name: str = "x") -> jax.Array:
+    """Points (n, d) to start from, as finite floats; inside a compiled program only floats."""
+    return floats(x if checks.traced(x) else checks.points(1, dtype=None, **{name: x})[0])
+
+
+def vectors(f: Callable, name: str) -> Callable:
+    """f whose values have the shape of its points (n, d): another would be broadcast."""
+    return lambda x, *rest: checks.shape(f(x, *rest), f"what {name} returns", x.shape)
+
+
+def values(f: Callable, name: str) -> Callable:
+    """f whose values are one a point, (n,): another shape would be broadcast."""
+    return lambda x, *rest: checks.shape(f(x, *rest), f"what {name} returns", x.shape[:1])
+
+
 def score_of(log_density: LogDensity) -> Score:
     """The gradient of `log_density` at each point."""
     return jax.grad(lambda x: jnp.sum(log_density(x)))
+
+
+def start_at(score: Callable, x, sigmas, **rules):
+    """Points and levels to start from, checked where they are known, and a score whose values have
+    the shape of the points."""
+    x, sigmas = start(x), checks.levels(sigmas, **rules)
+    return x, vectors(score, "score"), jnp.asarray(sigmas, x.dtype)
 
 
 def unadjusted_langevin(score: Score, step_size: float) -> Kernel:
@@ -28,6 +54,9 @@ def unadjusted_langevin(score: Score, step_size: float) -> Kernel:
 
     Its stationary law is not the target: on N(0, 1) the variance is 1/(1 - h/2).
     """
+
+    checks.number(step_size, "step_size", "positive")
+    score = vectors(score, "score")
 
     def step(key, x):
         noise = jax.random.normal(key, x.shape)
@@ -43,9 +72,12 @@ def mala(log_density: LogDensity, step_size: float | jax.Array) -> Kernel:
     info: `accepted` (n,) bool.
     """
 
+    checks.number(step_size, "step_size", "positive")
+    log_density = values(log_density, "log_density")
+
     def value_and_score(x):
-        values, pullback = jax.vjp(log_density, x)
-        return values, pullback(jnp.ones_like(values))[0]
+        log_p, pullback = jax.vjp(log_density, x)
+        return log_p, pullback(jnp.ones_like(log_p))[0]
 
     def log_kernel(to, mean):
         return -jnp.sum((to - mean) ** 2, axis=-1) / (4 * step_size)
@@ -72,6 +104,9 @@ def uniform_jump(log_density: LogDensity, box: float) -> Kernel:
     with the dimension.  A chain outside the box is moved inside at once: the target is understood
     as restricted to the box.
     """
+
+    checks.number(box, "box", "positive")
+    log_density = values(log_density, "log_density")
 
     def step(key, x):
         key_proposal, key_accept = jax.random.split(key)
@@ -107,7 +142,8 @@ def run_chain(
     (default: the last only), and the infos averaged over steps, per point (n,).  ValueError if
     keep_every does not divide steps.
     """
-    keep_every = keep_every or steps
+    steps, x = checks.count(steps, "steps"), start(x)
+    keep_every = steps if keep_every is None else checks.count(keep_every, "keep_every")
     if steps % keep_every:
         raise ValueError(f"keep_every={keep_every} must divide steps={steps}")
     shapes = jax.eval_shape(kernel, key, x)[1]
@@ -141,10 +177,36 @@ def annealed_langevin(
     score(x (n, d), sigma ()) -> (n, d).  Returns the last points and the path, one frame per level.
     """
 
+    checks.levels(sigmas)
+    x = start(x)
+    checks.number(step_size, "step_size", "positive")
+
     def level(x, inputs):
         i, sigma = inputs
         kernel = unadjusted_langevin(lambda y: score(y, sigma), step_size * sigma**2)
         x, _, _ = run_chain(kernel, x, steps=steps_per_sigma, key=jax.random.fold_in(key, i))
         return x, x
 
-    return jax.lax.scan(level, x, (jnp.arange(len(sigmas)), jnp.asarray(sigmas)))
+    return jax.lax.scan(level, x, (jnp.arange(len(sigmas)), floats(sigmas)))
+
+
+METHODS = ("ddim", "euler", "heun")  # samplers of `diffusion`; the first two may end at level 0
+
+
+def checked(compiled: Callable, *, rising: bool = False) -> Callable:
+    """compiled(params, key or points, sigmas, ...) whose arguments are looked at before: inside
+    the program nobody knows their values."""
+
+    @wraps(compiled)
+    def checked(params, given, sigmas, **about):
+        zero = checks.one_of(about.get("method", "heun"), "method", METHODS) != "heun"
+        sigmas = floats(checks.levels(sigmas, rising=rising, zero=zero))
+        checks.number(about.get("eta", 0.0), "eta", "in [0, 1]")
+        for name in about.keys() & {"n", "steps_per_sigma"}:
+            about[name] = checks.count(about[name], name)
+        for name in about.keys() & {"step_size", "data_sd"}:
+            about[name] = checks.number(about[name], name, "positive")
+        given = jnp.asarray(checks.sets(x=given)[0]) if rising else given
+        return compiled(params, given, sigmas, **about)
+
+    return checked

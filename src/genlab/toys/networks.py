@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from genlab import checks
+
 ACTIVATIONS: dict[str, Callable] = {
     "relu": jax.nn.relu,
     "swish": jax.nn.swish,
@@ -20,6 +22,9 @@ def init_mlp(sizes: Sequence[int], *, key: jax.Array) -> list[tuple[jax.Array, j
     W ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) and the same for b (LeCun et al. 1998, the default
     of torch.nn.Linear).
     """
+    if len(sizes) < 2:
+        raise ValueError(f"sizes={list(sizes)} must be at least two: inputs, (hidden,) outputs")
+    sizes = [checks.count(size, "sizes") for size in sizes]
     params = []
     for layer_key, fan_in, fan_out in zip(
         jax.random.split(key, len(sizes) - 1), sizes[:-1], sizes[1:], strict=True
@@ -39,7 +44,7 @@ def mlp(
     params: list[tuple[jax.Array, jax.Array]], x: jax.Array, activation: str = "swish"
 ) -> jax.Array:
     """Apply the MLP to x (..., d_in) -> (..., d_out); no activation after the last layer."""
-    act = ACTIVATIONS[activation]
+    act = ACTIVATIONS[checks.one_of(activation, "activation", ACTIVATIONS)]
     for W, b in params[:-1]:
         x = act(x @ W + b)
     W, b = params[-1]
@@ -56,6 +61,8 @@ def fourier_features(s: jax.Array, n_features: int) -> jax.Array:
     The sinusoidal embedding of Vaswani et al. 2017, section 3.5, with s of order one
     instead of a position.
     """
+    if n_features % 2 or n_features < 2:
+        raise ValueError(f"n_features={n_features} must be even: a sine and a cosine each")
     frequencies = jnp.geomspace(1.0, MAX_FREQUENCY, n_features // 2)
     angles = s[..., None] * frequencies
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
@@ -68,6 +75,8 @@ def init_fourier_mlp(sizes: Sequence[int], n_waves: int, *, bandwidth: float, ke
     B (d_in, n_waves) ~ N(0, bandwidth²) is never trained.  Random Fourier features let a small
     network draw sharp edges (Tancik et al. 2020, section 4).
     """
+    n_waves = checks.count(n_waves, "n_waves")
+    checks.number(bandwidth, "bandwidth", "positive")
     key_b, key_mlp = jax.random.split(key)
     B = bandwidth * jax.random.normal(key_b, (sizes[0], n_waves))
     return B, init_mlp((sizes[0] + 2 * n_waves, *sizes[1:]), key=key_mlp)

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from scipy.ndimage import distance_transform_edt
 
+from genlab import checks
 from genlab.data.toy import Density, grid
 from genlab.streams import stream
 from genlab.toys import langevin
@@ -64,9 +65,10 @@ def train_single_sigma(
     data (sets, n, 2), held_out (sets, m, 2).  Adam at a constant rate, as in sources A and B.
     ValueError for sigma <= 0.
     """
-    _check_sigma(sigma)
-    n_sets = len(data)
-    data, held_out = jnp.asarray(data), jnp.asarray(held_out)
+    sigma = checks.number(sigma, "sigma", "positive")
+    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
+    n_sets, batch_size = len(data), checks.count(batch_size, "batch_size")
+    checks.number(lr, "lr", "positive")
     key_init, key_train = (
         jax.random.key(stream(seed, "init")),
         jax.random.key(stream(seed, "train")),
@@ -103,6 +105,13 @@ def train_single_sigma(
     return ScoreModel(jax.tree.map(np.asarray, params), history)
 
 
+def _rules(n, steps, step_size, keep_every) -> dict:
+    """The rules of `_chains`, checked."""
+    checks.number(step_size, "step_size", "positive")
+    n, steps = checks.count(n, "n"), checks.count(steps, "steps")
+    return {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
+
+
 def _chains(score_of_x, key, start_at, *, n, steps, step_size, keep_every):
     """n unadjusted Langevin chains from N(start_at, SCALE² I): their ends (n, 2) and
     path (kept, n, 2)."""
@@ -131,7 +140,7 @@ def sample_langevin(
     Returns the points (sets, n, 2) and the path (sets, kept, n, 2), a frame per `keep_every` steps
     (default: the last).
     """
-    chains = {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
+    chains = _rules(n, steps, step_size, keep_every)
 
     @jax.jit
     @jax.vmap
@@ -160,6 +169,7 @@ class Blurred(NamedTuple):
 def cell_masses(density: Density, *, per_unit: int = PER_UNIT) -> np.ndarray:
     """Probability of each of `per_unit`² cells per unit area over the density's box, (m, m),
     by the midpoint rule."""
+    per_unit = checks.count(per_unit, "per_unit")
     points, cell = grid(density.box, round(2 * density.box * per_unit))
     masses = np.exp(density.log_prob(points)) * cell
     m = round(len(masses) ** 0.5)
@@ -172,9 +182,24 @@ def blur(masses: np.ndarray, sigma: float, *, per_unit: int = PER_UNIT) -> Blurr
 
     score(x) = (E[x₀ | x] - x)/σ² (Vincent 2011, section 4.3); the kernel is a product, so two
     matrix products give each moment.  Where the density underflows the score points to the nearest
-    cell with mass, its limit far from the data.  ValueError for sigma <= 0.
+    cell with mass, its limit far from the data.  ValueError for sigma <= 0, and for sigma below a
+    cell's side: the midpoint rule, right to 5e-9 there, would lose mass or make it.
     """
-    _check_sigma(sigma)
+    sigma, per_unit = checks.number(sigma, "sigma", "positive"), checks.count(per_unit, "per_unit")
+    if sigma * per_unit < 1 - 1e-9:
+        raise ValueError(
+            f"sigma={sigma} is less than a cell of side 1/{per_unit}: raise per_unit to at least "
+            f"{np.ceil(1 / sigma):.0f}"
+        )
+    masses = checks.numbers(masses, "masses")
+    if (
+        masses.ndim != 2 or not masses.size or len(set(masses.shape)) > 1 or len(masses) % 2
+        or masses.min() < 0 or abs(masses.sum() - 1) > 1e-6
+    ):  # fmt: skip
+        raise ValueError(
+            f"masses of shape {masses.shape} with sum {masses.sum():.9g} must be (m, m), m even, "
+            "none below 0, and sum to 1: divide them by their sum"
+        )
     half = int(np.ceil(len(masses) / (2 * per_unit) + 4 * sigma))
     x = (np.arange(2 * half * per_unit) + 0.5) / per_unit - half
     pad = (len(x) - len(masses)) // 2
@@ -214,7 +239,9 @@ def sample_blurred(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`sample_langevin` with the exact scores in the network's place: what is wrong with these is
     the sampler's fault."""
-    chains = {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
+    chains = _rules(n, steps, step_size, keep_every)
+    if len({(b.half, b.score.shape) for b in blurred}) != 1:
+        raise ValueError(f"blurred={[b.half for b in blurred]}: tables of one size, at least one")
     half = blurred[0].half
 
     @jax.jit
@@ -234,12 +261,6 @@ def loss_floor(blurred: Blurred, sigma: float) -> float:
     The target -ε/σ has second moment 2/σ² and, given the noisy point, the mean ∇ log p_σ; what is
     left is the variance of the noise given the point, and no network removes it.
     """
+    sigma = checks.number(sigma, "sigma", "positive")
     cell = (2 * blurred.half / len(blurred.density)) ** 2
     return float(2 / sigma**2 - np.sum(blurred.density[..., None] * blurred.score**2) * cell)
-
-
-def _check_sigma(sigma: float) -> None:
-    if sigma <= 0:
-        raise ValueError(
-            f"sigma={sigma} must be positive: it is the standard deviation of the noise"
-        )

@@ -11,6 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from genlab import checks
+
 
 class Diverged(FloatingPointError):
     """A training met a number that is not finite; `step` says where, `state` holds the parameters
@@ -26,11 +28,8 @@ class Diverged(FloatingPointError):
 
 def check_epochs(epochs: int, batch_size: int, n: int) -> None:
     """ValueError for no epoch, or a batch that is empty or larger than the n rows."""
-    if epochs < 1 or not 1 <= batch_size <= n:
-        raise ValueError(
-            f"epochs={epochs}, batch_size={batch_size}: at least 1, and no batch larger "
-            f"than the {n} rows"
-        )
+    checks.count(epochs, "epochs")
+    checks.count(batch_size, "batch_size", 1, n, f": no batch larger than the {n} rows")
 
 
 MIN_INTERVAL = 0.5  # seconds between two writes of the progress file

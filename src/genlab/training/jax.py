@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from genlab import checks
 from genlab.streams import stream
 from genlab.training import Diverged, progress
 
@@ -39,8 +40,7 @@ def train(
     `snapshot` its value of the state at the end of each chunk as ``history["snapshot"]``.
     Raises ValueError for fewer than one step.
     """
-    if steps < 1:
-        raise ValueError(f"steps={steps} must be at least 1")
+    steps, chunks = checks.count(steps, "steps"), checks.count(chunks, "chunks")
     shapes = jax.eval_shape(step, state, key)[1]
 
     # A dynamic trip count, so that chunks of unequal length share one compilation; the state is
@@ -71,6 +71,13 @@ def train(
     return state, history
 
 
+def floats(x: Any) -> jax.Array:
+    """`x` as an array of floats: integers and booleans, in which a difference wraps around, become
+    single precision."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+
+
 def minibatch(data: jax.Array, batch_size: int, *, key: jax.Array) -> jax.Array:
     """`batch_size` rows of `data` (n, d), drawn with replacement."""
     return data[jax.random.randint(key, (batch_size,), 0, len(data))]
@@ -78,11 +85,10 @@ def minibatch(data: jax.Array, batch_size: int, *, key: jax.Array) -> jax.Array:
 
 def check_ascent(lr: float, lr_last: float, momentum: float, weight_decay: float) -> None:
     """ValueError for a rule of gradient ascent that is out of range."""
-    if not 0 <= momentum < 1 or lr <= 0 or lr_last < 0 or weight_decay < 0:
-        raise ValueError(
-            f"lr={lr}, lr_last={lr_last}, momentum={momentum}, weight_decay={weight_decay}: "
-            "lr > 0, lr_last >= 0, 0 <= momentum < 1, weight_decay >= 0"
-        )
+    checks.number(lr, "lr", "positive")
+    checks.number(lr_last, "lr_last", "at least 0")
+    checks.number(momentum, "momentum", "in [0, 1)")
+    checks.number(weight_decay, "weight_decay", "at least 0")
 
 
 def where_finite(value: jax.Array, params) -> jax.Array:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from genlab import checks
 from genlab.streams import stream
 from genlab.training import Diverged, check_epochs, progress
 
@@ -36,8 +37,8 @@ def train(
     """
     n = len(data[0])
     check_epochs(epochs, batch_size, n)
-    if lr <= 0:
-        raise ValueError(f"lr={lr} must be above 0")
+    checks.number(lr, "lr", "positive")
+    checks.number(weight_decay, "weight_decay", "at least 0")
     steps = n // batch_size
     if momentum is None:
         optimizer = torch.optim.Adam(

@@ -1,0 +1,243 @@
+"""One contract for every public function that takes arrays: whatever the form of its arguments, the
+answer is right, or a ValueError names the argument.
+
+The calls are in `contract`; a function without an entry there fails.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import warnings
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from contract import CASES, TRAININGS, Case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import genlab
+
+FEW = settings(max_examples=2, derandomize=True, deadline=None, database=None)
+
+# Act on arrays that one of the functions above has seen, most of them inside a compiled program.
+INSIDE = {
+    "boltzmann.rbm": "hidden_input visible_energy free_energy hidden_given_visible gibbs_step"
+    " visible_given_hidden sample_bits sample_visible",
+    "boltzmann.dbm": "energy mean_field entropy gibbs_step gibbs_chain update",
+    "boltzmann.dbn": "up log_bernoulli",
+    "boltzmann.exact": "from_layers",  # names weights[i] itself
+    "boltzmann.helmholtz": "wake_sleep_step",
+    "boltzmann.sigmoid_net": "logits update",
+    "boltzmann.training": "update negative_phase tempered_phase exchange",
+    "toys.adversarial": "minimax non_saturating relativistic generate discriminate"
+    " gradient_penalty",
+    "toys.diffusion": "predict_noise noise_prediction_loss",
+    "toys.energy": "energy contrastive_loss absolute_loss",
+    "toys.langevin": "mala",
+    "toys.networks": "mlp fourier_features fourier_mlp",
+    "toys.score": "score dsm_loss tabulated_score",
+    "images.networks": "rebuilt",  # how a network is pickled
+    "games.players": "sample",  # of labels alone, which `generated` reads
+    "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
+    "metrics.scorecard": "recordable",
+    "training.jax": "minibatch where_finite",
+}
+ROOMS = (
+    "transport",
+    "metrics",
+    "data",
+    "boltzmann",
+    "toys",
+    "images",
+    "autoencoders",
+    "games",
+    "training",
+)
+
+
+def modules() -> list:
+    names = [name for _, name, _ in pkgutil.walk_packages(genlab.__path__, "genlab.")]
+    return [importlib.import_module(n) for n in names if n.split(".")[1] in ROOMS]
+
+
+def takes_arrays(f: Callable) -> bool:
+    told = [str(p.annotation) for p in inspect.signature(f).parameters.values()]
+    return any("ndarray" in a or "jax.Array" in a for a in told)
+
+
+def discovered() -> set[str]:
+    """Public functions of the library that take arrays, as "room.module.function"."""
+    return {
+        f"{module.__name__.removeprefix('genlab.')}.{name}"
+        for module in modules()
+        for name, f in vars(module).items()
+        if not name.startswith("_") and callable(f) and not inspect.isclass(f)
+        and getattr(f, "__module__", "") == module.__name__ and takes_arrays(f)
+    }  # fmt: skip
+
+
+def test_every_function_that_takes_arrays_has_its_contract():
+    inside = {f"{module}.{name}" for module, names in INSIDE.items() for name in names.split()}
+    kept = set(CASES) | set(TRAININGS) | inside
+    assert discovered() - kept == set()
+    assert inside - discovered() == set() and not inside & (set(CASES) | set(TRAININGS))
+    # The wrong twin: an entry that is missing is seen.
+    assert discovered() - (kept - {"metrics.distances.w2"}) == {"metrics.distances.w2"}
+
+
+# --- the contract ---
+
+FORMS: dict[str, Callable] = {
+    "float32": lambda x: x.astype(np.float32),
+    "int64": lambda x: x.astype(np.int64),
+    "uint8": lambda x: x.astype(np.uint8),
+    "bool": lambda x: x.astype(bool),
+    "list": lambda x: x.tolist(),
+    "int8": lambda x: x.astype(np.int8),
+    "float16": lambda x: x.astype(np.float16),
+    "Fortran": np.asfortranarray,
+    "strided": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+    "torch": torch.from_numpy,
+    "jax": jnp.asarray,
+}
+BAD: dict[str, Callable] = {
+    "nan": lambda x: np.where(np.arange(x.size).reshape(x.shape) == x.size - 1, np.nan, x),
+    "infinite": lambda x: np.where(np.arange(x.size).reshape(x.shape) == 0, np.inf, x),
+    "complex": lambda x: x.astype(complex),
+    "strings": lambda x: x.astype(str),
+    "objects": lambda x: x.astype(object),
+    "masked": lambda x: np.ma.masked_array(x, np.arange(x.size).reshape(x.shape) == 0),
+    "empty": lambda x: x[:0],
+    "deeper": lambda x: x[None],
+    "flat": lambda x: x.ravel()[0],
+    "ragged": lambda x: [*x[:-1].tolist(), [[1.0], 2.0]],
+    "nothing": lambda x: object(),
+}
+
+
+def leaves(result) -> list[np.ndarray]:
+    return [np.asarray(x, np.float64) for x in jax.tree.leaves(result)]
+
+
+def alike(a, b, loose: float, factor: float = 1.0) -> bool:
+    pairs = list(zip(leaves(a), leaves(b), strict=True))
+    size = max((np.abs(factor * y).max(initial=0) for _, y in pairs), default=0)
+    return all(
+        x.shape == y.shape and np.abs(x - factor * y).max(initial=0) <= loose * (size or factor)
+        for x, y in pairs
+    )
+
+
+def called(case: Case, about: dict):
+    """What the function returns, or the ValueError that names an argument, or a complaint."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            found = case.f(**about)
+        except ValueError as error:
+            return error if any(name in str(error) for name in about) else f"names none: {error}"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    finite = all(np.isfinite(x).all() for x in leaves(found))
+    return found if finite else "a number that is not finite"
+
+
+def wrong_forms(case: Case, seed: int, names=FORMS) -> list[str]:
+    """Forms of the same numbers whose answer is another one, or refused; and changed arguments."""
+    about = case.make(np.random.default_rng(seed))
+    right, found = case.f(**about), []
+    for form in names:
+        exact = {n: _exactly(FORMS[form], x) for n, x in about.items()}
+        given = {
+            n: x if e is None else e
+            for (n, x), e in zip(about.items(), exact.values(), strict=True)
+        }
+        if all(e is None for e in exact.values()):
+            continue
+        before = {n: np.array(x) for n, x in given.items()}
+        answer = called(case, given)
+        pixels = any(x.ndim == 3 and x.shape[1:] == (28, 28) for x in about.values())
+        if form == "uint8" and pixels:  # bytes: 1 of 255 is no bit
+            ok = isinstance(answer, ValueError)
+        else:
+            ok = not isinstance(answer, (str, ValueError)) and alike(answer, right, case.loose)
+        found += [] if ok else [f"{form}: {answer}, not {right}"]
+        changed = [n for n, x in given.items() if not np.array_equal(before[n], np.array(x))]
+        found += [f"{form}: {n} is changed" for n in changed]
+    return found
+
+
+def _exactly(form: Callable, x: np.ndarray):
+    """x in another form if that holds the same numbers, else None."""
+    given = form(x)
+    return given if np.array_equal(np.asarray(given, np.float64), x) else None
+
+
+def accepted(case: Case, seed: int) -> list[str]:
+    """Bad arguments that are not refused by a ValueError which names an argument."""
+    about, found = case.make(np.random.default_rng(seed)), []
+    for name in about:
+        for bad in BAD.keys() - case.allows:
+            answer = called(case, about | {name: BAD[bad](about[name])})
+            if not isinstance(answer, ValueError):
+                found.append(f"{bad} {name}: {str(answer)[:200]}")
+    return found
+
+
+def broken_laws(case: Case, seed: int) -> list[str]:
+    """Laws that do not hold: scale, distance from the origin, order, repetition; and one row."""
+    rng = np.random.default_rng(seed)
+    about = case.make(rng)
+    right, found = case.f(**about), []
+    names, power = case.scale or ((), 0)
+    for c in (1e-9, 1e-3, 1e9) if names else ():
+        answer = called(case, {n: c * x if n in names else x for n, x in about.items()})
+        if not _is(answer, right, max(case.loose, 1e-7), c**power):
+            found.append(f"scale {c:g}: {answer}, not {c**power:g} times {right}")
+    for move in (-1e6, 1.7e9) if case.far else ():
+        answer = called(case, {n: x + move if n in case.far else x for n, x in about.items()})
+        if not _is(answer, right, max(case.loose, 1e-6)):
+            found.append(f"moved by {move:g}: {answer}, not {right}")
+    shuffled = {n: rng.permutation(x) if n in case.order else x for n, x in about.items()}
+    doubled = {n: np.repeat(x, 2, 0) if n in case.twice else x for n, x in about.items()}
+    for law, rows in (("order", shuffled), ("twice", doubled)):
+        if not _is(answer := called(case, rows), right, max(case.loose, 1e-9)):
+            found.append(f"{law}: {answer}, not {right}")
+    answer = called(case, {n: x[:1] for n, x in about.items()})
+    return [*found, f"one row: {answer}"] if isinstance(answer, str) else found
+
+
+def _is(answer, right, loose: float, factor: float = 1.0) -> bool:
+    return not isinstance(answer, (str, ValueError)) and alike(answer, right, loose, factor)
+
+
+@pytest.mark.parametrize("name", CASES)
+@FEW
+@given(seed=st.integers(0, 99))
+def test_any_form_of_the_same_numbers_gives_the_same(name, seed):
+    case = CASES[name]
+    assert wrong_forms(case, seed, list(FORMS)[: 4 if case.slow else None]) == []
+
+
+@pytest.mark.parametrize("name", [*CASES, *TRAININGS])
+def test_what_is_no_such_argument_is_refused_by_its_name(name):
+    assert accepted({**CASES, **TRAININGS}[name], 0) == []
+
+
+@pytest.mark.parametrize("name", [n for n, case in CASES.items()])
+@FEW
+@given(seed=st.integers(0, 99))
+def test_laws_hold_from_the_smallest_scale_to_the_farthest_place(name, seed):
+    assert broken_laws(CASES[name], seed) == []
+
+
+BORDERS = ("train_rbm", "train_classifier", "train_linear_rbm", "train_critic", "line.train")
+
+
+@pytest.mark.parametrize("name", [n for n in TRAININGS if any(b in n for b in BORDERS)])
+def test_a_training_learns_the_same_from_integers(name):
+    assert wrong_forms(TRAININGS[name], 0, ["uint8", "bool", "list"]) == []
