@@ -1,8 +1,10 @@
-"""Faults planted in copies of genlab, one line each, and how often the gate catches them.
+"""Faults planted in copies of genlab, one line each, and how often the gate catches them, at the
+level that one of the committed baselines' quantities has.
 
-    python tests/gate_faults.py
+    python tests/gate_faults.py             # in small experiments: tests/baselines/power.json
+    python tests/gate_faults.py --sections  # in sections of the book: tests/baselines/faults.json
 
-writes tests/baselines/power.json, the table on the book's page about the gate.
+writes the tables on the book's page about the gate.
 """
 
 import json
@@ -17,16 +19,37 @@ from pathlib import Path
 
 import numpy as np
 
+from genlab.pipeline.gate import baseline as committed
 from genlab.pipeline.gate import statistics
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tests" / "baselines" / "power.json"
-# Replicates: of the baseline, as in tests/baselines, and of the faulty code.
-BASELINE, FRESH = 20, 16
-BOOK = 650  # quantities the alarm rate is split over: a little more than the book has now
+FRESH = 16  # replicates of the faulty code
 # Experiments for the rate of false alarms.
 UNCHANGED = ("chains", "denoisers", "digits", "measures")
 SEEDS = 4  # of `genlab check --seeds 4`
+
+
+@cache
+def book() -> list[committed.Baseline]:
+    """The committed baselines: how many seeds and quantities there are, and how noisy."""
+    return committed.read_all("quick", "cpu")
+
+
+def sizes() -> list[int]:
+    """Numbers of seeds behind the book's baselines, the smallest first."""
+    return sorted({len(b.seeds) for b in book()})
+
+
+def judge(metrics: dict, **options) -> list[statistics.Judgement]:
+    """The gate's judgements with what the book tells."""
+    tests = sum(b.tests() for b in book())
+    return statistics.judge(metrics, **{"tests": tests, "priors": priors()} | options)
+
+
+@cache
+def priors() -> dict:
+    return committed.priors_of(book())
 
 
 @dataclass(frozen=True)
@@ -100,8 +123,8 @@ def run(
 
 @cache
 def baseline(experiment: str) -> dict[str, tuple[str, list[float]]]:
-    """The experiment as it should be, at seed 101."""
-    return run(experiment, BASELINE, 101)
+    """The experiment as it should be, at seed 101, as often as the largest baseline."""
+    return run(experiment, sizes()[-1], 101)
 
 
 def planted(fault: Fault, folder: Path) -> Path:
@@ -121,33 +144,34 @@ def planted(fault: Fault, folder: Path) -> Path:
     return source
 
 
-def alarms(experiment: str, fresh: dict, rows: list[int]) -> list[statistics.Judgement]:
-    """The gate's alarms for these replicates of a fresh result."""
-    known = baseline(experiment)
+def alarms(experiment: str, fresh: dict, rows: list[int], size: int) -> list[statistics.Judgement]:
+    """The gate's alarms for these replicates of a fresh result, against a baseline of that size."""
     metrics = {
-        m: (better, values, [fresh[m][1][i] for i in rows]) for m, (better, values) in known.items()
+        m: (better, values[:size], [fresh[m][1][i] for i in rows])
+        for m, (better, values) in baseline(experiment).items()
     }
-    judged = statistics.judge(metrics, tests=BOOK)
     return sorted(
-        (j for j in judged if j.alarm),
+        (j for j in judge(metrics) if j.alarm),
         key=lambda j: -abs(j.shift) if np.isfinite(j.shift) else -np.inf,
     )
 
 
 def power(experiment: str, fresh: dict) -> dict:
-    """How often the gate raises an alarm on one fresh run and on the mean of SEEDS, and the metric
-    that shows it best."""
-    one = [alarms(experiment, fresh, [i]) for i in range(FRESH)]
-    several = [alarms(experiment, fresh, list(range(i, i + SEEDS))) for i in range(0, FRESH, SEEDS)]
-    named = [a[0].name for a in one + several if a]
+    """How often the gate raises an alarm on one fresh run and on the mean of SEEDS, for every size
+    of baseline, and the metric that shows it best to the largest."""
+    told, groups = {}, {1: [[i] for i in range(FRESH)]}
+    groups[SEEDS] = [list(range(i, i + SEEDS)) for i in range(0, FRESH, SEEDS)]
+    for size in sizes():
+        found = {k: [alarms(experiment, fresh, rows, size) for rows in groups[k]] for k in groups}
+        told |= {
+            f"power_{size}_{k}": float(np.mean([bool(a) for a in v])) for k, v in found.items()
+        }
+    every = [a for v in found.values() for a in v]
+    named = [a[0].name for a in every if a]
     caught = max(set(named), key=named.count) if named else ""
-    shifts = [j.shift for a in one + several for j in a if j.name == caught]
-    return {
-        "metric": caught,
-        "shift": float(f"{np.median(shifts):.3g}") if shifts else 0.0,
-        "power_1": float(np.mean([bool(a) for a in one])),
-        f"power_{SEEDS}": float(np.mean([bool(a) for a in several])),
-    }
+    shifts = [j.shift for a in every for j in a if j.name == caught]
+    shift = float(f"{np.median(shifts):.3g}") if shifts else 0.0
+    return {"metric": caught, "shift": shift} | told
 
 
 def measure(fault: Fault) -> dict:
@@ -160,68 +184,84 @@ def measure(fault: Fault) -> dict:
         )
 
 
-def split_alarms(pool: dict, *, splits: int, alarm_rate: float, rng: np.random.Generator) -> float:
-    """Share of random splits of unchanged replicates, BASELINE against one fresh, on which the gate
+def split_alarms(
+    pool: dict, *, size: int, splits: int, alarm_rate: float, rng: np.random.Generator
+) -> float:
+    """Share of random splits of unchanged replicates, `size` against one fresh, on which the gate
     raises an alarm."""
     count, n = 0, len(next(iter(pool.values()))[1])
     for _ in range(splits):
-        *known, fresh = rng.choice(n, BASELINE + 1, replace=False)
+        *known, fresh = rng.choice(n, size + 1, replace=False)
         metrics = {
             m: (better, [v[i] for i in known], [v[fresh]]) for m, (better, v) in pool.items()
         }
-        count += any(
-            j.alarm for j in statistics.judge(metrics, alarm_rate=alarm_rate, tests=len(pool))
-        )
+        count += any(j.alarm for j in judge(metrics, alarm_rate=alarm_rate, tests=len(pool)))
     return count / splits
 
 
-def leave_one_out(baselines: list) -> list[str]:
+def leave_one_out(
+    baselines: list[committed.Baseline], alarm_rate: float = statistics.ALARM_RATE
+) -> list[str]:
     """The whole book as it was run for the baselines: every seed in turn judged by the others;
     the alarms raised, in words."""
     found = []
-    tests = sum(b.tests() for b in baselines)
+    options = {
+        "alarm_rate": alarm_rate,
+        "tests": sum(b.tests() for b in baselines),
+        "priors": committed.priors_of(baselines),
+    }
     for i, seed in enumerate(max((b.seeds for b in baselines), key=len)):
-        metrics = {}
-        for b in baselines:
-            # newer sections have fewer seeds
-            for m, about in b.metrics.items() if i < len(b.seeds) else ():
-                v = about["values"]
-                metrics[b.section, m] = (about["better"], v[:i] + v[i + 1 :], [v[i]])
+        metrics = {
+            (b.section, m): (better, v[:i] + v[i + 1 :], [v[i]])
+            for b in baselines
+            for m, (better, v) in b.quantities().items()
+            if i < len(v)  # newer sections have fewer seeds
+        }
         found += [
             f"seed {seed}: {j.name[0]} {j.name[1]}"
-            for j in statistics.judge(metrics, tests=tests)
+            for j in statistics.judge(metrics, **options)
             if j.alarm
         ]
     return found
 
 
-if __name__ == "__main__":
-    from genlab.pipeline.gate import baseline as committed
+def write(table: Path, told: dict) -> None:
+    table.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
+
+def experiments() -> None:
+    """Measure every fault of FAULTS and the rate of false alarms, and write the table."""
     rows = []
     for fault in FAULTS:
         rows.append(measure(fault))
         print(rows[-1], flush=True)
-    about = {
-        "baseline_seeds": BASELINE,
+    rng, splits = np.random.default_rng(0), 2000
+    rates = {
+        e: split_alarms(run(e, 64, 501), size=sizes()[0], splits=splits, alarm_rate=0.01, rng=rng)
+        for e in UNCHANGED
+    }
+    told = {
+        "baseline_seeds": sizes(),
         "fresh_runs": FRESH,
-        "quantities": BOOK,
+        "quantities": sum(b.tests() for b in book()),
         "alarm_rate": statistics.ALARM_RATE,
         "seeds": SEEDS,
+        "faults": rows,
+        "unchanged": {
+            "splits_per_experiment": splits,
+            "rates": rates,
+            "book_seeds": max(len(b.seeds) for b in book()),
+            "book": {rate: leave_one_out(book(), float(rate)) for rate in ("0.01", "0.1")},
+        },
     }
-    rng = np.random.default_rng(0)
-    rates = {
-        e: split_alarms(run(e, 64, 501), splits=2000, alarm_rate=0.01, rng=rng) for e in UNCHANGED
-    }
-    book = committed.read_all("quick", "cpu")
-    unchanged = {
-        "splits_per_experiment": 2000,
-        "rates": rates,
-        "book_seeds": max(len(b.seeds) for b in book),
-        "book_alarms": leave_one_out(book),
-    }
-    print(unchanged)
-    TABLE.write_text(
-        json.dumps(about | {"faults": rows, "unchanged": unchanged}, indent=1, ensure_ascii=False)
-        + "\n"
-    )
+    print(told["unchanged"])
+    write(TABLE, told)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--sections"]:
+        import gate_sections
+
+        gate_sections.main(sys.argv[2:])
+    else:
+        experiments()

@@ -116,7 +116,7 @@ def with_baselines(project: Project) -> None:
     )
     path = project.root / "notebooks/first.md"
     path.write_text(path.read_text() + figure)
-    succeed(project, "baseline", "--all")
+    succeed(project, "baseline", "--all", "--seeds", "8")
     succeed(project, "run", "--all")
 
 

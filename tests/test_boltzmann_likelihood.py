@@ -115,3 +115,67 @@ def test_bad_input(key):
         likelihood.log_z_exact(random_rbm(n_hidden=21))
     with pytest.raises(ValueError, match="steps=3"):
         likelihood.schedule(3)
+
+
+def transitions(monkeypatch, temperatures, key, backwards=False) -> np.ndarray:
+    """The pairs of inverse temperatures (n, 2) that a walk of `ais` really takes."""
+    rbm, taken, real = random_rbm(), [], likelihood._stretch
+    with monkeypatch.context() as spied:
+        spied.setattr(likelihood, "_stretch", lambda *a: taken.append(np.asarray(a[3])) or real(*a))
+        likelihood.ais(
+            rbm,
+            mean=np.full(4, 0.5),
+            inv_temps=temperatures,
+            chains=2,
+            key=key,
+            samples=exact_samples(rbm, 2, np.random.default_rng(0)) if backwards else None,
+        )
+    return np.concatenate(taken)
+
+
+def check_transitions(pairs, temperatures) -> None:
+    """From each temperature to the next, none left out, 0 and 1 included."""
+    assert len(pairs) == len(temperatures) - 1
+    np.testing.assert_allclose(np.append(pairs[:, 0], pairs[-1, 1]), temperatures, rtol=1e-6)
+    assert np.array_equal(pairs[1:, 0], pairs[:-1, 1])
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_walk_takes_every_temperature(backwards, key, monkeypatch):
+    temperatures = likelihood.schedule(1200)  # more than two stretches of 500
+    assert len(temperatures) == 1200 and temperatures[0] == 0 and temperatures[-1] == 1
+    wanted = temperatures[::-1] if backwards else temperatures
+    pairs = transitions(monkeypatch, temperatures, key, backwards)
+    check_transitions(pairs, wanted)
+    with pytest.raises(AssertionError):  # the last left out
+        check_transitions(pairs[:-1], wanted)
+    few = np.append(temperatures[:-1:20], 1.0)
+    with pytest.raises(AssertionError):
+        check_transitions(
+            transitions(monkeypatch, few, key, backwards), few[::-1] if backwards else temperatures
+        )
+
+
+@pytest.mark.slow
+def test_a_twentieth_of_the_temperatures_is_visibly_too_few(key):
+    """log Z of few chains is too small on average, by about half the variance of their log
+    weights: nothing to be seen after 400 temperatures, nats after 20."""
+    rbm = random_rbm(8, 8, scale=2.0)
+    truth = exact.log_z(as_machine(rbm))
+
+    def error(temperatures):
+        """Mean error over 100 estimates of 5 chains, and its standard error [nats]."""
+        found = [
+            likelihood.ais(
+                rbm, mean=np.full(8, 0.5), inv_temps=temperatures, chains=5,
+                key=jax.random.fold_in(key, i),
+            ).log_z
+            for i in range(100)
+        ]  # fmt: skip
+        return np.mean(found) - truth, np.std(found, ddof=1) / 10
+
+    temperatures = likelihood.schedule(400)
+    off, se = error(temperatures)
+    assert abs(off) < 4 * se + 0.05 and se < 0.05
+    off, se = error(np.append(temperatures[:-1:20], 1.0))
+    assert off < -8 * se and off < -0.2

@@ -19,6 +19,7 @@ from genlab.boltzmann.rbm import (
     init_rbm,
     one_bit_pseudo_log_likelihood,
     pseudo_log_likelihood,
+    sample_bits,
     top_rows_known,
     visible_given_hidden,
 )
@@ -192,3 +193,69 @@ def test_a_model_needs_units(key):
         init_rbm(4, 0, key=key)
     empty = init_rbm(4, 2, key=key, mean=np.array([0, 0.5, 1, 0.25]))
     np.testing.assert_allclose(jax.nn.sigmoid(empty.b), [0.001, 0.5, 0.999, 0.25], atol=1e-6)
+
+
+def check_bits(draw, key) -> None:
+    """Means of a million draws within their error at probabilities near 0, ½ and 1, no draw against
+    a certainty, and neighbours independent."""
+    n = 2**20
+    for i, p in enumerate((2**-12, 0.01, 0.3, 0.5, 0.7, 0.99, 1 - 2**-12)):
+        bits = np.asarray(draw(jnp.full(n, p), key=jax.random.fold_in(key, i)), np.float64)
+        sd = np.sqrt(p * (1 - p))
+        assert set(np.unique(bits)) <= {0.0, 1.0}
+        # p counts to the nearest 2⁻¹⁶
+        assert abs(bits.mean() - p) < 5 * sd / np.sqrt(n) + 2**-17, (p, bits.mean())
+        for lag in (1, n // 2):  # both halves of a word, and words in a row
+            both = np.mean((bits - p) * (np.roll(bits, lag) - p)) / sd**2
+            assert abs(both) < 5 / np.sqrt(n) + 1e-3
+    assert not draw(jnp.zeros(n), key=key).any() and draw(jnp.ones(n), key=key).all()
+
+
+def test_bits_have_their_probabilities(key):
+    check_bits(sample_bits, key)
+    for bias in (2**-8, -(2**-8)):  # an eighth-bit slip, either way
+        with pytest.raises(AssertionError):
+            check_bits(lambda p, key, b=bias: sample_bits(p + b, key=key), key)
+
+
+def one_by_one(w=4.0, b=-2.0, c=-2.0):
+    return RBM(jnp.array([[w]]), jnp.array([b]), jnp.array([c]))
+
+
+def check_steps(chain, key, steps) -> None:
+    """One unit below and one above: p(v = 1) after every number of steps from v = 1, by the two by
+    two matrix of one step, against 200,000 chains."""
+    n, sigmoid = 200_000, lambda x: 1 / (1 + np.exp(-x))
+    h = sigmoid(np.array([-2.0, 2.0]))  # p(h = 1 | v)
+    step = h * sigmoid(2.0) + (1 - h) * sigmoid(-2.0)  # p(v' = 1 | v)
+    p = 1.0
+    for _ in range(steps):
+        p = p * step[1] + (1 - p) * step[0]
+    v = chain(one_by_one(), jnp.ones((n, 1)), steps=steps, key=key)
+    assert abs(float(v.mean()) - p) < 5 * 0.5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_chains_take_exactly_their_steps(steps, key):
+    """One more or one fewer is seen: a step changes p by several hundredths."""
+
+    def chain(rbm, v, steps, key):
+        return gibbs_chain(rbm, v, steps=steps, key=key)[0]
+
+    def film(rbm, v, steps, key):
+        """Its last picture is E[v|h]: as a mean over chains the same."""
+        return gibbs_film(rbm, v, jnp.array([1, steps]) if steps > 1 else jnp.array([1]), key=key)[
+            -1
+        ]
+
+    for kind in (chain, film):
+        check_steps(kind, key, steps)
+        for wrong in (-1, 1):
+            with pytest.raises(AssertionError):
+                check_steps(
+                    lambda rbm, v, steps, key, k=kind, w=wrong: (
+                        k(rbm, v, steps=steps + w, key=key) if steps + w else v
+                    ),
+                    key,
+                    steps,
+                )

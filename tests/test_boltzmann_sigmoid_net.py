@@ -109,3 +109,24 @@ def test_bad_input(key, about, message):
         sigmoid_net.train_classifier(
             sigmoid_net.init_layers([2, 3], key=key), np.full((3, 2), 1e38), **good
         )
+
+
+def check_predictions(predict, layers, x) -> None:
+    """The class of the formula without dropout, twice the same."""
+    (W1, c1, _), (W2, c2, _) = layers
+    formula = (expit(x @ np.asarray(W1) + c1) @ np.asarray(W2) + c2).argmax(1)
+    assert np.array_equal(predict(layers, x), formula)
+    assert np.array_equal(predict(layers, x), predict(layers, x))
+
+
+def test_nothing_is_dropped_when_classes_are_predicted(key, rng):
+    """Many weak units: without any of them the close calls turn out otherwise."""
+    layers = sigmoid_net.init_layers([2, 200, 3], key=key)
+    x = rng.normal(size=(400, 2)).astype(np.float32)
+    check_predictions(lambda *a: np.asarray(sigmoid_net.predict(*a)), layers, x)
+
+    def twin(layers, x):
+        return np.asarray(sigmoid_net.logits(layers, x, dropout=0.5, key=key)).argmax(1)
+
+    with pytest.raises(AssertionError):
+        check_predictions(twin, layers, x)

@@ -239,3 +239,15 @@ def test_bad_rules_are_named(about, message):
         )
     with pytest.raises(ValueError, match="divide the pixels by 255"):
         training.train_rbm(255 * PATTERNS, n_hidden=2, epochs=1, seed=0, batch_size=4)
+
+
+def test_tempering_reaches_the_model_itself_and_the_independent_pixels(monkeypatch, key):
+    """Its temperatures rise from 0 to 1 with both ends: without 1 the chains would follow a flatter
+    model, without 0 nothing would carry them between modes."""
+    seen = []
+    rules = training.Rules(method="pt", temperatures=5)
+    monkeypatch.setattr(
+        training, "tempered_phase", lambda rbm, h, k, temps, key: seen.append(np.asarray(temps))
+    )
+    training.negative_phase(random_rbm(), jnp.zeros((5, 2, 3)), jnp.array(0.0), rules, key=key)
+    np.testing.assert_allclose(seen[0], [0, 0.25, 0.5, 0.75, 1])

@@ -327,3 +327,57 @@ IMAGES = np.zeros((4, 28, 28))
 def test_bad_input_is_refused_in_words(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- scales of structural similarity, computed apart ---
+
+
+def contrast_structure(x, y):
+    """Means over windows of the full similarity and of its part of contrast and structure, by
+    scipy's convolution with a Gaussian window of min(11, side) pixels."""
+    from scipy.signal import convolve2d
+
+    size = min(11, len(x))
+    t = np.arange(size) - (size - 1) / 2
+    g = np.exp(-(t**2) / (2 * (1.5 * size / 11) ** 2))
+    window = np.outer(g, g) / g.sum() ** 2
+
+    def mean(a):
+        return convolve2d(a, window, mode="valid")
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+    cs = (2 * cov + 0.03**2) / (vx + vy + 0.03**2)
+    return (cs * (2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2)).mean(), cs.mean()
+
+
+def by_hand(x, y, weights=(0.0448, 0.2856, 0.3001)):
+    """Wang et al. (2003), eq. 7, over 28, 14 and 7 pixels, the weights made to sum to 1."""
+    value, total = 1.0, sum(weights)
+    for i, weight in enumerate(weights):
+        full, cs = contrast_structure(x, y)
+        value *= max(full if i == 2 else cs, 0) ** (weight / total)
+        x, y = (a.reshape(len(a) // 2, 2, len(a) // 2, 2).mean((1, 3)) for a in (x, y))
+    return value
+
+
+def differing_at(scale: int, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Two images whose difference is gone at 14 pixels (scale 1), at 7 (scale 2), or stays (4):
+    squares of `scale` pixels, alternately lighter and darker."""
+    x = np.kron(rng.uniform(0.3, 0.7, (7, 7)), np.ones((4, 4)))
+    sign = (np.indices((28, 28)) // scale).sum(0) % 2 * 2 - 1
+    return x, x + 0.2 * sign
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_every_scale_has_its_own_weight(scale, rng):
+    """Permuted weights give another value."""
+    from itertools import permutations
+
+    x, y = differing_at(scale, rng)
+    found = ms_ssim(x[None], y[None])[0]
+    assert found == pytest.approx(by_hand(x, y), rel=1e-5)
+    right, *wrong = permutations((0.0448, 0.2856, 0.3001))
+    # that swaps the weights of two scales at which these images are equal, or nothing, is not seen
+    seen = [abs(found - by_hand(x, y, w)) > 1e-3 for w in wrong]
+    assert sum(seen) >= 4 and right == (0.0448, 0.2856, 0.3001)

@@ -6,7 +6,7 @@ import pytest
 from gate_faults import leave_one_out
 from pipeline import prepared, with_baselines
 
-from genlab.pipeline.gate import LEAST_SEEDS, baseline
+from genlab.pipeline.gate import LEAST_SEEDS, baseline, noise
 from genlab.section.paths import ROOT, UserError
 
 
@@ -30,8 +30,15 @@ def test_baselines_read_well_and_hold_eight_seeds(checked):
 def test_the_book_itself_raises_no_alarm_when_its_seeds_judge_each_other():
     book = baseline.read_all("quick", "cpu")
     assert book and all(len(b.seeds) >= LEAST_SEEDS for b in book)
-    # two of so few books at 1 % would be a 1 % event
+    # two of twenty seeds at 1 % would be a 2 % event
     assert len({a.split(":")[0] for a in leave_one_out(book)}) <= 1
+
+
+def test_what_shares_the_level_and_what_is_compared_exactly():
+    b = baseline.read("toy_data", "quick", "cpu")
+    exact = [m for m, told in b.quantities().items() if noise.exact(m, *told)]
+    assert "checkerboard/entropy" in exact and b.tests() == len(b.quantities()) - len(exact)
+    assert len(b.quantities()) == len(b.metrics) + len(b.figures)
 
 
 def test_a_damaged_baseline_is_one_line(tmp_path, monkeypatch):

@@ -18,7 +18,9 @@ def test_unchanged_code_passes_and_a_planted_fault_does_not(checked):
     result = checked.genlab("check")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "first" in result.stdout and "ok" in result.stdout
-    assert "passed" in (checked.root / "_build/check/index.html").read_text()
+    assert "half show a shift of" in " ".join(result.stdout.split())
+    report = (checked.root / "_build/check/index.html").read_text()
+    assert "passed" in report and "visible [sd]" in report
     for right, wrong, said, verdict in (
         ("scale * size + 0.01", "scale * size - 1.0 + 0.01", "double", "worse"),
         ("size=(2, 300)), s=9", "size=(2, 2)), s=9", "figure_01/ink", "changed"),

@@ -1,7 +1,9 @@
 """Tables of the book are made of records, every number with what it is."""
 
+from genlab.pipeline.gate import baseline
 from genlab.pipeline.runs.pages import section_names
-from genlab.pipeline.views.tables import ledger, power_table, runtimes
+from genlab.pipeline.views import tables
+from genlab.pipeline.views.tables import faults_table, ledger, power_table, runtimes, sight_table
 
 RECORD = {
     "profile": "full",
@@ -30,3 +32,25 @@ def test_what_a_page_cost():
 def test_the_power_of_the_gate_is_a_table_of_what_was_measured():
     table = power_table()
     assert table.count("\n| ") > 10 and "seeds" in table and "%" in table
+
+
+def even(table: str) -> int:
+    """How many columns every row of a Markdown table has."""
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    columns = {line.count("|") for line in rows}
+    assert len(columns) == 1 and len(rows) > 2
+    return columns.pop() - 1
+
+
+def test_what_the_gate_can_see_in_every_section_and_what_it_found():
+    sight = sight_table()
+    assert even(sight) == 10 and all(f"| {name} |" in sight for name in section_names())
+    assert even(faults_table()) == 6 and "alarms" in faults_table()
+    assert even(power_table()) == 7
+
+
+def test_a_book_without_baselines_has_its_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(baseline, "FOLDER", tmp_path)
+    monkeypatch.setattr(tables, "BASELINES", tmp_path)
+    assert "genlab baseline" in sight_table() and "make power" in power_table()
+    assert "--sections" in faults_table()

@@ -1,12 +1,14 @@
 """The game's known optimum, its gradients, the penalties of a linear critic, packing, and what an
 update may touch."""
 
+import averages
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import norm
 
+from genlab.streams import stream
 from genlab.toys import adversarial
 
 
@@ -121,3 +123,34 @@ def test_bad_input(options, message):
         adversarial.train_gan(
             np.zeros((1, 9, 2)), np.zeros((1, 9, 2)), hidden=(4,), steps=1, seed=0, **options
         )
+
+
+@pytest.mark.slow
+def test_the_average_of_the_weights_comes_out_and_held_out_points_only_judge(monkeypatch):
+    data = np.random.default_rng(0).normal(size=(1, 64, 2)).astype(np.float32)
+
+    def trained(steps, decay, held_out=data):
+        return adversarial.train_gan(
+            data, held_out, hidden=(4,), steps=steps, seed=0, batch_size=16, lr=1e-2,
+            ema_decay=decay, decay_lr=False,
+        )  # fmt: skip
+
+    def weights_of(steps, decay):
+        return averages.weights(trained(steps, decay).generator)
+
+    averages.check_average(weights_of)
+    one, other = trained(2, 0.5), trained(2, 0.5, held_out=data + 3)
+    assert np.array_equal(averages.weights(one.generator), averages.weights(other.generator))
+    assert np.array_equal(one.history["discriminator_loss"], other.history["discriminator_loss"])
+    # the twin: a validation on the training points would be equal, too
+    assert not np.allclose(one.history["validation_loss"], other.history["validation_loss"])
+    z = jax.random.normal(
+        jax.random.fold_in(jax.random.key(stream(0, "init")), 1), (adversarial.SNAPSHOT_POINTS, 8)
+    )
+    # and what is shown on the way is the average, too
+    shown = jax.vmap(adversarial.generate, in_axes=(0, None))(one.generator, z)
+    np.testing.assert_allclose(one.history["snapshot"][-1], shown, atol=1e-5)
+    with monkeypatch.context() as twin:  # the raw weights in place of the average
+        twin.setattr(adversarial, "ema", lambda average, params, decay: params)
+        with pytest.raises(AssertionError):
+            averages.check_average(weights_of)

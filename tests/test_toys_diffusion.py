@@ -1,6 +1,9 @@
 """Diffusion against the exact Gaussian denoiser: orders of the solvers, DDIM = DDPM,
 likelihood, schedules."""
 
+from itertools import pairwise
+
+import averages
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -162,3 +165,45 @@ def test_noise_loss_is_weighted_score_loss(key):
 def test_unknown_method_is_refused(key):
     with pytest.raises(ValueError, match="method='rk4' must be"):
         diffusion.sample_stack([], key, jnp.ones(3), n=4, method="rk4", features=0, data_sd=1.0)
+
+
+@pytest.mark.slow
+def test_the_average_of_the_weights_comes_out_and_held_out_points_only_judge(monkeypatch):
+    data = np.random.default_rng(0).normal(size=(1, 64, 2)).astype(np.float32)
+
+    def trained(steps, decay, held_out=data):
+        return diffusion.train_diffusion(
+            data, held_out, np.array([0.5, 1.0]), hidden=(4,), steps=steps, seed=0,
+            batch_size=16, lr=1e-2, ema_decay=decay, decay_lr=False,
+        )  # fmt: skip
+
+    def weights_of(steps, decay):
+        return averages.weights(trained(steps, decay).params)
+
+    averages.check_average(weights_of)
+    one, other = trained(2, 0.5), trained(2, 0.5, held_out=data + 3)
+    assert np.array_equal(averages.weights(one.params), averages.weights(other.params))
+    assert np.array_equal(one.history["train_loss"], other.history["train_loss"])
+    # the twin: a validation on the training points would be equal, too
+    assert not np.allclose(one.history["validation_loss"], other.history["validation_loss"])
+    with monkeypatch.context() as twin:  # the raw weights in place of the average
+        twin.setattr(diffusion, "ema", lambda average, params, decay: params)
+        with pytest.raises(AssertionError):
+            averages.check_average(weights_of)
+
+
+@pytest.mark.parametrize("solver", ["ddim", "euler", "heun"])
+def test_a_sampler_visits_every_level_once_and_the_last(solver, key):
+    """A score that is told no level twice, and none too few."""
+    sigmas, seen = jnp.array([3.0, 2.0, 1.0, 0.5]), []
+
+    def score(x, sigma):
+        jax.debug.callback(lambda s: seen.append(float(s)), sigma, ordered=True)
+        return -x / (1 + sigma**2)
+
+    options = {"eta": 0.0, "key": key} if solver == "ddim" else {}
+    _, path = getattr(diffusion, solver)(score, jnp.ones((2, 2)), sigmas, **options)
+    jax.effects_barrier()
+    levels = sigmas.tolist()
+    ends = [s for pair in pairwise(levels) for s in pair]
+    assert len(path) == 3 and seen == (ends if solver == "heun" else levels[:-1])

@@ -1,6 +1,7 @@
 """The contrastive gradient against the analytic one, the losses' signs, and a small training
 that must learn."""
 
+import averages
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,3 +90,28 @@ def test_samples_are_reproducible_and_start_at_noise(good):
 def test_unknown_sampler_is_refused():
     with pytest.raises(ValueError, match="sampler='gibbs' must be one of langevin, mala"):
         energy.negative_sampler(lambda x: x[:, 0], sampler="gibbs", step_size=0.1, jumps=0, box=5.0)
+
+
+@pytest.mark.slow
+def test_the_average_of_the_weights_comes_out_and_held_out_points_only_judge(monkeypatch):
+    data = np.random.default_rng(0).normal(size=(1, 64, 2)).astype(np.float32)
+
+    def trained(steps, decay, held_out=data):
+        return energy.train_energy(
+            data, held_out, hidden=(4,), steps=steps, seed=0, batch_size=16, lr=1e-2,
+            ema_decay=decay, decay_lr=False, n_chains=16,
+        )  # fmt: skip
+
+    def weights_of(steps, decay):
+        return averages.weights(trained(steps, decay).params)
+
+    averages.check_average(weights_of)
+    one, other = trained(2, 0.5), trained(2, 0.5, held_out=data + 3)
+    assert np.array_equal(averages.weights(one.params), averages.weights(other.params))
+    assert np.array_equal(one.history["train_loss"], other.history["train_loss"])
+    # the twin: a validation on the training points would be equal, too
+    assert not np.allclose(one.history["validation_loss"], other.history["validation_loss"])
+    with monkeypatch.context() as twin:  # the raw weights in place of the average
+        twin.setattr(energy, "ema", lambda average, params, decay: params)
+        with pytest.raises(AssertionError):
+            averages.check_average(weights_of)

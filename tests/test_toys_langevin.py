@@ -100,3 +100,24 @@ def test_keep_every_must_divide(key):
     assert path.shape == (3, 3, 2)
     with pytest.raises(ValueError, match="keep_every=4 must divide steps=6"):
         langevin.run_chain(kernel, jnp.zeros((3, 2)), steps=6, key=key, keep_every=4)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_a_chain_takes_exactly_its_steps(steps, key):
+    """A kernel that counts: the last point and every frame say how many steps were taken."""
+
+    def count(key, x):
+        return x + 1, {"seen": x[:, 0]}
+
+    x, path, info = langevin.run_chain(count, jnp.zeros((3, 2)), steps=steps, key=key, keep_every=1)
+    assert np.array_equal(x, np.full((3, 2), steps))
+    assert path[:, 0, 0].tolist() == list(range(1, steps + 1))
+    assert np.allclose(info["seen"], np.arange(steps).mean())
+    levels = jnp.array([2.0, 1.0, 0.5])
+    # at level σ the score moves a point by h σ² · 1/σ² = 0.1 a step; noise cannot hide how often
+    moved, frames = langevin.annealed_langevin(
+        lambda y, sigma: jnp.ones_like(y) / sigma**2, jnp.zeros((200_000, 1)), levels,
+        steps_per_sigma=steps, step_size=0.1, key=key,
+    )  # fmt: skip
+    se = np.sqrt(2 * 0.1 * steps * float((levels**2).sum()) / 200_000)
+    assert frames.shape[0] == 3 and abs(float(moved.mean()) - 0.1 * 3 * steps) < 5 * se < 0.05

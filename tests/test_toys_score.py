@@ -147,3 +147,16 @@ def test_sigma_must_be_positive(sigma):
         )
     with pytest.raises(ValueError, match="must be positive"):
         score.blur(np.ones((40, 40)), sigma, per_unit=4)
+
+
+@pytest.mark.slow
+def test_held_out_points_only_judge():
+    """The weights do not depend on them, the validation curve does: a validation on the training
+    points would not."""
+    data = np.random.default_rng(0).normal(size=(1, 64, 2)).astype(np.float32)
+    about = {"sigma": 0.5, "hidden": (4,), "steps": 2, "seed": 0, "batch_size": 16}
+    one, other = (score.train_single_sigma(data, x, **about) for x in (data, data + 3))
+    pairs = zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    assert np.array_equal(one.history["train_loss"], other.history["train_loss"])
+    assert not np.allclose(one.history["validation_loss"], other.history["validation_loss"])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.training.jax import minibatch, train
+from genlab.training.jax import compiled_epoch, minibatch, run_epochs, train
 
 
 def walk(state, key):
@@ -43,3 +43,46 @@ def test_minibatch_draws_rows_uniformly(key):
     rows = minibatch(jnp.arange(10.0)[:, None] * jnp.ones((1, 3)), 50_000, key=key)
     counts = np.bincount(np.asarray(rows[:, 0], int), minlength=10)
     assert rows.shape == (50_000, 3) and np.abs(counts - 5_000).max() < 5 * np.sqrt(5_000 * 0.9)
+
+
+def check_epochs_of(batches_of) -> None:
+    """Every row once an epoch, each epoch in another order, and the share that is done from 0 up to
+    the last step."""
+    rows, done = batches_of(12, 4, 3)
+    epochs = rows.reshape(3, 12)
+    assert all(sorted(e) == list(range(12)) for e in epochs.tolist())
+    assert len({tuple(e) for e in epochs.tolist()}) == 3
+    np.testing.assert_allclose(done, np.arange(9) / 9, atol=1e-6)
+
+
+def test_an_epoch_shows_every_row_once():
+    def shown(n, batch_size, epochs):
+        def note(state, batch, done, settings, key):
+            rows, shares, i = state
+            state = rows.at[i].set(batch), shares.at[i].set(done), i + 1
+            return state, jnp.zeros(())
+
+        steps = epochs * (n // batch_size)
+        start = jnp.zeros((steps, batch_size)), jnp.zeros(steps), jnp.zeros((), int)
+        (rows, shares, taken), _ = run_epochs(
+            compiled_epoch(note), start, np.arange(n), None,
+            epochs=epochs, batch_size=batch_size, seed=0, what="rows",
+        )  # fmt: skip
+        assert int(taken) == steps
+        return np.asarray(rows), np.asarray(shares)
+
+    check_epochs_of(shown)
+
+    def with_replacement(n, batch_size, epochs):  # the twin
+        rows = np.random.default_rng(0).integers(0, n, (epochs * (n // batch_size), batch_size))
+        return rows, np.arange(len(rows)) / len(rows)
+
+    def last_batch_dropped(*about):
+        rows, done = shown(*about)
+        rows = rows.reshape(3, 3, 4).copy()
+        rows[:, 2] = rows[:, 1]
+        return rows, done
+
+    for twin in (with_replacement, last_batch_dropped):
+        with pytest.raises(AssertionError):
+            check_epochs_of(twin)

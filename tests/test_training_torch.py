@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from genlab.images.networks import pooled_encoder
-from genlab.training.torch import train
+from genlab.training.torch import in_batches, train
 
 
 def one_weight(start: float) -> nn.Linear:
@@ -85,3 +85,38 @@ def test_a_pickled_network_is_the_same_network():
     )
     assert [type(p) for p in again.parameters()] == [nn.Parameter] * len(list(net.parameters()))
     assert joblib.hash(again) == joblib.hash(net)
+
+
+def noisy() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+
+def check_ready(net: nn.Module, x: torch.Tensor) -> None:
+    """Two evaluations are equal, in company or alone: no dropout, no statistics of the batch."""
+    with torch.no_grad():
+        assert torch.equal(net(x), net(x))
+        torch.testing.assert_close(net(x)[:1], net(x[:1]))
+
+
+def test_a_trained_network_is_ready_to_be_evaluated():
+    net, x = noisy(), torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    train(net, lambda x: net(x).square().mean(), (x,), epochs=2, seed=0, batch_size=20)
+    check_ready(net, x)
+    with pytest.raises((AssertionError, ValueError)):  # one row has no variance
+        check_ready(net.train(), x)
+
+
+def test_every_row_is_shown_once_an_epoch_and_read_once_at_evaluation():
+    """Batches that divide the rows show all of them; what is read in pieces is read to its end."""
+    rows, net, seen = torch.arange(60.0)[:, None], one_weight(0.0), []
+
+    def loss(x):
+        seen.extend(x[:, 0].tolist())
+        return net(x).square().mean()
+
+    train(net, loss, (rows,), epochs=2, seed=0, batch_size=20)
+    first, second = seen[:60], seen[60:]
+    assert sorted(first) == sorted(second) == rows[:, 0].tolist() and first != second
+    x = torch.arange(25.0)[:, None]
+    for size in (1, 10, 25, 100):
+        assert np.array_equal(in_batches(lambda x: 2 * x, x, size), 2 * x.numpy())

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from genlab.pipeline.gate import LEAST_SEEDS
+from genlab.pipeline.gate import LEAST_SEEDS, SEEDS
 from genlab.pipeline.options import (
     BROKEN,
     OPEN,
@@ -266,7 +266,7 @@ def carry(names):
 @click.option(
     "--seeds",
     type=click.IntRange(LEAST_SEEDS),
-    default=LEAST_SEEDS,
+    default=SEEDS,
     show_default=True,
     help="seeds behind each baseline",
 )
@@ -288,7 +288,7 @@ def baseline(names, profile, seeds, where):
             baseline.changes(baseline.read(name, made.profile, made.device), made), width=160
         )
         file = baseline.write(made, thumbnails).relative_to(ROOT)
-        click.echo(f"{made.tests()} quantities in {file}")
+        click.echo(f"{len(made.quantities())} quantities in {file}")
 
 
 @main.command()

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from genlab.pipeline.gate import statistics
+from genlab.pipeline.gate import noise
 from genlab.pipeline.gate.figures import figures, ink, similarity, thumbnail
 from genlab.pipeline.runs import store
 from genlab.pipeline.runs.disk import disk_errors, write_all
@@ -44,9 +44,14 @@ class Baseline:
     metrics: dict[str, dict]
     figures: dict[str, dict]
 
+    def quantities(self) -> dict[str, tuple[str, list[float]]]:
+        """{name: (better, values)} of all that the gate judges."""
+        both = self.metrics | self.figures
+        return {name: (about["better"], about["values"]) for name, about in both.items()}
+
     def tests(self) -> int:
-        """Number of quantities the gate judges."""
-        return len(self.metrics) + len(self.figures)
+        """Number of quantities over which the alarm rate is split."""
+        return sum(not noise.exact(m, *told) for m, told in self.quantities().items())
 
     def reference(self, figure: str) -> Image.Image:
         """Thumbnail of the first seed's figure."""
@@ -78,6 +83,11 @@ def read_all(profile: str, device: str) -> list[Baseline]:
     folder = path("x", profile, device).parent
     found = (read(file.stem, profile, device) for file in sorted(folder.glob("*.json")))
     return [b for b in found if b]
+
+
+def priors_of(book: Sequence[Baseline]) -> dict[str, noise.Prior]:
+    """What all quantities of a book tell of the noise of each kind."""
+    return noise.priors((m, *told) for b in book for m, told in b.quantities().items())
 
 
 def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
@@ -173,7 +183,7 @@ def changes(old: Baseline | None, new: Baseline) -> Table:
     for name in dict.fromkeys([*before, *new.metrics]):
         a, b = before.get(name, {}).get("values"), new.metrics.get(name, {}).get("values")
         if a and b:
-            shift = (np.mean(b) - np.mean(a)) / statistics.spread(np.array(a, dtype=float))
+            shift = (np.mean(b) - np.mean(a)) / noise.spread(a)
             if abs(shift) < np.sqrt(1 / len(a) + 1 / len(b)):
                 continue
             table.add_row(name, mean_and_sd(a), mean_and_sd(b), f"{shift:+.1f}")

@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from genlab.pipeline import html
-from genlab.pipeline.gate import baseline, statistics
+from genlab.pipeline.gate import baseline, sight, statistics
 from genlab.pipeline.gate.baseline import Baseline
 from genlab.pipeline.gate.figures import figures, thumbnail
 from genlab.pipeline.gate.statistics import Judgement
@@ -28,6 +28,7 @@ class Checked:
     judgements: list[Judgement] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # in the baseline, not in the run
     new: list[str] = field(default_factory=list)  # in the run, not in the baseline
+    visible: float = np.nan  # median smallest visible shift [sd over seeds]
 
     @property
     def passed(self) -> bool:
@@ -73,14 +74,12 @@ def check(
 ) -> list[Checked]:
     """Judge the sections together; a section that cannot be judged says why and does not stop the
     others."""
-    results, questions, tests = [], {}, 0
-    device = ""
+    results, questions = [], {}
     for name in names:
-        section = get_section(name)
         result = Checked(name, seeds=list(range(section_seed(name), section_seed(name) + seeds)))
         results.append(result)
         try:
-            device = keys.device_class(section)
+            device = keys.device_class(get_section(name))
             result.baseline = baseline.read(name, profile, device)
             if result.baseline is None:
                 raise UserError(
@@ -91,16 +90,20 @@ def check(
         except UserError as error:
             result.problem = str(error)
             continue
-        both = result.baseline.metrics | result.baseline.figures
-        known = {m: (about["better"], about["values"]) for m, about in both.items()}
+        known = result.baseline.quantities()
         result.missing = [m for m in known if m not in found]
         result.new = [m for m in found if m not in known]
         questions |= {(name, m): (*known[m], found[m]) for m in known if m in found}
-    for device in {r.baseline.device for r in results if r.baseline}:
-        tests += sum(b.tests() for b in baseline.read_all(profile, device))
-    for judgement in statistics.judge(questions, alarm_rate=alarm_rate, tests=tests):
+    devices = {r.baseline.device for r in results if r.baseline}
+    book = [b for device in sorted(devices) for b in baseline.read_all(profile, device)]
+    tests, priors = sum(b.tests() for b in book), baseline.priors_of(book)
+    for judgement in statistics.judge(questions, alarm_rate=alarm_rate, tests=tests, priors=priors):
         section, _ = judgement.name
         next(r for r in results if r.section == section).judgements.append(judgement)
+    for result in results:
+        if result.judgements:
+            level = alarm_rate / max(tests, 1)
+            result.visible = sight.median_shift(result.baseline, priors, seeds, level)
     return results
 
 
@@ -123,6 +126,8 @@ def summary(results: Sequence[Checked]) -> Table:
         said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better" + (
             f", {len(r.new)} new" if r.new else ""
         )
+        if np.isfinite(r.visible):
+            said += f"; half show a shift of {r.visible:.1f} sd"
         table.add_row(
             r.section,
             said,

@@ -1,40 +1,58 @@
 """The statistics of the regression gate: is a fresh result a draw from what this code used to give?
 
-The baseline holds a metric's values over n seeds, the fresh run its values over k other seeds.
-Under unchanged code
+The baseline holds a quantity's values over n seeds, the fresh runs its values over k others.  On
+the scale of its kind (`noise`), under unchanged code,
 
-    t = (mean(fresh) - mean(baseline)) / (s sqrt(1/n + 1/k))
+    t = (mean(fresh) - mean(baseline)) / (s̃ sqrt(1/n + 1/k))
 
-follows about Student's t, so mean ± t_quantile · s sqrt(1/n + 1/k) is a prediction interval (Hahn &
-Meeker 1991, chapter 4). Metrics are skewed, distances and errors to the bad side, and with that
-formula as it stands skewed metrics raise three times the stated alarms (tests/gate_faults.py
-measures it).  Hence two precautions.  Positive quantities are compared as logarithms, for their
-noise is relative.  And s is the spread on the side in question, s² = 2 Σ (x - mean)²/(n - 1) over
-the values there, or the two-sided one if that is larger, with the degrees of freedom of half a
-sample, (n - 1)/2. The error rate is that of one alarm anywhere in the book: the levels are Holm's
-(1979), step-down over all metrics, which holds for any dependence between them.
+follows about Student's t, so mean ± t_quantile · s̃ sqrt(1/n + 1/k) is a prediction interval (Hahn &
+Meeker 1991, chapter 4).  s² is the spread on the side in question, or the two-sided one if that is
+larger; a seed beyond the first is worth three quarters of a degree of freedom; s̃² is s² shrunk
+towards the book's (Smyth 2004).  Several fresh runs also tell their own spread: it is looked at
+twice, with s² of the baseline alone and of both together, and the smaller p counts double, so that
+a fault that scatters the fresh runs is not hidden by the spread that it makes.
+
+The error rate is that of one alarm anywhere in the book: the levels are Holm's (1979), step-down
+over all quantities that some seed might move, which holds for any dependence between them.  A
+number that no seed moves is compared exactly and takes no share of the level.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
 
+from genlab.pipeline.gate.noise import (
+    NOTHING,
+    ROUNDING,
+    WORTH,
+    Prior,
+    Priors,
+    exact,
+    floor,
+    from_scale,
+    kind_of,
+    shrunk,
+    to_scale,
+    variance,
+)
+
 ALARM_RATE = 0.01  # chance of one false alarm or more in a check of the whole book
-TINY = 1e-6  # relative spread of a number that no seed moves: rounding on another machine
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One metric against its baseline."""
+    """One quantity against its baseline."""
 
-    name: str
+    name: str | tuple[str, str]  # or (section, name)
     better: str  # "lower" | "higher" | "target"
     baseline: tuple[float, ...]
     fresh: tuple[float, ...]
     low: float  # the prediction interval; infinite on the side where better lies
     high: float
+    shift: float  # of the fresh mean, in standard errors of a prediction; infinite without spread
     p: float  # of a result so bad
     verdict: str  # "ok" | "worse" | "better" | "changed" | "seed ignored"
 
@@ -42,59 +60,73 @@ class Judgement:
     def alarm(self) -> bool:
         return self.verdict in ("worse", "changed", "seed ignored")
 
-    @property
-    def shift(self) -> float:
-        """Distance of the fresh mean from the baseline's, in standard errors of a prediction."""
-        baseline, fresh, _ = on_scale(self.baseline, self.fresh)
-        shift = fresh.mean() - baseline.mean()
-        return float(shift / _standard_error(baseline, len(fresh), 1 if shift > 0 else -1))
+
+@dataclass(frozen=True)
+class Known:
+    """A baseline on the scale of its kind, and what it tells of fresh values."""
+
+    x: np.ndarray
+    kind: str = "plain"
+    prior: Prior = NOTHING
+
+    @cached_property
+    def spreads(self) -> dict[int, float]:
+        """The variance above and below the mean, not less than rounding allows."""
+        least = floor(self.kind, self.x)
+        return {side: max(variance(self.x, side), least) for side in (-1, 1)}
+
+    def looks(self, k: int, squares: float, side: int) -> Iterator[tuple[float, float]]:
+        """Standard error and degrees of freedom for k fresh values on that side, of the baseline
+        alone, then with the sum of squared deviations of the fresh ones."""
+        freedom, n = WORTH * (len(self.x) - 1), len(self.x)
+        total = freedom * self.spreads[side]
+        for more in (0.0, WORTH * (k - 1))[: 1 + (k > 1)]:
+            d = freedom + more
+            s2, d = shrunk((total + (more > 0) * WORTH * squares) / d, d, self.prior)
+            yield np.sqrt(s2 * (1 / n + 1 / k)), d
+
+    def reach(self, k: int, squares: float, side: int, level: float) -> float:
+        """How far on that side the mean of k fresh values may lie, at a one-sided level."""
+        looks = list(self.looks(k, squares, side))
+        return float(min(-special.stdtrit(d, level / len(looks)) * se for se, d in looks))
+
+    def tail(self, fresh: np.ndarray, side: int) -> float:
+        """Chance of a fresh mean so far on that side."""
+        shift = side * (fresh.mean() - self.x.mean())
+        looks = list(self.looks(len(fresh), _squares(fresh), side))
+        return min(1.0, len(looks) * min(float(special.stdtr(d, -shift / se)) for se, d in looks))
 
 
-def on_scale(
-    baseline: Sequence[float], fresh: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Both as logarithms, and True, if all are positive and not all counts; else as they are."""
-    b, f = np.asarray(baseline, dtype=float), np.asarray(fresh, dtype=float)
-    logarithmic = bool(np.all(b > 0) and np.all(f > 0) and not np.all(b == np.round(b)))
-    return (np.log(b), np.log(f), True) if logarithmic else (b, f, False)
+def _squares(x: np.ndarray) -> float:
+    """Sum of squared deviations of the finite ones."""
+    x = x[np.isfinite(x)]
+    return float(np.var(x) * len(x)) if len(x) else 0.0
 
 
-def spread(x: np.ndarray, side: int = 0) -> float:
-    """Standard deviation over seeds; with `side` +1 or -1 the larger of it and the spread above or
-    below the mean.  With a floor:
-
-    a whole number (modes found) cannot be known better than its rounding, 1/√12 (Sheppard), and 25
-    of 25 in each of n seeds does not prove that 24 never happens; a number that no seed moves may
-    still differ in rounding.
-    """
-    deviation = x - x.mean()
-    beyond = np.clip(side * deviation, 0, None)
-    variance = max(np.sum(deviation**2), 2 * np.sum(beyond**2)) / (len(x) - 1)
-    floor = 1 / np.sqrt(12) if np.all(x == np.round(x)) else TINY * max(1.0, float(np.abs(x).max()))
-    return max(float(np.sqrt(variance)), floor, np.finfo(float).tiny)
-
-
-def _standard_error(baseline: np.ndarray, k: int, side: int) -> float:
-    return spread(baseline, side) * np.sqrt(1 / len(baseline) + 1 / k)
-
-
-def _freedom(baseline: np.ndarray) -> float:
-    return (len(baseline) - 1) / 2
-
-
-def p_value(baseline: np.ndarray, fresh: np.ndarray, better: str) -> float:
+def p_value(told: Known, fresh: np.ndarray, better: str) -> float:
     """Chance, under unchanged code, of a fresh mean as bad as this one; as far off either way for
     better="target"."""
-    shift = np.mean(fresh) - np.mean(baseline)
+    above, below = told.tail(fresh, 1), told.tail(fresh, -1)
+    return {"lower": above, "higher": below, "target": min(1.0, 2 * min(above, below))}[better]
 
-    def tail(side: int) -> float:
-        return float(
-            special.stdtr(
-                _freedom(baseline), -side * shift / _standard_error(baseline, len(fresh), side)
-            )
-        )
 
-    return {"lower": tail(1), "higher": tail(-1), "target": 2 * min(tail(1), tail(-1))}[better]
+def interval(told: Known, fresh: np.ndarray, better: str, level: float) -> tuple[float, float]:
+    """Prediction interval for the mean of the fresh values; one-sided, at `level`, where only worse
+    matters."""
+    level, centre = level / 2 if better == "target" else level, float(told.x.mean())
+    low, high = (
+        centre + side * told.reach(len(fresh), _squares(fresh), side, level) for side in (-1, 1)
+    )
+    return (-np.inf if better == "lower" else low, np.inf if better == "higher" else high)
+
+
+def smallest_visible(told: Known, k: int, better: str, level: float) -> float:
+    """The shift to the bad side, on its scale, that raises an alarm every other time: the reach of
+    k fresh values that scatter as the baseline's do.  Of a target the larger of both sides."""
+    sides = {"lower": (1,), "higher": (-1,), "target": (1, -1)}[better]
+    level = level / 2 if better == "target" else level
+    squares = (k - 1) * variance(told.x)
+    return max(told.reach(k, squares, side, level) for side in sides)
 
 
 def holm_levels(p: Sequence[float], alarm_rate: float, tests: int) -> np.ndarray:
@@ -113,16 +145,6 @@ def holm_levels(p: Sequence[float], alarm_rate: float, tests: int) -> np.ndarray
     return levels
 
 
-def interval(baseline: np.ndarray, k: int, better: str, level: float) -> tuple[float, float]:
-    """Prediction interval for the mean of k fresh values; one-sided, at `level`, where only worse
-    matters."""
-    t = -special.stdtrit(_freedom(baseline), level / 2 if better == "target" else level)
-    centre = float(np.mean(baseline))
-    low = centre - t * _standard_error(baseline, k, -1)
-    high = centre + t * _standard_error(baseline, k, 1)
-    return (-np.inf if better == "lower" else low, np.inf if better == "higher" else high)
-
-
 def seed_ignored(baseline: Sequence[float], fresh: Sequence[float]) -> bool:
     """Whether other seeds gave the very same fractional number although the baseline's seeds did
     not."""
@@ -134,46 +156,83 @@ def seed_ignored(baseline: Sequence[float], fresh: Sequence[float]) -> bool:
 
 
 def judge(
-    metrics: dict[str, tuple[str, Sequence[float], Sequence[float]]],
-    *,
-    alarm_rate: float = ALARM_RATE,
-    tests: int,
+    metrics: dict, *, alarm_rate: float = ALARM_RATE, tests: int, priors: Priors | None = None
 ) -> list[Judgement]:
-    """Judge all metrics {name: (better, baseline values, fresh values)} together.
+    """Judge all quantities {name: (better, baseline values, fresh values)} together; a name may be
+    (section, name).
 
-    tests: number of metrics in the whole book, over which the alarm rate is split.  A fresh value
-    that is not finite is worse than anything.  Raises ValueError for a baseline of fewer than three
-    values.
+    tests: number of quantities in the whole book over which the alarm rate is split, without those
+    compared exactly.  priors: what the book shows for each kind.  A fresh value that is not finite
+    is worse than anything.  Raises ValueError for a baseline of fewer than three values.
     """
-    names = list(metrics)
-    for name in names:
-        if len(metrics[name][1]) < 3:
-            raise ValueError(
-                f"{name}: {len(metrics[name][1])} baseline values, a spread needs at least 3"
-            )
-    scaled = [on_scale(baseline, fresh) for _, baseline, fresh in metrics.values()]
-    betters = [better for better, _, _ in metrics.values()]
-    p = [
-        p_value(b, f, better) if np.all(np.isfinite(f)) else 0.0
-        for (b, f, _), better in zip(scaled, betters, strict=True)
+    for name, (_, baseline, _) in metrics.items():
+        if len(baseline) < 3:
+            raise ValueError(f"{name}: {len(baseline)} baseline values, a spread needs at least 3")
+    split = [n for n, (better, v, f) in metrics.items() if not exact(_short(n), better, v, f)]
+    told = {
+        name: known(name, better, values, priors or {}, fresh)
+        for name, (better, values, fresh) in metrics.items()
+        if name in split
+    }
+    p = [_p(told[name], metrics[name][2], metrics[name][0]) for name in split]
+    levels = dict(zip(split, holm_levels(p, alarm_rate, max(tests, len(split))), strict=True))
+    chances = dict(zip(split, p, strict=True))
+    return [
+        _verdict(name, *metrics[name], told[name], chances[name], levels[name])
+        if name in told
+        else _compared(name, *metrics[name])
+        for name in metrics
     ]
-    levels = holm_levels(p, alarm_rate, max(tests, len(names)))
-    judged = []
-    for name, p_worse, level, (b, f, logarithmic) in zip(names, p, levels, scaled, strict=True):
-        better, baseline, fresh = metrics[name]
-        low, high = interval(b, len(f), better, level)
-        if logarithmic:
-            low, high = (float(np.exp(v)) if np.isfinite(v) else v for v in (low, high))
-        opposite = {"lower": "higher", "higher": "lower"}.get(better)
-        if p_worse <= level:
-            verdict = "changed" if better == "target" else "worse"
-        elif seed_ignored(baseline, fresh):
-            verdict = "seed ignored"
-        elif opposite and p_value(b, f, opposite) <= level:
-            verdict = "better"
-        else:
-            verdict = "ok"
-        judged.append(
-            Judgement(name, better, tuple(baseline), tuple(fresh), low, high, p_worse, verdict)
-        )
-    return judged
+
+
+def _short(name: str | tuple[str, str]) -> str:
+    return name if isinstance(name, str) else name[-1]
+
+
+def known(name, better, baseline, priors: Priors, fresh: Sequence[float] = ()) -> Known:
+    """A baseline on the scale of its kind, of which the fresh values also tell."""
+    finite = [f for f in fresh if np.isfinite(f)]
+    kind = kind_of(_short(name), better, baseline, finite)
+    return Known(to_scale(kind, baseline), kind, priors.get(kind, NOTHING))
+
+
+def _p(told: Known, fresh: Sequence[float], better: str) -> float:
+    if not np.all(np.isfinite(fresh)):
+        return 0.0
+    return p_value(told, to_scale(told.kind, fresh), better)
+
+
+def _verdict(name, better, baseline, fresh, told: Known, p: float, level: float) -> Judgement:
+    y = to_scale(told.kind, np.where(np.isfinite(fresh), fresh, np.nan))
+    opposite = {"lower": "higher", "higher": "lower"}.get(better)
+    if p <= level:
+        verdict = "changed" if better == "target" else "worse"
+    elif seed_ignored(baseline, fresh):
+        verdict = "seed ignored"
+    elif opposite and p_value(told, y, opposite) <= level:
+        verdict = "better"
+    else:
+        verdict = "ok"
+    shift = y.mean() - told.x.mean()
+    se, _ = next(told.looks(len(y), 0.0, 1 if shift > 0 else -1))
+    low, high = (from_scale(told.kind, v) for v in interval(told, y, better, level))
+    return Judgement(
+        name, better, tuple(baseline), tuple(fresh), low, high, float(shift / se), p, verdict
+    )
+
+
+def _compared(name, better, baseline, fresh) -> Judgement:
+    """Of a number that no seed moves: the same but for rounding, or not."""
+    first, margin = baseline[0], 10 * ROUNDING * (abs(baseline[0]) or 0.1)
+    off = np.asarray(fresh, dtype=float) - first
+    worst = off[np.argmax(np.where(np.isfinite(off), np.abs(off), np.inf))]
+    moved = not abs(worst) <= margin
+    good = {"lower": worst < 0, "higher": worst > 0}.get(better, False)
+    verdict = (
+        ("better" if good else "changed" if better == "target" else "worse") if moved else "ok"
+    )
+    low = -np.inf if better == "lower" else first - margin
+    high = np.inf if better == "higher" else first + margin
+    shift = float(np.copysign(np.inf, worst)) if moved else 0.0
+    p = float(not moved or good)
+    return Judgement(name, better, tuple(baseline), tuple(fresh), low, high, shift, p, verdict)

@@ -22,7 +22,7 @@ from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
 from genlab.pipeline.views.foreign import disarmed, disarmed_output
 from genlab.pipeline.views.reference import contents, reference
-from genlab.pipeline.views.tables import ledger, power_table, runtimes
+from genlab.pipeline.views.tables import faults_table, ledger, power_table, runtimes, sight_table
 from genlab.section import code
 from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, UserError
 
@@ -224,7 +224,8 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     records = {name: run.record for name, (run, _) in shown.items()}
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
-    fill(tree, "<!-- genlab:power -->", power_table())
+    for marker, table in (("power", power_table), ("sight", sight_table), ("faults", faults_table)):
+        fill(tree, f"<!-- genlab:{marker} -->", table)
     library = reference(ROOT / "src" / PACKAGE.name)
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
@@ -240,11 +241,12 @@ def _own_files(wanted: Callable[[Path], bool]) -> Tree:
     }
 
 
-def fill(tree: Tree, marker: str, text: str) -> None:
-    """Replace `marker` in every Markdown page."""
+def fill(tree: Tree, marker: str, text: str | Callable[[], str]) -> None:
+    """Replace `marker` in every Markdown page; a function is asked only if there is one."""
     for name, content in tree.items():
         if name.endswith(".md") and marker.encode() in content:
-            tree[name] = content.replace(marker.encode(), text.encode())
+            told = text if isinstance(text, str) else text()
+            tree[name] = content.replace(marker.encode(), told.encode())
 
 
 def write_tree(tree: Tree, folder: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from genlab.pipeline import html
-from genlab.pipeline.gate import baseline, statistics
+from genlab.pipeline.gate import baseline, noise
 from genlab.pipeline.gate.figures import figures
 from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import section_names
@@ -121,14 +121,7 @@ def _spreads(record: dict) -> dict[str, float]:
     """{metric: its standard deviation}: over seeds where there is a baseline, else the run's own,
     else that of its null."""
     base = baseline.read(record["section"], record["profile"], record["device"])
-    seeds = (
-        {
-            m: statistics.spread(np.array(about["values"], dtype=float))
-            for m, about in base.metrics.items()
-        }
-        if base
-        else {}
-    )
+    seeds = {m: noise.spread(about["values"]) for m, about in base.metrics.items()} if base else {}
     own = {m: a.get("sd", a.get("null_sd")) for m, a in record["metrics"].items()}
     return {m: s for m, s in own.items() if s is not None} | seeds
 

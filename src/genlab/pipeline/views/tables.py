@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from genlab.pipeline.gate import baseline
+from genlab.pipeline.gate.sight import RUNS, sights
 from genlab.pipeline.html import literal, number, plain
 from genlab.pipeline.runs.pages import get_section
 from genlab.section.paths import ROOT
@@ -49,38 +51,90 @@ def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+BASELINES = ROOT / "tests" / "baselines"
+
+
 def power_table() -> str:
     """Planted faults and how often the gate caught them, and its rate of false alarms: from what
     `make power` measured."""
-    path = ROOT / "tests" / "baselines" / "power.json"
+    path = BASELINES / "power.json"
     if not path.is_file():
         return "(`make power` measures this table.)"
     told = json.loads(path.read_text("utf-8"))
-    k = told["seeds"]
+    k, sizes = told["seeds"], told["baseline_seeds"]
+    columns = [(n, runs) for n in sizes for runs in (1, k)]
+    heads = [f"{n} seeds, {runs} run{'s' * (runs > 1)}" for n, runs in columns]
     rows = [
-        f"| fault, and where | shown by | shift [se] | 1 run | {k} seeds |",
-        "|---|---|--:|--:|--:|",
+        f"| fault, and where | shown by | shift [se] | {' | '.join(heads)} |",
+        "|---|---|--:|" + "--:|" * len(columns),
     ]
     for r in told["faults"]:
         metric = f"`{r['metric']}`" if r["metric"] else "nothing"
-        caught = [f"{100 * r[f'power_{n}']:.0f} %" for n in (1, k)]
-        rows.append(
-            f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught[0]} | "
-            f"{caught[1]} |"
-        )
+        caught = " | ".join(f"{100 * r[f'power_{n}_{runs}']:.0f} %" for n, runs in columns)
+        rows.append(f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught} |")
+    return "\n".join(rows) + "\n\n" + _about_power(told)
+
+
+def _about_power(told: Mapping[str, Any]) -> str:
     null = told["unchanged"]
     rates = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in null["rates"].items())
-    seeds, alarms = null["book_seeds"], null["book_alarms"]
-    about = (
-        f"Baselines of {told['baseline_seeds']} seeds, {told['fresh_runs']} fresh runs of each "
-        "fault, levels split over "
-        f"{told['quantities']} quantities; *se* is the standard error of a prediction. Of "
-        "*unchanged* code "
+    alarms = [f"{100 * float(rate):g} %: {len(found)}" for rate, found in null["book"].items()]
+    sizes = " and ".join(map(str, told["baseline_seeds"]))
+    return (
+        f"Baselines of {sizes} seeds, as the book's sections have, and {told['fresh_runs']} fresh "
+        f"runs of each fault; levels split over the {told['quantities']:,} quantities of the book; "
+        "*se* is the standard error of a prediction from the larger baseline. Of *unchanged* code "
         f"{100 * told['alarm_rate']:g} % of checks should raise an alarm; measured on "
-        f"{null['splits_per_experiment']:,} random "
-        f"splits of 64 runs of each of four small experiments: {rates}. And of the {seeds} seeds "
-        "behind the book's own baselines, each "
-        f"judged by the others, {len({a.split(':')[0] for a in alarms})} raise an "
-        f"alarm{': ' if alarms else ''}{'; '.join(alarms)}."
+        f"{null['splits_per_experiment']:,} random splits of 64 runs of each of "
+        f"{len(null['rates'])} small experiments, baselines of {told['baseline_seeds'][0]}: "
+        f"{rates}. And of the {null['book_seeds']} seeds behind the book's own baselines, each "
+        "judged by the others, so many raise an alarm if the rate is set to "
+        f"{'; '.join(alarms)}."
     )
-    return "\n".join(rows) + "\n\n" + about
+
+
+def sight_table() -> str:
+    """The smallest shift that the gate can see in every section: a Markdown table, from the
+    committed baselines of the quick profile."""
+    found = sights(baseline.read_all("quick", "cpu"))
+    if not found:
+        return "(`genlab baseline` writes what this table is made of.)"
+    heads = [f"{k} run{'s' * (k > 1)}" for k in RUNS]
+    rows = [
+        f"| section | seeds | judged | exact | {heads[0]} [sd] | {heads[1]} [sd] | for example | "
+        f"usual | alarm at, {heads[0]} | {heads[1]} |",
+        "|---|--:|--:|--:|--:|--:|---|--:|--:|--:|",
+    ]
+    for s in found:
+        medians = " | ".join(f"{m:.1f}" for m in s.medians)
+        values = " | ".join("never" if v.value != v.value else number(v.value) for v in s.seen)
+        rows.append(
+            f"| {s.section} | {s.seeds} | {s.judged} | {s.exact} | {medians} | `{s.headline}` | "
+            f"{number(s.seen[0].mean)} | {values} |"
+        )
+    return "\n".join(rows)
+
+
+def faults_table() -> str:
+    """Faults planted in the library and looked for by `genlab check` in real sections: from what
+    `tests/gate_faults.py --sections` measured."""
+    path = BASELINES / "faults.json"
+    if not path.is_file():
+        return "(`python tests/gate_faults.py --sections` measures this table.)"
+    told = json.loads(path.read_text())
+    rows = [
+        "| fault, and where | section | found | shown by | usual | with the fault |",
+        "|---|---|---|---|--:|--:|",
+    ]
+    for r in told["faults"]:
+        shown = f"`{r['metric']}` | {number(r['usual'])} | {number(r['now'])}"
+        found = f"{r['alarms']} alarms" if r["alarms"] else "**no**"
+        rows.append(
+            f"| {r['fault']}, `{r['file']}` | {r['section']} | {found} | "
+            f"{shown if r['alarms'] else ' | | '} |"
+        )
+    alarms = sum(told["unchanged"].values())
+    return "\n".join(rows) + (
+        f"\n\nQuick profile, {told['seeds']} seeds. The unchanged code at the same seeds: "
+        f"{alarms or 'no'} alarm{'s' * (alarms != 1)} in {len(told['unchanged'])} sections."
+    )
