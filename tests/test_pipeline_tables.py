@@ -30,3 +30,13 @@ def test_what_a_page_cost():
 def test_the_power_of_the_gate_is_a_table_of_what_was_measured():
     table = power_table()
     assert table.count("\n| ") > 10 and "seeds" in table and "%" in table
+
+
+def test_what_a_record_says_is_text_in_the_tables():
+    bad = "a|b`c`<i>{{ d }}\n# e"
+    metrics = {bad: {"value": 1.0, "unit": bad, "better": bad}}
+    record = RECORD | {"metrics": metrics, "key": bad, "profile": bad, "device": bad}
+    table = ledger({section_names()[0]: record})
+    row = table.splitlines()[-1]
+    assert row.startswith(r"| `` a\|b`c`<i>{{ d }} # e `` | 1 a\|b\`c\`\<i\>\{\{ d \}\} # e |")
+    assert "\n# e" not in table + runtimes({bad: record})
