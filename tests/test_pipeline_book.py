@@ -8,7 +8,9 @@ import nbformat
 import pytest
 from pipeline import Project, one_line
 
-from genlab.pipeline.views.book import _with_outputs
+from genlab.pipeline.runs.pages import get_section, section_names
+from genlab.pipeline.views import book
+from genlab.pipeline.views.book import _own_files, _stale_mark, _with_outputs, about_run
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +140,30 @@ def test_a_picture_is_shown_without_the_text_of_the_last_value():
     ):
         executed = nbformat.v4.new_code_cell("ax.legend()", outputs=outputs, execution_count=1)
         assert _with_outputs(cell, executed).outputs == kept
+
+
+def test_what_a_record_says_is_text_on_the_page():
+    section = get_section(section_names()[0])
+    bad = "<script>`*x*`{{ y }}</script>\n\n# z"
+    record = {"profile": bad, "device": bad, "seed": bad, "key": bad, "commit": bad, "dirty": True}
+    record |= {"params": {"points": bad}, "seconds": 61, "peak_memory_mib": 1}
+    for more in ({}, {"carried": [{"commit": bad}]}):
+        line = about_run(record | more, section)
+        assert "<script" not in line and line.count("&lt;script&gt;") >= 5
+        assert line.count("\n") == 1  # a blank line would end the block of HTML
+    mark = _stale_mark([bad])
+    assert r"\<script\>\`\*x\*\`\{\{ y \}\}" in mark and "\n# z" not in mark
+
+
+def test_a_folder_above_the_book_may_have_any_name(tmp_path, monkeypatch):
+    root = tmp_path / "published" / "a {x} b"
+    monkeypatch.setattr(book, "ROOT", root)
+    monkeypatch.setattr(book, "PUBLISHED", root / "book" / "published")
+    for name in ("intro.md", "_static/a.css", "published/first.ipynb"):
+        (root / "book" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "book" / name).write_text(name)
+    assert _own_files(lambda path: True) == {
+        "book/_static/a.css": b"_static/a.css",
+        "book/intro.md": b"intro.md",
+    }
+    assert list(_own_files(lambda path: path.suffix == ".md")) == ["book/intro.md"]

@@ -157,7 +157,7 @@ DEFINITIONS = {
                           {"autoencoder_finetuning", "vae"} | ADVERSARIAL),
     "the players on images": ("games/players.py", "nn.Unflatten(1, (2 * width, 7, 7))",
                               "nn.Unflatten(1, (1 + 2 * width, 7, 7))", ADVERSARIAL),
-    "what a page says": ("section/__init__.py", "must be finite", "must be a number", REAL),
+    "what a page says": ("section/number.py", "one number, and finite", "a number", REAL),
     "what a page saves": ("section/__init__.py", '"arrays.npz"', '"saved.npz"',
                           {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "rbm", "dbn", "acgan",
                            "wgan"}),

@@ -54,3 +54,13 @@ def test_a_book_without_baselines_has_its_page(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "BASELINES", tmp_path)
     assert "genlab baseline" in sight_table() and "make power" in power_table()
     assert "--sections" in faults_table()
+
+
+def test_what_a_record_says_is_text_in_the_tables():
+    bad = "a|b`c`<i>{{ d }}\n# e"
+    metrics = {bad: {"value": 1.0, "unit": bad, "better": bad}}
+    record = RECORD | {"metrics": metrics, "key": bad, "profile": bad, "device": bad}
+    table = ledger({section_names()[0]: record})
+    row = table.splitlines()[-1]
+    assert row.startswith(r"| `` a\|b`c`<i>{{ d }} # e `` | 1 a\|b\`c\`\<i\>\{\{ d \}\} # e |")
+    assert "\n# e" not in table + runtimes({bad: record})

@@ -175,6 +175,43 @@ def test_files_read_in_one_sitting():
     assert not {p.name for p in MODULES} & {"utils.py", "base.py", "registry.py"}
 
 
+def without_encoding(source: str) -> list[int]:
+    """Lines of the calls that read or write text and leave its encoding to the locale."""
+    found = []
+    for node in [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]:
+        owner, _, name = ast.unparse(node.func).rpartition(".")
+        words = {k.arg for k in node.keywords}
+        mode = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        text = {
+            "read_text": len(node.args) < 1,
+            "write_text": len(node.args) < 2,
+            "open": owner not in ("Image", "tarfile", "gzip", "lzma", "webbrowser")
+            and not any("b" in m for m in mode if isinstance(m, str) and len(m) < 4),
+            "run": bool(words & {"text", "universal_newlines"}),
+            "Popen": bool(words & {"text", "universal_newlines"}),
+        }
+        if text.get(name, False) and "encoding" not in words:
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "book").glob("*.py"))], ids=str)
+def test_text_is_utf8_in_every_locale(path):
+    assert without_encoding(path.read_text("utf-8")) == []
+
+
+def test_an_encoding_left_to_the_locale_is_seen():
+    wrong = (
+        "p.read_text()\np.write_text(t)\nopen(p)\nopen(p, 'w')\np.open('w')\n"
+        "subprocess.run(c, text=True)\nsubprocess.Popen(c, universal_newlines=True)"
+    )
+    right = (
+        "p.read_text('utf-8')\np.write_text(t, encoding='utf-8')\nopen(p, 'rb')\nImage.open(p)\n"
+        "p.open('w', encoding='utf-8')\nsubprocess.run(c, encoding='utf-8')\nsubprocess.run(c)"
+    )
+    assert without_encoding(wrong) == list(range(1, 8)) and without_encoding(right) == []
+
+
 def tracked() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -35,8 +35,10 @@ def number(value) -> str:
     """Four significant digits; whole numbers whole."""
     if value is None or isinstance(value, str):
         return value or ""
-    if isinstance(value, bool) or float(value).is_integer():
-        return str(value if isinstance(value, bool) else int(value))
+    if isinstance(value, int):  # switches too
+        return str(value)
+    if abs(value) < 1e15 and float(value).is_integer():
+        return str(int(value))
     return f"{value:.4g}"
 
 

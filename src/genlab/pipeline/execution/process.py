@@ -77,6 +77,7 @@ def environment(
         "GENLAB_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",  # names of files too: papermill writes them into the notebook
         "IPYTHONDIR": str(folder / "ipython"),
         "MATPLOTLIBRC": str(style),
         # whatever the shell says: without it no figure is stored
