@@ -4,13 +4,11 @@ marks, refusals."""
 import json
 import re
 
-import nbformat
 import pytest
 from pipeline import Project, one_line
 
-from genlab.pipeline.runs.pages import get_section, section_names
 from genlab.pipeline.views import book
-from genlab.pipeline.views.book import _own_files, _stale_mark, _with_outputs, about_run
+from genlab.pipeline.views.book import _own_files
 
 
 @pytest.fixture(scope="module")
@@ -122,37 +120,6 @@ def test_a_warning_stops_the_book(project):
         )
     finally:
         project.edit("book/intro.md", "{ref}`nowhere` Two pages", "Two pages")
-
-
-def test_a_picture_is_shown_without_the_text_of_the_last_value():
-    text = nbformat.v4.new_output(
-        "execute_result", {"text/plain": "<matplotlib.legend.Legend at 0x7f>"}, execution_count=1
-    )
-    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBOR"})
-    metric = nbformat.v4.new_output(
-        "execute_result", {"text/plain": "3", "application/json": {}}, execution_count=1
-    )
-    cell = nbformat.v4.new_code_cell("ax.legend()")
-    for outputs, kept in (
-        ([text, picture], [picture]),
-        ([text], [text]),
-        ([metric, picture], [metric, picture]),
-    ):
-        executed = nbformat.v4.new_code_cell("ax.legend()", outputs=outputs, execution_count=1)
-        assert _with_outputs(cell, executed).outputs == kept
-
-
-def test_what_a_record_says_is_text_on_the_page():
-    section = get_section(section_names()[0])
-    bad = "<script>`*x*`{{ y }}</script>\n\n# z"
-    record = {"profile": bad, "device": bad, "seed": bad, "key": bad, "commit": bad, "dirty": True}
-    record |= {"params": {"points": bad}, "seconds": 61, "peak_memory_mib": 1}
-    for more in ({}, {"carried": [{"commit": bad}]}):
-        line = about_run(record | more, section)
-        assert "<script" not in line and line.count("&lt;script&gt;") >= 5
-        assert line.count("\n") == 1  # a blank line would end the block of HTML
-    mark = _stale_mark([bad])
-    assert r"\<script\>\`\*x\*\`\{\{ y \}\}" in mark and "\n# z" not in mark
 
 
 def test_a_folder_above_the_book_may_have_any_name(tmp_path, monkeypatch):

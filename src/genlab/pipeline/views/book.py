@@ -1,7 +1,6 @@
 """From runs to HTML: current prose, stored outputs, Jupyter Book.  Nothing is executed here."""
 
 import hashlib
-import html
 import os
 import shlex
 import shutil
@@ -17,148 +16,16 @@ import yaml
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.disk import disk_errors, locked
-from genlab.pipeline.runs.pages import Section, get_section, in_order, section_names
+from genlab.pipeline.runs.pages import get_section, in_order, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
-from genlab.pipeline.views.foreign import disarmed, disarmed_output
+from genlab.pipeline.views.notebook import page_notebook
 from genlab.pipeline.views.reference import contents, reference
 from genlab.pipeline.views.tables import faults_table, ledger, power_table, runtimes, sight_table
-from genlab.section import code
 from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, UserError
 
 Tree = dict[str, bytes]  # path in the book's source -> content
 Broken = Callable[[str, UserError], None]  # hears of a section that cannot be read
-
-
-def page_notebook(
-    section: Section, run: Run, *, stale: list[str] | None = None
-) -> nbformat.NotebookNode:
-    """The notebook to render.
-
-    With a current key its prose and layout are the section file's, its outputs the run's, matched
-    code cell by code cell: a typo in the prose is mended without a kernel.  With `stale`, what
-    changed since, it is the run's notebook under a mark, its Markdown as prose only.
-    """
-    executed = nbformat.read(run.notebook, as_version=4)
-    if stale is not None:
-        cells = disarmed(executed.cells, {cell.source for cell in section.notebook.cells})
-    else:
-        ran = (c for c in executed.cells if c.cell_type == "code")
-        results = (c for c in ran if "injected-parameters" not in tags(c))
-        cells = [
-            _with_outputs(cell, next(results)) if cell.cell_type == "code" else cell.copy()
-            for cell in section.notebook.cells
-        ]
-        _show_source(cells, section)
-    cells = [c for c in cells if "injected-parameters" not in tags(c)]
-    for cell in cells:
-        cell.metadata.pop("papermill", None)
-        if cell.cell_type == "code" and (
-            "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith("plots.animation")
-        ):
-            # Drawing a figure is one click away, the method stays in sight.
-            cell.metadata["tags"] = [*tags(cell), "hide-input"]
-    _after_title(
-        cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else "")
-    )
-    metadata = {
-        "kernelspec": section.notebook.metadata["kernelspec"],
-        "language_info": {"name": "python"},
-    }
-    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
-
-
-def tags(cell) -> list[str]:
-    return cell.metadata.get("tags", [])
-
-
-def _with_outputs(cell, executed):
-    """The section's cell with what its execution in the run gave.  A cell that draws does not also
-    show the text of its last value: `<matplotlib.legend.Legend at 0x…>` says nothing, and a figure
-    has one name only."""
-    draws = any("image/png" in output.get("data", {}) for output in executed.outputs)
-    outputs = [
-        disarmed_output(output)
-        for output in executed.outputs
-        if not (
-            draws and output.output_type == "execute_result" and set(output.data) == {"text/plain"}
-        )
-    ]
-    return nbformat.from_dict(
-        {**cell, "outputs": outputs, "execution_count": executed.execution_count}
-    )
-
-
-def _show_source(cells, section: Section) -> None:
-    """Give every cell that shows source the source as it is now; comments may have changed since
-    the run."""
-    shown = iter(code.arguments(code.library(PACKAGE), keys.trees(section), "show"))
-    for cell in cells:
-        if cell.cell_type != "code" or "parameters" in tags(cell):
-            continue
-        if refs := next(shown):
-            source = code.listing(code.library(PACKAGE), refs)
-            cell.outputs = [
-                nbformat.v4.new_output("display_data", data={"text/markdown": source}),
-                *(o for o in cell.outputs if "text/markdown" not in o.get("data", {})),
-            ]
-
-
-def _after_title(cells, text: str) -> None:
-    """Insert `text` below the first heading of the page."""
-    for cell in cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            title, _, rest = cell.source.partition("\n")
-            cell.source = f"{title}\n\n{text}\n{rest}"
-            return
-
-
-def about_run(record: Mapping[str, Any], section: Section) -> str:
-    """The line below a page's title: what made it, and which parameters are not as published."""
-    published = section.values("full", {})
-    differ = {k: v for k, v in record["params"].items() if published.get(k) != v}
-    minutes, seconds = divmod(round(record["seconds"]), 60)
-    facts = [
-        f"<b>{_said(record['profile'])}</b> profile",
-        _said(record["device"]),
-        f"seed {_said(record['seed'])}",
-        f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
-        f"{record['peak_memory_mib']:,} MiB",
-        f"key <code>{_said(record['key'])}</code>",
-    ]
-    if carried := record.get("carried"):
-        facts.append(
-            f"computed at commit <code>{_said(record['commit'])}</code>, carried to "
-            f"<code>{_said(carried[-1]['commit'])}</code> by an equal quick run"
-        )
-    elif record["commit"]:
-        facts.append(
-            f"commit <code>{_said(record['commit'])}</code>"
-            f"{' with changes' if record['dirty'] else ''}"
-        )
-    line = " · ".join(facts)
-    if differ:
-        values = ", ".join(f"{k} = {v!r}" for k, v in differ.items())
-        line += (
-            '<br><span class="genlab-differs">Not the published values: '
-            f"<code>{_said(values)}</code></span>"
-        )
-    source = f"source: <code>notebooks/{_said(section.name)}.md</code>"
-    return f'<p class="genlab-run">{line}<br>{source}</p>\n'
-
-
-def _said(value: Any) -> str:
-    """What a record says, as text in HTML on one line."""
-    return html.escape(" ".join(str(value).split()))
-
-
-def _stale_mark(changed: list[str]) -> str:
-    what = "; ".join(map(plain, changed)) or "the profile"
-    return (
-        f"\n```{{admonition}} Stale results\n:class: warning genlab-stale\nThese results were "
-        "computed before a change of "
-        f"{what}. `genlab run --profile full` and `genlab publish` bring them up to date.\n```\n"
-    )
 
 
 def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:

@@ -121,7 +121,7 @@ def faults_table() -> str:
     path = BASELINES / "faults.json"
     if not path.is_file():
         return "(`python tests/gate_faults.py --sections` measures this table.)"
-    told = json.loads(path.read_text())
+    told = json.loads(path.read_text("utf-8"))
     rows = [
         "| fault, and where | section | found | shown by | usual | with the fault |",
         "|---|---|---|---|--:|--:|",

@@ -1,0 +1,58 @@
+"""The notebook of a page: what its run says is text, what its run holds is shown and not obeyed."""
+
+import nbformat
+
+from genlab.pipeline.runs.pages import get_section, section_names
+from genlab.pipeline.runs.store import published
+from genlab.pipeline.views.foreign import as_text
+from genlab.pipeline.views.notebook import _stale_mark, _with_outputs, about_run, page_notebook
+from genlab.section.number import METRIC_MIME
+
+
+def test_a_picture_is_shown_without_the_text_of_the_last_value():
+    text = nbformat.v4.new_output(
+        "execute_result", {"text/plain": "<matplotlib.legend.Legend at 0x7f>"}, execution_count=1
+    )
+    picture = nbformat.v4.new_output("display_data", {"image/png": "iVBOR"})
+    metric = nbformat.v4.new_output(
+        "execute_result", {"text/plain": "3", METRIC_MIME: {}}, execution_count=1
+    )
+    cell = nbformat.v4.new_code_cell("ax.legend()")
+    for outputs, kept in (
+        ([text, picture], [picture]),
+        ([text], [text]),
+        ([metric, picture], [metric, picture]),
+    ):
+        executed = nbformat.v4.new_code_cell("ax.legend()", outputs=outputs, execution_count=1)
+        assert _with_outputs(cell, executed).outputs == kept
+
+
+def test_what_a_record_says_is_text_on_the_page():
+    section = get_section(section_names()[0])
+    bad = "<script>`*x*`{{ y }}</script>\n\n# z"
+    record = {"profile": bad, "device": bad, "seed": bad, "key": bad, "commit": bad, "dirty": True}
+    record |= {"params": {"points": bad}, "seconds": 61, "peak_memory_mib": 1}
+    for more in ({}, {"carried": [{"commit": bad}]}):
+        line = about_run(record | more, section)
+        assert "<script" not in line and line.count("&lt;script&gt;") >= 5
+        assert line.count("\n") == 1  # a blank line would end the block of HTML
+    mark = _stale_mark([bad])
+    assert r"\<script\>\`\*x\*\`\{\{ y \}\}" in mark and "\n# z" not in mark
+
+
+def test_a_stale_page_obeys_nothing_of_its_run(tmp_path):
+    """A notebook from elsewhere: its directive becomes text, its script goes."""
+    name = section_names()[0]
+    section, run = get_section(name), published(name)
+    notebook = nbformat.read(run.notebook, as_version=4)
+    bad = "```{include} /etc/passwd\n```"
+    notebook.cells.append(nbformat.v4.new_markdown_cell(bad))
+    code = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    code.outputs = [nbformat.v4.new_output("display_data", {"application/javascript": "x()"})]
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    stale = type(run)(tmp_path / "notebook.ipynb", run.record_file, run.arrays_file)
+    vars(stale)["record"] = run.record  # the record itself would have noticed
+    shown = page_notebook(section, stale, stale=["code"])
+    texts = [cell.source for cell in shown.cells]
+    assert as_text(bad) in texts and bad not in texts and "Stale results" in texts[0]
+    assert "x()" not in nbformat.writes(shown)
