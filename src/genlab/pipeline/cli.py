@@ -8,15 +8,14 @@ import click
 
 from genlab.pipeline.gate import LEAST_SEEDS, SEEDS
 from genlab.pipeline.options import (
-    BROKEN,
     OPEN,
     PARAMETER,
     PROFILE,
     SEED,
+    Commands,
     chosen,
     combined,
     fail_if_any,
-    one_line,
     one_run,
     points,
     runs_somewhere,
@@ -26,34 +25,6 @@ from genlab.pipeline.options import (
     tell_broken,
 )
 from genlab.section.paths import ROOT, UserError
-
-
-class Commands(click.Group):
-    """Turns a user's mistake into one line on stderr and exit code 2, an interrupt into one line
-    and 130."""
-
-    def invoke(self, ctx):
-        """Run the command; exit code 2 if it left out a section that cannot be read."""
-        result = super().invoke(ctx)
-        if ctx.meta.get(BROKEN):
-            sys.exit(2)
-        return result
-
-    def main(self, *args, **kwargs):
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # what it cannot show is no reason to stop
-                stream.reconfigure(errors="replace")
-        try:
-            super().main(*args, **kwargs, standalone_mode=False)
-        except (UserError, click.ClickException) as error:
-            text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-            click.echo(f"genlab: {one_line(text)}", err=True)
-            sys.exit(2)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo(
-                "genlab: interrupted: finished runs are kept, nothing else was stored", err=True
-            )
-            sys.exit(130)
 
 
 @click.group(cls=Commands)
