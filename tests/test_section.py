@@ -142,3 +142,12 @@ def test_outside_the_runner_the_current_run_is_read(tmp_path_factory, capfd, mon
     project.edit("notebooks/first.md", "scale * size", "1 + scale * size")
     with pytest.raises(RuntimeError, match="`genlab run first` makes one"):
         section.needed("first")
+
+
+def test_only_numbers_and_text_are_saved(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENLAB_RUN_DIR", str(tmp_path))
+    section.save(x=[1, 2], name="text")
+    with pytest.raises(ValueError, match="array 'made' holds Python objects"):
+        section.save(y=[3.0], made=[{"an": "object"}, None])
+    with np.load(tmp_path / "arrays.npz") as stored:
+        assert sorted(stored) == ["name", "x"] and stored["x"].tolist() == [1, 2]

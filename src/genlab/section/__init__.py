@@ -91,10 +91,15 @@ def device() -> str:
 
 
 def save(**arrays) -> None:
-    """Add named arrays (final samples, histories) to the run's `arrays.npz`."""
+    """Add named arrays (final samples, histories) to the run's `arrays.npz`.  Raises ValueError for
+    objects that are no arrays of numbers or text: reading them back would run what they say."""
+    given = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in given.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"array {name!r} holds Python objects: save numbers or text")
     path = run_folder() / "arrays.npz"
     stored = dict(np.load(path)) if path.exists() else {}
-    np.savez_compressed(path, **(stored | {name: np.asarray(a) for name, a in arrays.items()}))
+    np.savez_compressed(path, **(stored | given))
 
 
 @dataclass(frozen=True)
