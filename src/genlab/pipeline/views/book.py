@@ -16,7 +16,7 @@ import yaml
 
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
-from genlab.pipeline.runs.pages import Section, get_section, in_order, section_names
+from genlab.pipeline.runs.pages import Section, get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
 from genlab.pipeline.views.reference import contents, reference
@@ -200,7 +200,7 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     shown, pages, missing = {}, {}, []
     for name in section_names():
         try:
-            in_order([name])
+            keys.check(name)
         except UserError as error:
             if broken is None:
                 raise
