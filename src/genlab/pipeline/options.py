@@ -189,12 +189,12 @@ def chosen(sections, everything: bool) -> list[str]:
 
 def sound(names) -> list[str]:
     """Those of the sections that can be read, with all they need; one line for each other."""
-    from genlab.pipeline.runs.pages import in_order
+    from genlab.pipeline.runs import keys
 
     found = []
     for name in names:
         try:
-            in_order([name])
+            keys.check(name)
             found.append(name)
         except UserError as error:
             tell_broken(name, error)

@@ -214,6 +214,14 @@ def trees(section: Section) -> list[ast.Module]:
     return _trees(section.path.name, tuple(section.code_cells))
 
 
+def check(name: str) -> None:
+    """UserError if a section, or one that it needs, cannot be read, or has no key: its data are not
+    there, its code cannot be followed, this machine has no device for it."""
+    for section in map(get_section, in_order([name])):
+        packed(section)
+        own_parts(section, section.values("full", {}), "full")
+
+
 def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
     """Key of a section at the default values of the profile, and at `seed` if one is given; None if
     it has none yet."""

@@ -16,7 +16,7 @@ import yaml
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.disk import disk_errors, locked
-from genlab.pipeline.runs.pages import get_section, in_order, section_names
+from genlab.pipeline.runs.pages import get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
 from genlab.pipeline.views.notebook import page_notebook
@@ -69,7 +69,7 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     shown, pages, missing = {}, {}, []
     for name in section_names():
         try:
-            in_order([name])
+            keys.check(name)
         except UserError as error:
             if broken is None:
                 raise
