@@ -59,7 +59,9 @@ def bits(*names: str, n: int = 6, d: int = 4) -> Callable:
 
 
 def labels(n: int, classes: int, rng) -> np.ndarray:
-    return np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)]).astype(float)
+    """Classes of n rows, each of them twice at least."""
+    each = np.tile(np.arange(classes), 2)
+    return np.concatenate([each, rng.integers(0, classes, n - len(each))]).astype(float)
 
 
 def pictures(*names: str, n: int = 6) -> Callable:
@@ -161,8 +163,8 @@ CASES: dict[str, Case] = {
         loose=1e-5,
     ),
     "transport.interpolate": Case(
-        lambda x, y: transport.interpolate(x, y, np.eye(12) / 12, 0.25)[0],
-        two,
+        lambda **k: transport.interpolate(**k, t=0.25)[0],
+        lambda rng: two(rng) | {"plan": np.eye(12)},
         (BOTH, 1),
         loose=1e-6,
     ),
@@ -262,7 +264,7 @@ CASES: dict[str, Case] = {
         allows=frozenset({"infinite"}),
     ),
     "metrics.retrieval.precision_recall": Case(
-        functools.partial(retrieval.precision_recall, at=[3]),
+        functools.partial(retrieval.precision_recall, at=[1]),
         near,
         (("queries", "database"), 0),
         ("queries", "database"),
@@ -308,7 +310,7 @@ CASES: dict[str, Case] = {
         **JAX,
     ),
     "boltzmann.likelihood.log_likelihood": Case(
-        lambda v: likelihood.log_likelihood(RBM, v, likelihood.log_z_exact(RBM)), bits("v"), **JAX
+        lambda v: likelihood.log_likelihood(RBM, v, 1.0), bits("v"), **JAX
     ),
     "boltzmann.likelihood.ais": Case(
         lambda mean, samples: likelihood.ais(
@@ -323,7 +325,7 @@ CASES: dict[str, Case] = {
         **JAX,
     ),
     "boltzmann.likelihood.summary": Case(
-        lambda log_w: likelihood.summary(log_w, 1.0)[:3],
+        lambda log_w: likelihood.summary(log_w, 1.0)[::2],
         lambda rng: {"log_w": rng.integers(0, 9, 7) / 1.0},
         far=(),
     ),
@@ -476,7 +478,9 @@ CASES: dict[str, Case] = {
         loose=1e-6,
     ),
 }
-SLOW = ("ddim", "euler", "heun", "flow_log_prob", "annealed", "run_chain", "c2st", "d.scorecard")
+SLOW = (
+    "toys.diffusion", "annealed", "run_chain", "c2st", "d.scorecard", "ais", "complete", "gibbs",
+)  # fmt: skip
 CASES = {name: replace(case, slow=any(s in name for s in SLOW)) for name, case in CASES.items()}
 
 # Border of a training: bad arrays are refused before anything is trained.
@@ -631,7 +635,11 @@ TRAININGS: dict[str, Case] = {
         loose=1e-4,
     ),
     "toys.adversarial.train_gan": Case(
-        lambda **k: adversarial.train_gan(**k, **TOY).history["generator_loss"], stacks, loose=1e-4
+        lambda **k: adversarial.train_gan(**k, **(TOY | {"batch_size": 32})).history[
+            "generator_loss"
+        ],
+        stacks,
+        loose=1e-4,
     ),
     "toys.diffusion.train_diffusion": Case(
         lambda **k: diffusion.train_diffusion(**k, **TOY).history["train_loss"],

@@ -88,7 +88,7 @@ def test_a_diverged_sample_is_scored_not_refused(null, rng):
 
 
 def test_bad_input(rng):
-    with pytest.raises(ValueError, match="n=300 points asked for, the sample has 10"):
+    with pytest.raises(ValueError, match="n=300 points asked for, samples hold 10"):
         scorecard.scorecard(np.zeros((10, 2)), D, n=300, rng=rng)
     with pytest.raises(ValueError, match="not finite"):
         scorecard.scorecard(np.full((10, 2), np.nan), D, n=10, rng=rng)

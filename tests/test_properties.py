@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +17,15 @@ import numpy as np
 import pytest
 import torch
 from contract import CASES, TRAININGS, Case
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import genlab
 
-FEW = settings(max_examples=2, derandomize=True, deadline=None, database=None)
+# A failing example is printed as it is: to shrink it would take longer than all the tests.
+FEW = settings(
+    max_examples=2, derandomize=True, deadline=None, database=None, phases=[Phase.generate]
+)
 
 # Act on arrays that one of the functions above has seen, most of them inside a compiled program.
 INSIDE = {
@@ -37,14 +41,16 @@ INSIDE = {
     " gradient_penalty",
     "toys.diffusion": "predict_noise noise_prediction_loss",
     "toys.energy": "energy contrastive_loss absolute_loss",
-    "toys.langevin": "mala",
+    "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
+    "metrics.likelihood": "nll_minus_entropy log_z_on_grid",  # of functions: see test_checks
+    "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
     "toys.score": "score dsm_loss tabulated_score",
     "images.networks": "rebuilt",  # how a network is pickled
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
     "metrics.scorecard": "recordable",
-    "training.jax": "minibatch where_finite",
+    "training.jax": "train minibatch where_finite",
 }
 ROOMS = (
     "transport",
@@ -65,7 +71,8 @@ def modules() -> list:
 
 
 def takes_arrays(f: Callable) -> bool:
-    told = [str(p.annotation) for p in inspect.signature(f).parameters.values()]
+    about = inspect.signature(f).parameters.items()
+    told = [str(p.annotation) for name, p in about if name != "key"]
     return any("ndarray" in a or "jax.Array" in a for a in told)
 
 
@@ -204,7 +211,8 @@ def broken_laws(case: Case, seed: int) -> list[str]:
             found.append(f"moved by {move:g}: {answer}, not {right}")
     shuffled = {n: rng.permutation(x) if n in case.order else x for n, x in about.items()}
     doubled = {n: np.repeat(x, 2, 0) if n in case.twice else x for n, x in about.items()}
-    for law, rows in (("order", shuffled), ("twice", doubled)):
+    laws = [("order", shuffled)] * bool(case.order) + [("twice", doubled)] * bool(case.twice)
+    for law, rows in laws:
         if not _is(answer := called(case, rows), right, max(case.loose, 1e-9)):
             found.append(f"{law}: {answer}, not {right}")
     answer = called(case, {n: x[:1] for n, x in about.items()})
@@ -220,7 +228,7 @@ def _is(answer, right, loose: float, factor: float = 1.0) -> bool:
 @given(seed=st.integers(0, 99))
 def test_any_form_of_the_same_numbers_gives_the_same(name, seed):
     case = CASES[name]
-    assert wrong_forms(case, seed, list(FORMS)[: 4 if case.slow else None]) == []
+    assert wrong_forms(case, seed, ["int64"] if case.slow else FORMS) == []
 
 
 @pytest.mark.parametrize("name", [*CASES, *TRAININGS])
@@ -228,7 +236,7 @@ def test_what_is_no_such_argument_is_refused_by_its_name(name):
     assert accepted({**CASES, **TRAININGS}[name], 0) == []
 
 
-@pytest.mark.parametrize("name", [n for n, case in CASES.items()])
+@pytest.mark.parametrize("name", [n for n, case in CASES.items() if not case.slow])
 @FEW
 @given(seed=st.integers(0, 99))
 def test_laws_hold_from_the_smallest_scale_to_the_farthest_place(name, seed):
@@ -240,4 +248,30 @@ BORDERS = ("train_rbm", "train_classifier", "train_linear_rbm", "train_critic", 
 
 @pytest.mark.parametrize("name", [n for n in TRAININGS if any(b in n for b in BORDERS)])
 def test_a_training_learns_the_same_from_integers(name):
-    assert wrong_forms(TRAININGS[name], 0, ["uint8", "bool", "list"]) == []
+    assert wrong_forms(TRAININGS[name], 0, ["uint8"]) == []
+
+
+def wrapping(x, y):
+    """`retrieval.euclidean` as it was: bytes wrap around, squares far away drown."""
+    x, y = np.asarray(x), np.asarray(y)
+    return np.diff((y * y).sum(1) - 2 * x @ y.T, axis=1)
+
+
+def trusting(assigned, labels):
+    """`cluster_accuracy` without a look at its arguments."""
+    assigned, labels = (np.nan_to_num(np.asarray(x, float)).astype(int) for x in (assigned, labels))
+    return (assigned == labels).mean() if labels.size else 0.0
+
+
+TWINS = [
+    ("metrics.retrieval.euclidean", wrapping, wrong_forms, "uint8"),
+    ("metrics.retrieval.euclidean", wrapping, broken_laws, "moved by"),
+    ("metrics.retrieval.cluster_accuracy", trusting, accepted, "nan"),
+    ("metrics.images.frechet_distance", lambda real, generated: 1.0, broken_laws, "scale"),
+]
+
+
+@pytest.mark.parametrize(("name", "twin", "finds", "what"), TWINS)
+def test_a_planted_twin_is_found(name, twin, finds, what):
+    assert any(what in complaint for complaint in finds(replace(CASES[name], f=twin), 0))
+    assert not any(what in complaint for complaint in finds(CASES[name], 0))

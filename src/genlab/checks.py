@@ -200,7 +200,7 @@ def weights(w: Any, n: int, name: str) -> np.ndarray:
     if w is None:
         return np.full(n, 1 / n)
     given = real(w, name)
-    found = given.astype(np.float64, copy=False)
+    found = np.ascontiguousarray(given, np.float64)
     if found.shape != (n,):
         raise ValueError(f"{name} of shape {found.shape} must hold one weight for each of {n}")
     if not np.isfinite(found).all() or (found < 0).any():

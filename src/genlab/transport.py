@@ -43,6 +43,7 @@ def check_cost(cost, a, b) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     cost = checks.numbers(cost, "cost")
     if cost.ndim != 2 or not cost.size:
         raise ValueError(f"cost of shape {cost.shape} must be a matrix (n, m)")
+    cost = np.ascontiguousarray(cost)  # as POT wants it
     return cost, checks.weights(a, len(cost), "a"), checks.weights(b, cost.shape[1], "b")
 
 

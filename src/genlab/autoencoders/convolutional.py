@@ -237,6 +237,8 @@ def prototypes(
     labels = checks.labels(labels, "labels", len(images))
     checks.number(share, "share", "in [0, 1]")
     z, sure = codes(both.net, images), both.probabilities(images)
+    if np.bincount(labels, minlength=sure.shape[1]).min() < 2:
+        raise ValueError(f"labels hold {np.bincount(labels)} of the classes: at least two of each")
     picked = []
     for c in range(sure.shape[1]):
         own = np.flatnonzero(labels == c)

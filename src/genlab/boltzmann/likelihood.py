@@ -131,6 +131,8 @@ def summary(log_w: np.ndarray, log_z0: float, *, backwards: bool = False) -> AIS
     """log Z from the log weights of walks from the base model, whose log Z is `log_z0`,
     or backwards from the model."""
     log_w = checks.numbers(log_w, "log_w")
+    if log_w.ndim != 1 or not len(log_w):
+        raise ValueError(f"log_w of shape {log_w.shape} must be (chains,), at least one")
     w = np.exp(log_w - log_w.max())
     log_ratio = log_w.max() + np.log(w.mean())
     se = w.std(ddof=1) / w.mean() / np.sqrt(len(w)) if len(w) > 1 else np.inf

@@ -51,7 +51,7 @@ def log_density(mixture: Mixture, x: np.ndarray) -> np.ndarray:
 def _line(x: np.ndarray) -> np.ndarray:
     """Points x (n,) in double precision."""
     x = checks.numbers(x, "x")
-    return checks.shape(x, "x", (x.size,), ": points on a line")
+    return checks.shape(x, "x", (max(1, x.size),), ": points on a line")
 
 
 def optimal_log_odds(p: Mixture, q: Mixture, x: np.ndarray) -> np.ndarray:

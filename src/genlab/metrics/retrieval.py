@@ -20,9 +20,9 @@ def pack(bits: np.ndarray) -> np.ndarray:
     """Bits (n, 64), booleans or zeros and ones, as one 64-bit word a row, (n,) uint64.
     ValueError for anything else."""
     bits = checks.real(bits, "bits")
-    if bits.ndim != 2 or bits.shape[1] != 64 or not np.isin(bits, (0, 1)).all():
+    if bits.ndim != 2 or not len(bits) or bits.shape[1] != 64 or not np.isin(bits, (0, 1)).all():
         raise ValueError(f"bits of shape {bits.shape}: 64 zeros and ones a row")
-    return np.packbits(bits.astype(bool), axis=1).view(np.uint64)[:, 0]
+    return np.packbits(np.ascontiguousarray(bits, bool), axis=1).view(np.uint64)[:, 0]
 
 
 def hamming(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -91,7 +91,8 @@ def precision_recall(
     # Words stay words; what is no number, or not finite, is refused.
     queries, database = checks.real(queries, "queries"), checks.real(database, "database")
     for name, rows in (("queries", queries), ("database", database)):
-        checks.numbers(rows, name, None)
+        if not checks.numbers(rows, name, None).ndim:
+            raise ValueError(f"{name}={rows} must be rows (n, ...)")
     query_labels = checks.labels(query_labels, "query_labels", len(queries))
     labels = checks.labels(labels, "labels", len(database))
     at = np.atleast_1d(at)

@@ -67,7 +67,7 @@ def scorecard(
     samples = checks.points(1, samples=samples)[0]
     n = checks.count(n, "n", LEAST)
     if len(samples) < n:
-        raise ValueError(f"n={n} points asked for, the sample has {len(samples)}")
+        raise ValueError(f"n={n} points asked for, samples hold {len(samples)}")
     real = density.sample(n, rng=rng).astype(np.float64)
     x, real = checks.points(2, samples=np.clip(samples[:n], -1e3, 1e3), real=real)
     fitted = int(distances.FITTED_SHARE * n)

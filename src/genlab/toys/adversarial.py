@@ -145,6 +145,11 @@ def train_gan(
     packing, batch_size = checks.count(packing, "packing"), checks.count(batch_size, "batch_size")
     if batch_size % packing:
         raise ValueError(f"packing={packing} must divide batch_size={batch_size}")
+    if loss == "relativistic" and batch_size < VALIDATION_BATCH * packing:
+        raise ValueError(
+            f"batch_size={batch_size} must be at least {VALIDATION_BATCH * packing} for a loss of "
+            "pairs: as many as are validated"
+        )
     data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
     n_sets, latent = len(data), checks.count(latent, "latent")
     checks.number(lr, "lr", "positive")

@@ -72,10 +72,10 @@ def train(
 
 
 def floats(x: Any) -> jax.Array:
-    """`x` as an array of floats: integers and booleans, in which a difference wraps around, become
-    single precision."""
+    """`x` as an array of floats: integers and booleans, in which a difference wraps around, and
+    half precision become single."""
     x = jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def minibatch(data: jax.Array, batch_size: int, *, key: jax.Array) -> jax.Array:
