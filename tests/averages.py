@@ -2,8 +2,7 @@
 
 import jax
 import numpy as np
-
-DECAY = 0.5
+import pytest
 
 
 def weights(params) -> np.ndarray:
@@ -11,20 +10,27 @@ def weights(params) -> np.ndarray:
     return np.concatenate([np.asarray(x, np.float64).ravel() for x in jax.tree.leaves(params)])
 
 
-def by_hand(weights_of) -> tuple[np.ndarray, np.ndarray]:
-    """The average after two steps, decay² p₀ + (1 - decay)(decay p₁ + p₂), and p₂ itself.
+def check(last: np.ndarray, half: np.ndarray, quarter: np.ndarray) -> None:
+    """AssertionError unless these are the averages decay · p₀ + (1 - decay) · p₁ after one step,
+    for a decay of 0, ½ and ¼: the last lies halfway between the others.  Single precision; Adam's
+    first step moves weights by its rate, 1e-2."""
+    assert np.abs(quarter - (last + half) / 2).max() < 1e-5 < 1e-3 < np.abs(half - last).max()
 
-    weights_of(steps, decay): the weights that a training gives; a decay of one keeps the start,
-    a decay of nought the last, and neither changes what is trained.
+
+def check_training(train, params_of, losses: tuple[str, str], data: np.ndarray):
+    """The average comes out, and not the raw weights, and held-out points only judge; the model.
+
+    train(held_out, decay): a training of one step, in which the decay changes no update.
     """
-    start, first, last = weights_of(1, 1.0), weights_of(1, 0.0), weights_of(2, 0.0)
-    return DECAY**2 * start + (1 - DECAY) * (DECAY * first + last), last
-
-
-def check_average(weights_of) -> None:
-    """AssertionError unless the training gives the average by hand, and not the last weights."""
-    expected, last = by_hand(weights_of)
-    # Single precision; the weights move by about the rate of Adam, 2e-3 or more.
-    found = weights_of(2, DECAY)
-    assert np.abs(found - expected).max() < 1e-6, np.abs(found - expected).max()
-    assert np.abs(found - last).max() > 1e-4
+    last, half, quarter = (
+        train(data + np.float32(moved), decay) for moved, decay in ((0, 0.0), (0, 0.5), (3, 0.25))
+    )
+    found = [weights(params_of(model)) for model in (last, half, quarter)]
+    check(*found)
+    with pytest.raises(AssertionError):  # the twin: the raw weights, whatever the decay
+        check(*[found[0]] * 3)
+    training, validation = losses
+    assert np.array_equal(half.history[training], quarter.history[training])
+    # the twin of a validation on held-out points, one on the training points, would be equal, too
+    assert not np.allclose(half.history[validation], quarter.history[validation])
+    return half

@@ -151,9 +151,7 @@ def test_a_walk_takes_every_temperature(backwards, key, monkeypatch):
         check_transitions(pairs[:-1], wanted)
     few = np.append(temperatures[:-1:20], 1.0)
     with pytest.raises(AssertionError):
-        check_transitions(
-            transitions(monkeypatch, few, key, backwards), few[::-1] if backwards else temperatures
-        )
+        check_transitions(transitions(monkeypatch, few, key, backwards), wanted)
 
 
 @pytest.mark.slow
@@ -178,4 +176,4 @@ def test_a_twentieth_of_the_temperatures_is_visibly_too_few(key):
     off, se = error(temperatures)
     assert abs(off) < 4 * se + 0.05 and se < 0.05
     off, se = error(np.append(temperatures[:-1:20], 1.0))
-    assert off < -8 * se and off < -0.2
+    assert off < -4 * se and off < -0.2

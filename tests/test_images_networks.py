@@ -62,12 +62,7 @@ def with_dropout() -> dict[str, nn.Sequential]:
         "mlp_discriminator": players.mlp_discriminator(hidden=(30, 20), dropout=0.4, seed=0),
         "dcgan_discriminator": players.dcgan_discriminator(width=4, dropout=0.4, seed=0),
     }
-    rows = {
-        name: nn.Sequential(*d.features.children(), *d.log_odds.children())
-        if isinstance(d.log_odds, nn.Sequential)
-        else nn.Sequential(*d.features.children(), d.log_odds)
-        for name, d in discriminators.items()
-    }
+    rows = {name: nn.Sequential(*d.body, d.head) for name, d in discriminators.items()}
     return rows | {
         "mlp": nn.Sequential(nn.Flatten(), *networks.mlp([784, 30, 20, 5], dropout=0.4, seed=0)),
         "conv_encoder": networks.conv_encoder(5, dropout=0.4, code_dropout=0.4, seed=0),
