@@ -102,3 +102,20 @@ def test_every_locale_shows_and_stores_the_same(tmp_path):
     assert "# Größe µ → ∞" in (published / "first.ipynb").read_text("utf-8")
     record = json.loads((published / "first.json").read_text("utf-8"))
     assert record["title"] == "Größe µ → ∞" and record["metrics"]["double"]["unit"] == "µm →"
+
+
+def test_a_section_that_can_have_no_key_is_left_out_too(tmp_path):
+    """Its data are not listed; the other needs itself."""
+    project = Project(tmp_path)
+    project.edit("notebooks/first.md", "[numbers.txt]", "[letters.txt]")
+    project.edit("notebooks/second.md", "needs: [first]", "needs: [second]")
+    told = [
+        "genlab: first is left out: first.md, `data:`: data/letters.txt is not listed in data/SHA2",
+        "genlab: second is left out: sections need each other in a circle: second -> second: brea",
+    ]
+    for words in (["list"], ["run", "--all"]):
+        result = project.genlab(*words)
+        lines = [line for line in result.stderr.splitlines() if line]
+        assert result.returncode == 2 and len(lines) == 2, result.stderr
+        assert all(line.startswith(start) for line, start in zip(lines, told, strict=True))
+    assert project.snapshot() == {}

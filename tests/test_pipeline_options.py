@@ -160,7 +160,7 @@ def test_a_column_of_every_sweep_is_no_axis(miniature, monkeypatch):
 
 
 def test_a_message_is_one_line_that_steers_no_terminal():
-    assert one_line("a\n  b\x1b[31m\u202e") == "a b?[31m?"
+    assert one_line("a\n  b\x1b[31m\x1b]0;c\x07\u202e") == "a b?]0;c??"
 
 
 def test_all_leaves_out_what_cannot_be_read(miniature, monkeypatch, capsys):

@@ -9,6 +9,7 @@ import functools
 import itertools
 import math
 import os
+import re
 import sys
 import webbrowser
 from pathlib import Path
@@ -211,7 +212,7 @@ def tell_broken(name: str, error: UserError) -> None:
 
 def one_line(error: object) -> str:
     """A message as one line without characters that steer a terminal."""
-    text = " ".join(str(error).split())
+    text = " ".join(re.sub(r"\x1b\[[\d;]*m", "", str(error)).split())
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
