@@ -268,9 +268,9 @@ class _Display:
         self.tasks: dict[int, Any] = {}
         self.said: dict[int, float] = {}
         columns = (
-            TextColumn("{task.description:<28}"),
+            TextColumn("{task.description:<28}", markup=False),
             BarColumn(28),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
         )
         self.live = (
@@ -307,7 +307,9 @@ class _Display:
             self.live.update(self.tasks[id(job)], completed=share, note=note)
         elif seconds - self.said.get(id(job), -10.0) >= 10:
             self.said[id(job)] = seconds
-            self.console.print(f"  {job.section}: {clock(seconds)}, {note}", highlight=False)
+            self.console.print(
+                f"  {job.section}: {clock(seconds)}, {note}", highlight=False, markup=False
+            )
 
     def finished(self, job: Job) -> None:
         self.count += 1

@@ -235,7 +235,7 @@ def leftovers(current: Collection[str | None], days: int) -> list[Path]:
     age = time.time() - days * 86_400
     for file in (RUNS / "trained").glob("*"):
         with suppress(FileNotFoundError):  # a training has just put its draft in place
-            state = file.stat()
+            state = file.lstat()
             old += [file] if max(state.st_atime, state.st_mtime) < age else []
     old += [f for f in _folders(RUNS / ".partial", "*") if not in_use(f)]
     return [*old, *_folders(BUILD, "pages")]
