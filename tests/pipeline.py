@@ -1,6 +1,7 @@
 """A copy of the miniature book in a folder of its own, and the command `genlab` on it as a
 user would run it."""
 
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import psutil
 from filelock import FileLock
+
+from genlab.pipeline.runs.record import digest_of, key_of
 
 MINIATURE = Path(__file__).parent / "miniature"
 SOURCE = Path(__file__).parents[1] / "src"
@@ -70,6 +73,14 @@ class Project:
             except psutil.Error:
                 continue
         return found
+
+
+def edit_record(file: Path, **changes) -> None:
+    """A record with other values and a right digest, as somebody who means it would write it."""
+    record = json.loads(file.read_text("utf-8")) | changes
+    if "key_parts" in changes:
+        record["key"] = key_of(changes["key_parts"])
+    file.write_text(json.dumps(record | {"digest": digest_of(record)}), encoding="utf-8")
 
 
 def one_line(text: str) -> str:

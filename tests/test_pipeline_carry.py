@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from pipeline import SOURCE, Project, one_line
+from pipeline import SOURCE, Project, edit_record, one_line
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +141,7 @@ def test_a_change_of_more_than_code_is_not_carried(project):
 def test_a_record_of_no_commit_is_refused(project):
     path = project.root / "book/published/first.json"
     for change, said in (({"dirty": True}, "no commit holds"), ({"commit": "0" * 12}, "is not in")):
-        path.write_text(json.dumps(project.record | change))
+        edit_record(path, **change)
         project.edit("src/genlab/streams.py", "[seed, zlib", "[*(seed,), zlib")
         project.commit()
         done = project.genlab("carry", "first")
@@ -152,9 +152,7 @@ def test_a_record_of_no_commit_is_refused(project):
 @pytest.mark.slow
 def test_a_record_that_its_files_did_not_make_is_refused(project):
     path = project.root / "book/published/first.json"
-    record = project.record
-    record["key_parts"]["code"] = "0" * 16
-    path.write_text(json.dumps(record))
+    edit_record(path, key_parts=project.record["key_parts"] | {"code": "0" * 16})
     project.edit("src/genlab/streams.py", "[seed, zlib", "[*(seed,), zlib")
     project.commit()
     done = project.genlab("carry", "first")

@@ -72,7 +72,9 @@ def test_a_damaged_record_is_named_and_the_rest_is_checked(checked):
     record.write_text(whole[:40])
     result = checked.genlab("check")
     text = " ".join(result.stdout.split())
-    assert result.returncode == 1 and "damaged quick run at seed 0" in text and "not checked" in text
+    assert (
+        result.returncode == 1 and "damaged quick run at seed 0" in text and "not checked" in text
+    )
     assert "first" in text and "3 quantities" in text
     record.write_text(whole)
     notebook = record.with_name("notebook.ipynb")

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline import Project, one_line, prepared, run_all, wait_for
+from pipeline import Project, edit_record, one_line, prepared, run_all, wait_for
 
-from genlab.pipeline.runs import record as records
 from genlab.pipeline.runs import store
 from genlab.section.paths import UserError
 
@@ -59,12 +58,6 @@ def here(ran, monkeypatch):
     return folder
 
 
-def edited(file: Path, **changes) -> None:
-    """The record with other values and a right digest, as somebody who means it would write it."""
-    record = json.loads(file.read_text("utf-8")) | changes
-    file.write_text(json.dumps(record | {"digest": records.digest_of(record)}), encoding="utf-8")
-
-
 def swap_arrays(folder):
     np.savez_compressed(folder / "arrays.npz", numbers=np.zeros(3))
 
@@ -76,11 +69,11 @@ DAMAGES = {
     "notebook truncated": (lambda f: os.truncate(f / "notebook.ipynb", 99), "notebook.ipynb has"),
     "record truncated": (lambda f: os.truncate(f / "record.json", 99), "Expecting"),
     "record of another section": (
-        lambda f: edited(f / "record.json", section="second"),
+        lambda f: edit_record(f / "record.json", section="second"),
         "says section 'second', which is not where it lies",
     ),
     "record that leaves the store": (
-        lambda f: edited(f / "record.json", section="../../../escaped"),
+        lambda f: edit_record(f / "record.json", section="../../../escaped"),
         "section: String should match",
     ),
 }
@@ -102,7 +95,7 @@ def test_a_run_under_another_key_is_damaged(here):
     copy = here.with_name("0" * 16)
     shutil.copytree(here, copy)
     assert store.find("first", copy.name) is None and "says key" in store.at(copy).damage
-    edited(copy / "record.json", key=copy.name)
+    edit_record(copy / "record.json", key=copy.name)
     assert "not that of its parts" in store.at(copy).damage
 
 
