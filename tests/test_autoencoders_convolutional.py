@@ -183,7 +183,7 @@ def test_bad_input_is_refused_in_words(pictures):
         (lambda: convolutional.codes(net, images * 2.0), "grey values from"),
         (
             lambda: convolutional.train_probe(net, images, labels + 8, seed=0, epochs=1),
-            "one from 0 to 9 for each",
+            "whole numbers from 0 to 9",
         ),
         (lambda: convolutional.train_autoencoder(net, images, seed=0, epochs=0), "epochs=0"),
         (

@@ -215,7 +215,7 @@ def test_a_learning_curve_is_that_of_the_training(pictures):
 def test_bad_input_is_refused_in_words(pictures):
     for call, words in (
         (lambda: deep.deep_autoencoder([784, 0], seed=0), "at least two, each at least 1"),
-        (lambda: deep.deep_autoencoder([100, 5], seed=0), "784 pixels first"),
+        (lambda: deep.deep_autoencoder([100, 5], seed=0), "begin with the 784 pixels"),
         (lambda: deep.deep_autoencoder([784, 5], activation="step", seed=0), "activation='step'"),
         (
             lambda: deep.deep_autoencoder([784, 5], code_noise=-1.0, seed=0),

@@ -248,12 +248,12 @@ def test_bad_trainings_are_refused_in_words(halves):
     for about, words in (
         (
             dict(samples=5, kl_weight=2.0),
-            "samples=5: at least 1; kl_weight, warm_up and free_bits belong to the ELBO",
+            "samples=5: kl_weight, warm_up and free_bits belong to the ELBO",
         ),
         (dict(samples=5, warm_up=2), "samples=5"),
         (dict(free_bits=-1.0), "free_bits=-1.0"),
         (dict(labels=labels, quadrants=1), "labels or quadrants, not both"),
-        (dict(labels=labels + 9), "one from 0 to 9 for each"),
+        (dict(labels=labels + 9), "whole numbers from 0 to 9"),
         (dict(quadrants=4), "quadrants=4 must be 1, 2 or 3"),
         (dict(samples=0), "samples=0"),
         (dict(latent_dim=0), "latent_dim=0 must be at least 1"),

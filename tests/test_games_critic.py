@@ -112,7 +112,7 @@ def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
 @pytest.mark.parametrize(
     ("x", "y", "rules", "words"),
     [
-        (np.zeros((9, 2)), np.zeros((9, 3)), {"steps": 1, "gp_weight": 1.0}, "d alike"),
+        (np.zeros((9, 2)), np.zeros((9, 3)), {"steps": 1, "gp_weight": 1.0}, r"must be \(n, 2\)"),
         (np.zeros((300, 2)), np.zeros((300, 2)), {"steps": 50}, "one of them above 0"),
     ],
 )

@@ -440,7 +440,7 @@ def test_bad_input_is_refused_in_words(pictures):
         ({"n_critic": ()}, "n_critic="),
         ({"real_target": 0.5}, "real_target=0.5 must be in"),
         ({"real_target": 0.9, "loss": "wasserstein"}, "and 1 for a critic"),
-        ({"steps": 0}, "steps=0, records=4"),
+        ({"steps": 0}, "steps=0 must be at least 4"),
         ({"batch_size": 201}, "batch_size=201"),
         ({"lr": 0.0}, "lr=0.0"),
         ({"ema_decay": 1.0}, "ema_decay=1.0"),
@@ -457,7 +457,7 @@ def test_bad_input_is_refused_in_words(pictures):
         (lambda: game.train_gan(pictures, *players(n_classes=10), **about), "labels missing"),
         (
             lambda: game.train_gan(pictures, *players(n_classes=10), labels=labels - 1, **about),
-            "one from 0 to 9",
+            "whole numbers from 0 to 9",
         ),
     ):
         with pytest.raises(ValueError, match=words):

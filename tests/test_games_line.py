@@ -104,7 +104,7 @@ def test_a_training_is_a_function_of_its_arguments():
         (lambda: line.log_density(line.Mixture((1.0,), (0.0,), (0.0,)), X), "above 0"),
         (
             lambda: line.train_discriminator(P, Q, X, steps=3, seed=0, records=4),
-            "steps=3, records=4",
+            "steps=3 must be at least 4",
         ),
         (lambda: line.train_discriminator(P, Q, X, steps=3, seed=0, records=3, lr=0.0), "lr=0.0"),
     ],

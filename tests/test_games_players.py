@@ -208,7 +208,7 @@ def test_the_way_between_latents_keeps_their_length_and_a_line_does_not():
             lambda: players.generated(
                 players.mlp_generator(5, n_classes=10, seed=0), np.zeros((1, 5)), [10]
             ),
-            "one from 0 to 9",
+            "whole numbers from 0 to 9",
         ),
         (lambda: players.between(np.zeros((3, 2)), 4), "none zero"),
     ],

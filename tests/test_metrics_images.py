@@ -299,7 +299,7 @@ IMAGES = np.zeros((4, 28, 28))
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: frechet_distance(np.zeros((1, 3)), np.zeros((5, 3))), "n at least 2"),
+        (lambda: frechet_distance(np.zeros((1, 3)), np.zeros((5, 3))), "n of at least 2"),
         (lambda: frechet_distance(np.zeros((5, 3)), np.zeros((5, 4))), r"must be \(n, 3\)"),
         (lambda: frechet_distance(np.full((5, 3), np.nan), np.zeros((5, 3))), "not finite"),
         (

@@ -216,7 +216,8 @@ def cross_validate(
     Otherwise, as in source D, each goes on from the last one's, which has been trained on what is
     now held out.  `rules`: epochs and the rest of `training.train`.
     """
-    images = checks.images(images)
+    checks.images(images)
+    images = np.asarray(images)
     folds = checks.count(folds, "folds", 2, len(images))
     rules |= {name: settings[name] for name in ("lr", "weight_decay")}
     net, errors = conv_autoencoder(settings["latent_dim"], seed=seed), []

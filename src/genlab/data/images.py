@@ -56,13 +56,13 @@ def read_idx(name: str, folder: Path = DATA) -> np.ndarray:
     (big-endian uint32), then the values.
     """
     raw = read(name, folder)
-    zero, kind, axes = struct.unpack(">HBB", raw[:4].ljust(4, b"\0"))
+    zero, kind, axes = struct.unpack(">HBB", raw[:4].ljust(4))
     if (zero, kind) != (0, UNSIGNED_BYTE):
         raise DataError(
             f"data/{name} is no IDX file of unsigned bytes (header {raw[:4].hex()}): "
             "restore it from git"
         )
-    shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes].ljust(4 * axes, b"\0"))
+    shape = struct.unpack(f">{axes}I", raw[4 : 4 + 4 * axes].ljust(4 * axes))
     values = np.frombuffer(raw[4 + 4 * axes :], np.uint8)
     if values.size != math.prod(shape):
         raise DataError(
