@@ -60,8 +60,8 @@ def test_what_was_found_in_sections_is_a_table(tmp_path, monkeypatch):
     (tmp_path / "faults.json").write_text(json.dumps(told))
     monkeypatch.setattr(tables, "BASELINES", tmp_path)
     table = faults_table()
-    assert "3 alarms | `m` | 1 | 2.5 |" in table and "**no**" in table
-    assert "4 seeds" in table and "no alarms in 1 sections" in table
+    assert "3 alarms | `m` | 1 | 2.5 |" in table and "**nothing**" in table and even(table) == 6
+    assert "4 seeds" in table and "no alarm in rbm" in table
 
 
 def test_a_book_without_baselines_has_its_page(tmp_path, monkeypatch):

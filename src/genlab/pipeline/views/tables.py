@@ -127,14 +127,13 @@ def faults_table() -> str:
         "|---|---|---|---|--:|--:|",
     ]
     for r in told["faults"]:
-        shown = f"`{r['metric']}` | {number(r['usual'])} | {number(r['now'])}"
-        found = f"{r['alarms']} alarms" if r["alarms"] else "**no**"
-        rows.append(
-            f"| {r['fault']}, `{r['file']}` | {r['section']} | {found} | "
-            f"{shown if r['alarms'] else ' | | '} |"
-        )
+        seen = ["**nothing**", "", "", ""]
+        if r["alarms"]:
+            shown = [f"`{r['metric']}`", number(r["usual"]), number(r["now"])]
+            seen = [f"{r['alarms']} alarm{'s' * (r['alarms'] > 1)}", *shown]
+        rows.append(f"| {r['fault']}, `{r['file']}` | {r['section']} | {' | '.join(seen)} |")
     alarms = sum(told["unchanged"].values())
     return "\n".join(rows) + (
         f"\n\nQuick profile, {told['seeds']} seeds. The unchanged code at the same seeds: "
-        f"{alarms or 'no'} alarm{'s' * (alarms != 1)} in {len(told['unchanged'])} sections."
+        f"{alarms or 'no'} alarm{'s' * (alarms > 1)} in {', '.join(told['unchanged'])}."
     )
