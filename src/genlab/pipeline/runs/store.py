@@ -198,7 +198,8 @@ def git_state() -> tuple[str | None, bool | str]:
         return subprocess.run(command, check=True, **options).stdout.strip()
 
     try:
-        files = ("notebooks", str(PACKAGE), "requirements.lock")
+        files = ["notebooks", "requirements.lock"]
+        files += [str(PACKAGE)] if PACKAGE.is_relative_to(ROOT) else []
         head = git("rev-parse", "--short=12", "HEAD")
         return head, bool(git("status", "--porcelain", "--", *files))
     except (OSError, subprocess.CalledProcessError):
@@ -229,9 +230,10 @@ def rename_states(names: Mapping[str, str]) -> int:
 
 def leftovers(current: Collection[str | None], days: int) -> list[Path]:
     """Runs whose key is not among the `current` ones, failed runs, trained states unused for so
-    many days, drafts of builds and of runs that nobody works on.  Links are left alone."""
-    folders = [f for s in _folders(RUNS, "[!.]*") if s.name not in KEPT for f in _folders(s, "*")]
-    old = [f for f in folders if f.name not in current]
+    many days, drafts of builds and of runs that nobody works on.  Of a link, the link itself."""
+    sections = [s for s in _folders(RUNS, "[!.]*") if s.name not in KEPT]
+    runs = [f for s in sections for f in sorted(s.glob("*")) if f.is_dir() or f.is_symlink()]
+    old = [f for f in runs if f.name not in current]
     age = time.time() - days * 86_400
     for file in (RUNS / "trained").glob("*"):
         with suppress(FileNotFoundError):  # a training has just put its draft in place
@@ -249,4 +251,5 @@ def remove(paths: Iterable[Path]) -> None:
     """Remove files and folders of the store."""
     with disk_errors("the store"):
         for path in paths:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            folder = path.is_dir() and not path.is_symlink()
+            shutil.rmtree(path) if folder else path.unlink(missing_ok=True)
