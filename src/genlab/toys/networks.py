@@ -75,7 +75,7 @@ def init_fourier_mlp(sizes: Sequence[int], n_waves: int, *, bandwidth: float, ke
     B (d_in, n_waves) ~ N(0, bandwidth²) is never trained.  Random Fourier features let a small
     network draw sharp edges (Tancik et al. 2020, section 4).
     """
-    n_waves = checks.count(n_waves, "n_waves")
+    n_waves = checks.count(n_waves, "n_waves", 0)
     checks.number(bandwidth, "bandwidth", "positive")
     key_b, key_mlp = jax.random.split(key)
     B = bandwidth * jax.random.normal(key_b, (sizes[0], n_waves))
