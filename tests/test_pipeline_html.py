@@ -60,6 +60,9 @@ def test_a_page_escapes_what_it_is_given(tmp_path, monkeypatch, template):
         missing=[HOSTILE],
         new=[HOSTILE],
         judgements=[judgement],
+        baseline=SimpleNamespace(seeds=[101, 102]),
+        seeds=[0],
+        visible=3.0,
     )
     page = html.write(
         f"{template}.html",
