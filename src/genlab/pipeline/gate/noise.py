@@ -20,12 +20,16 @@ from scipy import optimize, special
 ROUNDING = 1e-6  # relative difference of one computed number on two machines
 COUNT = 1 / np.sqrt(12)  # spread of a number that is rounded to a whole one (Sheppard)
 SHARE = 0.05  # spread of arcsin √x for a share of 100 things: 1/(2 √100)
+INK = 1e-4  # spread of arcsin √x for the ink of one picture, of which five digits are stored
 # Seeds are worth so many degrees of freedom each: 1/(1 + κ/2) (Box 1953) for the mean excess
 # kurtosis of this book's quantities on their scales, κ = 0.6.
 WORTH = 0.75
 # What it shares with louder quantities may at most double the variance of a quiet one: a number a
 # thousandth as noisy as its kind is no sign of luck, and Student's t allows for luck already.
 MOST = 2.0
+# Degrees of freedom that a prior counts at most: where all variances agree it would count hundreds,
+# and Student's t would be a normal law, whose tails skewed noise does not have.
+TRUSTED = 2.0
 ENOUGH = 10  # quantities of a kind from which a prior is estimated
 
 
@@ -123,6 +127,8 @@ def floor(kind: str, x: np.ndarray) -> float:
         return COUNT**2
     if kind in ("share", "likeness") and np.ptp(x) == 0:
         return SHARE**2
+    if kind == "ink":
+        return INK**2
     return max(ROUNDING * float(np.abs(x).max()), 1e-12) ** 2
 
 
@@ -154,8 +160,9 @@ def priors(quantities: Iterable[tuple[str, str, Sequence[float]]]) -> dict[str, 
             x = to_scale(kind, values)
             pair = (max(variance(x), floor(kind, x)), WORTH * (len(x) - 1))
             found.setdefault(kind, []).append(pair)
-    return {
+    told = {
         kind: fit(*zip(*pairs, strict=True))
         for kind, pairs in found.items()
         if len(pairs) >= ENOUGH
     }
+    return {k: prior._replace(freedom=min(prior.freedom, TRUSTED)) for k, prior in told.items()}

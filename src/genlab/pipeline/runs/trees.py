@@ -31,7 +31,10 @@ def tree_at(commit: str) -> Iterator[Path]:
         disk_errors("the files of a commit"),
     ):
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
-            files.extractall(folder, filter="data")
+            # git's own archive; Python 3.11.0 to 3.11.3 know no filter, and later ones want one
+            files.extractall(
+                folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
+            )
         yield Path(folder)
 
 
