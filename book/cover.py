@@ -1,6 +1,8 @@
-"""The picture of the first page and of the README: published samples of each model family over the true densities.
+"""The picture of the first page and of the README: published samples of each model family over the
+true densities.
 
-Run by `make cover`; writes book/_static/cover.png.  Until a family is published its panel shows real points, in their colour.
+Run by `make cover`; writes book/_static/cover.png.  Until a family is published its panel shows
+real points, in their colour.
 """
 
 from pathlib import Path
@@ -16,7 +18,7 @@ FAMILIES = {"ebm": "ebm", "dsm": "dsm", "ddpm": "ddpm", "gan_toy": "gan"}
 
 
 def points(family: str, name: str) -> tuple[np.ndarray, str]:
-    """The family's published samples of a set and its kind, or real points where there are none yet."""
+    """The family's published samples of a set and its kind, or real points where there are none."""
     arrays = BOOK / "published" / f"{family}.npz"
     if arrays.exists():
         return np.load(arrays)[f"{name}_samples"], FAMILIES[family]

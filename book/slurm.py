@@ -1,10 +1,15 @@
-"""Workers for genlab from SLURM: start a scheduler here, ask SLURM for workers as they are needed, print the address.
+"""Workers for genlab from SLURM: start a scheduler here, ask SLURM for workers as they are needed,
+print the address.
 
     pip install dask-jobqueue
-    python book/slurm.py --queue gpu --workers 8 --gpu          # leave it running; --show prints the job script instead
-    genlab run --all --profile full --scheduler tcp://HOST:PORT  # in another terminal, with the address it printed
+    python book/slurm.py --queue gpu --workers 8 --gpu
+    genlab run --all --profile full --scheduler tcp://HOST:PORT
 
-Run it with the Python of this checkout's environment, in a folder that the compute nodes see at the same place.
+Leave the first running (--show prints the job script instead), and give the second, in another
+terminal, the address that it printed.
+
+Run it with the Python of this checkout's environment, in a folder that the compute nodes see at the
+same place.
 """
 
 import argparse
