@@ -13,11 +13,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from planting import Fault, plant
 
 from genlab.pipeline.gate import baseline as committed
 from genlab.pipeline.gate import statistics
@@ -50,17 +50,6 @@ def judge(metrics: dict, **options) -> list[statistics.Judgement]:
 @cache
 def priors() -> dict:
     return committed.priors_of(book())
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One line of a file of genlab, changed as a tired programmer would."""
-
-    name: str
-    experiment: str
-    file: str
-    right: str
-    wrong: str
 
 
 FAULTS = (
@@ -135,12 +124,7 @@ def planted(fault: Fault, folder: Path) -> Path:
     )
     # data/ is found beside src/
     shutil.copytree(ROOT / "data", folder / "data", copy_function=os.link)
-    file = source / "genlab" / fault.file
-    text = file.read_text()
-    assert text.count(fault.right) == 1, (
-        f"{fault.file} holds {text.count(fault.right)} times {fault.right!r}"
-    )
-    file.write_text(text.replace(fault.right, fault.wrong))
+    plant(fault, source)
     return source
 
 
@@ -180,7 +164,7 @@ def measure(fault: Fault) -> dict:
         dir=ROOT / "runs" if (ROOT / "runs").is_dir() else ROOT
     ) as folder:
         return {"fault": fault.name, "file": fault.file} | power(
-            fault.experiment, run(fault.experiment, FRESH, 1, planted(fault, Path(folder)))
+            fault.used_by, run(fault.used_by, FRESH, 1, planted(fault, Path(folder)))
         )
 
 

@@ -13,26 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from planting import Fault, plant, text_of
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tests" / "baselines" / "faults.json"
 SEEDS = 4
 TREE = ("src", "data", "notebooks", "tests/baselines", "_toc.yml", "_config.yml", "jupytext.toml",
         "requirements.lock", "pyproject.toml")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One line of a file of genlab, changed as a tired programmer would, and a section that uses
-    it."""
-
-    name: str
-    section: str
-    file: str
-    right: str
-    wrong: str
 
 
 OWN = 8  # the first; those after them are known not to be seen by intervals of eight seeds alone
@@ -107,12 +96,10 @@ def judged(tree: Path, section: str) -> dict:
 
 def planted(tree: Path, fault: Fault) -> dict:
     """What the gate says with the fault in the tree, which is mended afterwards."""
-    file = tree / "src" / "genlab" / fault.file
-    text = file.read_text()
-    assert text.count(fault.right) == 1, f"{fault.file} holds {fault.right!r} not once"
-    file.write_text(text.replace(fault.right, fault.wrong))
+    file, text = text_of(fault, tree / "src")
+    plant(fault, tree / "src")
     try:
-        return judged(tree, fault.section)
+        return judged(tree, fault.used_by)
     finally:
         file.write_text(text)
 
@@ -124,13 +111,13 @@ def main(sections: list[str]) -> None:
     unchanged = told.get("unchanged", {})
     with tempfile.TemporaryDirectory() as folder:
         tree = copy_of_the_tree(Path(folder))
-        for section in sections or dict.fromkeys(f.section for f in FAULTS):
+        for section in sections or dict.fromkeys(f.used_by for f in FAULTS):
             unchanged[section] = judged(tree, section)["alarms"]
             print(section, "unchanged:", unchanged[section], "alarms", flush=True)
-            for fault in (f for f in FAULTS if f.section == section):
+            for fault in (f for f in FAULTS if f.used_by == section):
                 row = {"fault": fault.name, "file": fault.file, "section": section}
                 rows[fault.name, section] = row | planted(tree, fault)
                 print(rows[fault.name, section], flush=True)
-            order = [rows[f.name, f.section] for f in FAULTS if (f.name, f.section) in rows]
+            order = [rows[f.name, f.used_by] for f in FAULTS if (f.name, f.used_by) in rows]
             about = {"seeds": SEEDS, "unchanged": unchanged, "faults": order}
             TABLE.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
