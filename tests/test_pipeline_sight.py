@@ -21,7 +21,7 @@ def test_no_section_is_blind(book, runs):
     for b in book:
         few = len(b.seeds) < 20
         most = {1: 17.0 if few else 9.0, 4: 7.5 if few else 4.5}[runs]
-        assert sight.median_shift(b, priors, runs, level) < most, b.section
+        assert sight.median_shift(sight.seen(b, priors, runs, level)) < most, b.section
 
 
 def test_a_visible_shift_raises_an_alarm_and_half_of_it_does_not(book):

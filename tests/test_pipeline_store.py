@@ -84,7 +84,7 @@ DAMAGES = {
 def test_a_damaged_run_is_never_found_and_is_named(here, name):
     damage, words = DAMAGES[name]
     damage(here)
-    assert store.find("first", here.name) is None and store.stored("first") == []
+    assert store.find("first", here.name) is None and list(store.stored("first")) == []
     with pytest.raises(UserError, match="makes it anew") as error:
         _ = store.at(here).record
     assert words in str(error.value)

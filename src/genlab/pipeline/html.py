@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from genlab.pipeline.runs.disk import disk_errors
+from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.section.paths import BUILD
 
 
@@ -26,8 +26,7 @@ def write(file: str, template: str, **values) -> Path:
     text = environment.get_template(template).render(**values)
     path = BUILD / file
     with disk_errors("the report"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_all({path: text.encode()})
     return path
 
 

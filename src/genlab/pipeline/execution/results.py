@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 import numpy as np
 
-from genlab.section.number import METRIC_MIME
+from genlab.section.number import METRIC_MIME, check
 
 METRIC = f"application/papermill.record/{METRIC_MIME}"  # as papermill and scrapbook store it
 PRINTED = 100_000  # the most characters that are stored of what a cell printed
@@ -35,10 +35,11 @@ def code_cells(notebook: bytes | None) -> Cells:
     except Exception as error:  # nbformat raises whatever it meets
         first = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise RunFailed(f"the executed notebook cannot be read ({first})") from None
-    return [c for c in found.cells if c.cell_type == "code" and not _injected(c)]
+    return [c for c in found.cells if c.cell_type == "code" and not is_injected(c)]
 
 
-def _injected(cell) -> bool:
+def is_injected(cell) -> bool:
+    """Whether papermill put the cell in, to set the parameters."""
     return "injected-parameters" in cell.metadata.get("tags", [])
 
 
@@ -119,9 +120,10 @@ def received(result: Any, expected: nbformat.NotebookNode) -> dict[str, dict[str
     _check_outcome(result.get("outcome"), result.get("versions"), wrong)
     metrics = read_metrics(cells)
     for name, about in metrics.items():
-        numbers = [about.get("value"), *(v for v in about.values() if isinstance(v, float))]
-        if not all(map(_is_number, numbers)):
-            raise RunFailed(f"{wrong} (metric {name!r} holds {numbers})")
+        try:
+            check(name, {"value": None} | about)
+        except ValueError as error:
+            raise RunFailed(f"{wrong} ({error})") from None
     return metrics
 
 

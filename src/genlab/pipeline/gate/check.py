@@ -103,7 +103,8 @@ def check(
     for result in results:
         if result.judgements:
             level = alarm_rate / max(tests, 1)
-            result.visible = sight.median_shift(result.baseline, priors, seeds, level)
+            views = sight.seen(result.baseline, priors, seeds, level)
+            result.visible = sight.median_shift(views)
     return results
 
 

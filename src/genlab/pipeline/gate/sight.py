@@ -56,15 +56,15 @@ def seen(base: Baseline, priors: noise.Priors, k: int, level: float) -> dict[str
     return found
 
 
-def median_shift(base: Baseline, priors: noise.Priors, k: int, level: float) -> float:
-    """Half of the section's quantities show a smaller shift than this [sd], with k fresh runs."""
-    return float(np.median([s.shift for s in seen(base, priors, k, level).values()] or [np.nan]))
+def median_shift(views: dict[str, Seen]) -> float:
+    """Half of a section's quantities show a smaller shift than this [sd]; NaN if it has none."""
+    return float(np.median([s.shift for s in views.values()] or [np.nan]))
 
 
 def headline(text: str, views: dict[str, Seen], base: Baseline) -> str:
     """The first quantity that the page quotes, that can be worse, and that is no steadier than
     the rest; else any."""
-    usual = 1.5 * np.median([s.shift for s in views.values()])
+    usual = 1.5 * median_shift(views)
     quoted = [m for m in re.findall(r"\{glue:text\}`([^:`]+)", text) if m in views]
     fit = (m for m in quoted if base.metrics[m]["better"] != "target" and views[m].shift < usual)
     return next(fit, next(iter(quoted or views)))
@@ -79,7 +79,7 @@ def sights(book: Sequence[Baseline]) -> list[Sight]:
 
 def _sight(base: Baseline, priors: noise.Priors, level: float) -> Sight:
     views = [seen(base, priors, k, level) for k in RUNS]
-    medians = tuple(float(np.median([s.shift for s in v.values()])) for v in views)
+    medians = tuple(map(median_shift, views))
     name = headline(get_section(base.section).path.read_text("utf-8"), views[0], base)
     judged = base.tests()
     exact = len(base.quantities()) - judged

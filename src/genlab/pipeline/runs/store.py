@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -133,12 +133,12 @@ def damaged(section: str, key: str) -> str:
     return run.damage if run.notebook.parent.is_dir() else ""
 
 
-def stored(section: str) -> list[Run]:
-    """All sound runs of a section in the store, the newest first."""
-    runs = [at(f) for f in (RUNS / section).glob("*") if (f / "record.json").is_file()]
-    return sorted(
-        (r for r in runs if r.sound), key=lambda r: r.record_file.stat().st_mtime, reverse=True
-    )
+def stored(section: str) -> Iterator[Run]:
+    """The sound runs of a section in the store, the newest first, each looked at when asked for."""
+    records = (RUNS / section).glob("*/record.json")
+    for file in sorted(records, key=lambda file: file.stat().st_mtime, reverse=True):
+        if (run := at(file.parent)).sound:
+            yield run
 
 
 def put(record: Mapping[str, Any], notebook: bytes, arrays: bytes | None) -> Run:
@@ -172,20 +172,22 @@ def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> st
         "definitions": behind.definitions,
         "cells": behind.cells,
     }
-    files = {"notebook": run.notebook.read_bytes()}
-    files |= {"arrays": run.arrays.read_bytes()} if run.arrays else {}
-    write_all({run.record_file: sealed(run.record | about | more, files)})
+    _seal(run, run.record | about | more, run.arrays)
     return key
 
 
 def reseal(run: Run) -> Run:
     """The run with a record as it is stored today: for the runs of an earlier genlab, whose records
     did not say what their files were."""
-    record = json.loads(run.record_file.read_text("utf-8"))
-    files = {"notebook": run.notebook.read_bytes()}
-    files |= {"arrays": run.arrays_file.read_bytes()} if run.arrays_file.is_file() else {}
-    write_all({run.record_file: sealed(record, files)})
+    arrays = run.arrays_file if run.arrays_file.is_file() else None
+    _seal(run, json.loads(run.record_file.read_text("utf-8")), arrays)
     return replace(run)
+
+
+def _seal(run: Run, record: Mapping[str, Any], arrays: Path | None) -> None:
+    """Write a record for the run's notebook and arrays."""
+    files = {"notebook": run.notebook.read_bytes(), "arrays": arrays and arrays.read_bytes()}
+    write_all({run.record_file: sealed(record, files)})
 
 
 def git_state() -> tuple[str | None, bool | str]:

@@ -34,7 +34,7 @@ def _moved(before: Mapping, now: Mapping) -> list[str]:
 def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> store.Run | None:
     """The stored or published run to compare with: same profile, most parameters alike, then the
     newest."""
-    runs = store.stored(section.name)
+    runs = list(store.stored(section.name))
     public = store.published(section.name)
     runs += [public] if public and public.sound else []
     runs = [r for r in runs if r.record["profile"] == profile]

@@ -3,7 +3,6 @@ next to each other."""
 
 import contextlib
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +49,10 @@ def find_runs(words: Sequence[str]) -> list[Named]:
 
 def _find(word: str, sections: Sequence[str]) -> store.Run:
     if word in section_names():
-        runs = store.stored(word) or [r for r in [store.published(word)] if r]
-        if not runs:
+        run = next(store.stored(word), None) or store.published(word)
+        if run is None:
             raise UserError(f"{word} has no run: `genlab run {word}` makes one")
-        return runs[0]
+        return run
     if word == "published":
         if len(set(sections)) != 1:
             raise UserError(
@@ -166,9 +165,7 @@ def side_by_side(runs: Sequence[Named]) -> dict[str, list[bytes | None]]:
 def report(runs: Sequence[Named], table: Sequence[Row]) -> Path:
     """Write the HTML page and return its path."""
     title = " against ".join(dict.fromkeys(n.name for n in runs))
-    keys = "-".join(
-        re.sub(r"\W", "", n.record["key"])[:8] for n in runs
-    )  # a record may say anything
+    keys = "-".join(n.record["key"][:8] for n in runs)
     name = keys if len(keys) < 100 else hashlib.sha256(keys.encode()).hexdigest()[:16]
     return html.write(
         f"compare/{name}.html",

@@ -6,6 +6,7 @@ from typing import Any
 
 import nbformat
 
+from genlab.pipeline.execution.results import is_injected
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys
 from genlab.pipeline.runs.pages import Section
@@ -28,14 +29,13 @@ def page_notebook(
     if stale is not None:
         cells = disarmed(executed.cells, {cell.source for cell in section.notebook.cells})
     else:
-        ran = (c for c in executed.cells if c.cell_type == "code")
-        results = (c for c in ran if "injected-parameters" not in tags(c))
+        results = (c for c in executed.cells if c.cell_type == "code" and not is_injected(c))
         cells = [
             _with_outputs(cell, next(results)) if cell.cell_type == "code" else cell.copy()
             for cell in section.notebook.cells
         ]
         _show_source(cells, section)
-    cells = [c for c in cells if "injected-parameters" not in tags(c)]
+    cells = [c for c in cells if not is_injected(c)]
     for cell in cells:
         cell.metadata.pop("papermill", None)
         if cell.cell_type == "code" and (

@@ -12,7 +12,7 @@ from rich.table import Table
 from scipy import stats
 
 from genlab.pipeline import html
-from genlab.pipeline.runs.disk import disk_errors
+from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.pipeline.views import compare
 from genlab.section.paths import RUNS
 
@@ -89,8 +89,11 @@ def write(section: str, rows: Rows) -> tuple[Path, int]:
     """Write all rows to runs/sweeps/SECTION-N.csv, N the next free number; the path and N."""
     folder = RUNS / "sweeps"
     names = list(dict.fromkeys(name for row in rows.rows for name in row))
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, names)
+    writer.writeheader()
+    writer.writerows(rows.rows)
     with disk_errors("the table of the sweep"):
-        folder.mkdir(parents=True, exist_ok=True)
         taken = [
             int(f.stem.rsplit("-", 1)[1])
             for f in folder.glob(f"{section}-*.csv")
@@ -98,10 +101,7 @@ def write(section: str, rows: Rows) -> tuple[Path, int]:
         ]
         number = 1 + max(taken, default=0)
         path = folder / f"{section}-{number}.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows.rows)
+        write_all({path: file.getvalue().encode()})
     return path, number
 
 
