@@ -63,13 +63,29 @@ def test_cells_keep_what_they_show_and_lose_what_they_command():
         nbformat.v4.new_output("display_data", data={"application/javascript": "x()"}),
         nbformat.v4.new_output("display_data", data={"image/png": "AA", "text/x-evil": "x"}),
     ]
-    about = {"tags": ["hide-input"], "mystnb": {"markdown_format": "myst", "image": {"alt": "a"}}}
+    shows = {"image": {"alt": "a"}, "figure": {"name": "fig-a", "caption": "Of {glue:text}`b`."}}
+    about = {"tags": ["hide-input"], "mystnb": {"markdown_format": "myst", **shows}}
     cell = nbformat.v4.new_code_cell("1", metadata=about, outputs=outputs, execution_count=3)
     (shown, *more) = disarmed([cell, nbformat.v4.new_raw_cell("<b>")], own=())
     assert not more and shown.execution_count == 3
-    assert shown.metadata == {"tags": ["hide-input"], "mystnb": {"image": {"alt": "a"}}}
+    assert shown.metadata == {"tags": ["hide-input"], "mystnb": shows}
     printed, first, second, script, picture = shown.outputs
     assert printed.text == "printed" and picture.data == {"image/png": "AA"}
     assert first.data["text/markdown"] == as_text("```{include} x\n```")
     assert second.data["text/markdown"] == "```python\nx = 1\n```"
     assert script.data == {}
+
+
+def test_a_caption_is_prose_and_a_name_a_label():
+    about = {"figure": {"name": "a) b", "caption": "![x](/etc/passwd)"}, "image": {"width": "9"}}
+    cell = nbformat.v4.new_code_cell("1", metadata={"mystnb": about})
+    (shown,) = disarmed([cell], own=())
+    caption = shown.metadata["mystnb"].pop("figure")["caption"]
+    assert harmless(caption) and "/etc/passwd" in caption and shown.metadata["mystnb"] == {}
+
+
+def test_every_published_page_keeps_the_names_of_its_figures():
+    for name in section_names():
+        cells = nbformat.read(store.published(name).notebook, as_version=4).cells
+        for cell, shown in zip(cells, disarmed(cells, own=()), strict=True):
+            assert cell.metadata.get("mystnb") == shown.metadata.get("mystnb"), name

@@ -56,3 +56,15 @@ def test_a_stale_page_obeys_nothing_of_its_run(tmp_path):
     texts = [cell.source for cell in shown.cells]
     assert as_text(bad) in texts and bad not in texts and "Stale results" in texts[0]
     assert "x()" not in nbformat.writes(shown)
+
+
+def test_a_stale_page_shows_every_named_figure_once():
+    """Under one name a page may show one thing: not a figure and the text of its cell's value."""
+    for name in section_names():
+        shown = page_notebook(get_section(name), published(name), stale=["code"])
+        figures = [c for c in shown.cells if "figure" in c.metadata.get("mystnb", {})]
+        labels = [cell.metadata["mystnb"]["figure"]["name"] for cell in figures]
+        assert labels and len(set(labels)) == len(labels), name
+        for cell in figures:
+            kinds = [set(o.get("data", {})) for o in cell.outputs]
+            assert sum("image/png" in k for k in kinds) == 1 and {"text/plain"} not in kinds, name

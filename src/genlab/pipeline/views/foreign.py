@@ -5,7 +5,7 @@ files of the reader's disk, hold HTML, or make Sphinx run what it says.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 
 import nbformat
@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
+from genlab.pipeline.html import plain
 from genlab.section.paths import ROOT
 
 # What prose is made of, as the parser of the book names it: anything else may be a command.
@@ -31,6 +32,7 @@ PROSE = {
 }  # fmt: skip
 ROLES = ("cite:p", "cite:t", "doc", "eq", "glue:text", "math", "numref", "ref")
 KINDS = ("image/png", "image/jpeg", "text/html", "text/plain", "text/latex", "text/markdown")
+LABEL = re.compile(r"[\w-]+")  # a name that others refer to
 RECORDED = ("application/papermill.record/", "application/vnd.genlab.")  # nobody renders them
 
 
@@ -85,16 +87,29 @@ def disarmed(cells: list[nbformat.NotebookNode], own: Collection[str]) -> list:
 
 
 def _code(cell) -> nbformat.NotebookNode:
-    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
     metadata = {"tags": [t for t in cell.metadata.get("tags", []) if isinstance(t, str)]}
-    if isinstance(alt, str):
-        metadata["mystnb"] = {"image": {"alt": alt}}
+    if about := _about_figure(cell.metadata.get("mystnb", {})):
+        metadata["mystnb"] = about
     new = nbformat.v4.new_code_cell(cell.source, metadata=metadata)
     new.outputs, new.execution_count = (
         list(map(disarmed_output, cell.outputs)),
         cell.execution_count,
     )
     return new
+
+
+def _about_figure(about: Mapping) -> dict[str, dict[str, str]]:
+    """What is said of a cell's figure: its text for the blind, its name, its caption as prose."""
+    image, figure = about.get("image", {}), about.get("figure", {})
+    said = {"alt": image.get("alt"), "name": figure.get("name"), "caption": figure.get("caption")}
+    said = {key: text for key, text in said.items() if isinstance(text, str)}
+    if not LABEL.fullmatch(said.get("name", "figure")):
+        del said["name"]
+    if not harmless(said.get("caption", "")):
+        said["caption"] = plain(said["caption"])
+    kept = {"image": {"alt"}, "figure": {"name", "caption"}}
+    found = {part: {k: said[k] for k in said if k in keys} for part, keys in kept.items()}
+    return {part: texts for part, texts in found.items() if texts}
 
 
 def disarmed_output(output) -> nbformat.NotebookNode:

@@ -27,7 +27,11 @@ def page_notebook(
     """
     executed = nbformat.read(run.notebook, as_version=4)
     if stale is not None:
-        cells = disarmed(executed.cells, {cell.source for cell in section.notebook.cells})
+        own = {cell.source for cell in section.notebook.cells}
+        cells = [
+            _with_outputs(cell, cell) if cell.cell_type == "code" else cell
+            for cell in disarmed(executed.cells, own)
+        ]
     else:
         results = (c for c in executed.cells if c.cell_type == "code" and not is_injected(c))
         cells = [
@@ -58,7 +62,7 @@ def tags(cell) -> list[str]:
 
 
 def _with_outputs(cell, executed):
-    """The section's cell with what its execution in the run gave.  A cell that draws does not also
+    """The cell with what its execution in the run gave.  A cell that draws does not also
     show the text of its last value: `<matplotlib.legend.Legend at 0x…>` says nothing, and a figure
     has one name only."""
     draws = any("image/png" in output.get("data", {}) for output in executed.outputs)
