@@ -23,7 +23,8 @@ Kernel = Callable[[jax.Array, jax.Array], tuple[jax.Array, dict[str, jax.Array]]
 
 def start(x: Any, name: str = "x") -> jax.Array:
     """Points (n, d) to start from, as finite floats; inside a compiled program only floats."""
-    return floats(x if checks.traced(x) else checks.points(1, dtype=None, **{name: x})[0])
+    x = x if checks.traced(x) else checks.points(1, dtype=None, **{name: x})[0]
+    return jnp.asarray(floats(x))
 
 
 def vectors(f: Callable, name: str) -> Callable:

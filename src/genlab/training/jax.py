@@ -71,9 +71,11 @@ def train(
     return state, history
 
 
-def floats(x: Any) -> jax.Array:
+def floats(x: Any) -> jax.Array | np.ndarray:
     """`x` as an array of floats: integers and booleans, in which a difference wraps around, and
-    half precision become single."""
+    half precision become single.  Floats of NumPy stay NumPy's, and so do its products of them."""
+    if isinstance(x, np.ndarray) and x.dtype in (np.float32, np.float64):
+        return x
     x = jnp.asarray(x)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
