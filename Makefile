@@ -47,7 +47,7 @@ power: $(STAMP)
 	$(BIN)/python tests/gate_faults.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(if $(FAST),-m "not slow") $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(if $(FAST),-m "not slow") $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -6,26 +6,35 @@ import json
 import gate_sections
 import numpy as np
 import pytest
-from gate_faults import FAULTS, SEEDS, TABLE, UNCHANGED, book, measure, run, sizes, split_alarms
+from gate_faults import FAULTS, SEEDS, TABLE, book, measure, run, sizes, split_alarms
 from planting import text_of
 
 # Adam's first moment does not change what these trainings reach (shift under one standard error):
 # nothing there to catch.
 WITHOUT_EFFECT = "momentum dropped from Adam"
+# One of each experiment that trains nothing for long; `make power` measures all.
+MEASURED_HERE = (
+    "Langevin noise √h instead of √(2h)",
+    "one pixel row shifted",
+    "a wrong bandwidth (not squared)",
+)
+EXPERIMENTS = ("digits", "measures")  # of UNCHANGED, those that take seconds
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
-def test_a_planted_fault_is_caught(fault, tmp_path):
+@pytest.mark.parametrize("name", MEASURED_HERE)
+def test_a_planted_fault_is_caught(name):
+    (fault,) = (f for f in FAULTS if f.name == name)
     row = measure(fault)
-    if fault.name != WITHOUT_EFFECT:
-        assert row[f"power_{sizes()[-1]}_{SEEDS}"] == 1.0, row
+    assert row[f"power_{sizes()[-1]}_{SEEDS}"] == 1.0, row
 
 
 def test_the_published_table_is_about_these_faults():
     told = json.loads(TABLE.read_text())
     rows = told["faults"]
     assert [r["fault"] for r in rows] == [f.name for f in FAULTS]
+    missed = [r["fault"] for r in rows if r[f"power_{sizes()[-1]}_{SEEDS}"] < 1.0]
+    assert missed == [WITHOUT_EFFECT]
     # measured as the book is: with as many seeds and quantities
     assert told["baseline_seeds"] == sizes()
     assert told["quantities"] == sum(b.tests() for b in book())
@@ -56,8 +65,8 @@ def test_fresh_seeds_of_unchanged_code(rng):
     """Sixty-four runs of each experiment, split at random: false alarms as stated, within what
     64 runs can tell."""
     rate = 0.05
-    pools = {e: run(e, 64, 501) for e in UNCHANGED}
-    error = np.sqrt(rate * (1 - rate) / (64 * len(UNCHANGED)))
+    pools = {e: run(e, 64, 501) for e in EXPERIMENTS}
+    error = np.sqrt(rate * (1 - rate) / (64 * len(pools)))
     for size in sizes():
         about = {"size": size, "splits": 150, "alarm_rate": rate, "rng": rng}
         found = {e: split_alarms(pool, **about) for e, pool in pools.items()}

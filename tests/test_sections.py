@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import audit
 import nbformat
@@ -85,11 +86,9 @@ def test_quick_run_and_nbval(name, tmp_path):
     jobs = run_jobs(plan([name], {}, "quick"))
     assert all(job.state in ("done", "reused") for job in jobs), [job.message for job in jobs]
     run = jobs[-1].run
-    assert (
-        run.record["section"] == name
-        and run.record["metrics"]
-        and run.record["peak_memory_mib"] < MEMORY_MIB
-    )
+    assert run.record["section"] == name and run.record["metrics"], f"{name} records no metric"
+    peak = run.record["peak_memory_mib"]
+    assert peak < MEMORY_MIB, f"{name} took {peak} MiB, more than {MEMORY_MIB}"
     needs = {
         need.section: {
             "record": str(need.run.record_file),
@@ -107,28 +106,65 @@ def test_quick_run_and_nbval(name, tmp_path):
     copy = tmp_path / f"{name}.ipynb"
     copy.write_bytes(run.notebook.read_bytes())
     code, report = nbval(copy, tmp_path, env)
-    assert code == 0, report[-3000:]
+    assert code == 0, f"{name}: {report[-3000:]}"
     library, behind = Library(PACKAGE), keys.code_behind(get_section(name))
     assert len(audit.executed(notes, library)) > 10
-    assert audit.unreached(notes, library, behind) == [], "executed, but not in the key"
+    unreached = audit.unreached(notes, library, behind)
+    assert unreached == [], f"{name} executes what is not in its key"
+
+
+def test_what_executes_outside_the_key_is_named(tmp_path):
+    notes, library = tmp_path / "executed.txt", Library(PACKAGE)
+    env = os.environ | {"PYTHONPATH": str(audit.folder(tmp_path / "tracer", PACKAGE, notes))}
+    program = "from genlab.plots import theme; from genlab.streams import stream; stream(0, 'init')"
+    subprocess.run([sys.executable, "-c", program], env=env, check=True)
+    behind = keys.code_behind(get_section("toy_data"))
+    assert audit.unreached(notes, library, behind) == []
+    assert "streams.py: stream" in map(library.label, audit.executed(notes, library))
+    nothing = replace(behind, trail={})
+    assert "streams.py: stream" in audit.unreached(notes, library, nothing)
+
+
+def unmet(section) -> list[str]:
+    """What the section's file lacks, in words: length, figures with alternative text, something for
+    nbval to compare, numbers only through glue."""
+    cells = section.notebook.cells
+    code = [c for c in cells if c.cell_type == "code"]
+    figures = [c for c in code if "plots.panels(" in c.source]
+    mute = [c for c in figures if not c.metadata.get("mystnb", {}).get("image", {}).get("alt")]
+    unnamed = [p.name for p in section.parameters if not p.meaning]
+    prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    words = len(re.sub(r"\{glue:text\}`[^`]*`", "x", prose).split())
+    formulas = prose.count("{math}")
+    quiet = [i for i, c in enumerate(code, 1) if c.source.rstrip().endswith(";")]
+    rules = {
+        "no `summary` in its front matter": section.summary,
+        f"parameters without a meaning: {', '.join(unnamed)}": not unnamed,
+        "no `quick` values in its front matter": section.quick,
+        f"{len(code)} code cells, not 12 to 30": 12 <= len(code) <= 30,
+        f"{len(figures)} figures by plots.panels, not 4 to 9": 4 <= len(figures) <= 9,
+        f"{len(mute)} figures without `alt`": not mute,
+        f"no cell with the tag {CHECK}": any(CHECK in c.metadata.get("tags", []) for c in code),
+        f"code cells {quiet} end in `;`": not quiet,
+        "no heading Exercises": "## Exercises" in prose,
+        "no heading Takeaways": "## Takeaways" in prose,
+        f"{formulas} {{math}} directives, more than 5": formulas <= 5,
+        f"{words} words, not 500 to 1,700": 500 <= words <= 1_700,
+    }
+    return [said for said, kept in rules.items() if not kept]
 
 
 @pytest.mark.parametrize("name", section_names())
 def test_a_section_is_well_made(name):
-    """Budgets, tags, alternative text, numbers only through glue, a page of reasonable length."""
-    section = get_section(name)
-    assert section.summary and all(p.meaning for p in section.parameters) and section.quick
-    cells = section.notebook.cells
-    code = [c for c in cells if c.cell_type == "code"]
-    assert 12 <= len(code) <= 30
-    assert any(CHECK in c.metadata.get("tags", []) for c in code)
-    assert not any(c.source.rstrip().endswith(";") for c in code)
-    figures = [c for c in code if "plots.panels(" in c.source]
-    assert 4 <= len(figures) <= 9
-    assert all(c.metadata.get("mystnb", {}).get("image", {}).get("alt") for c in figures)
-    prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
-    assert "## Exercises" in prose and "## Takeaways" in prose and prose.count("{math}") <= 5
-    assert 500 <= len(re.sub(r"\{glue:text\}`[^`]*`", "x", prose).split()) <= 1_700
+    lacks = unmet(get_section(name))
+    assert not lacks, f"notebooks/{name}.md: {'; '.join(lacks)}"
+
+
+def test_what_a_section_lacks_is_said():
+    """The canary is no section of the book, but it has something to compare."""
+    lacks = unmet(read_section(ROOT / "tests" / "canary" / "canary.md"))
+    assert "no heading Exercises" in lacks and any("code cells, not 12" in said for said in lacks)
+    assert not any(CHECK in said for said in lacks)
 
 
 def test_published_records_match_their_notebooks():

@@ -55,6 +55,11 @@ class Module:
         return found
 
     @cached_property
+    def imports(self) -> set[str]:
+        """Full names of all that it imports, anywhere in the module."""
+        return imported(self.tree)
+
+    @cached_property
     def definitions(self) -> dict[str, list[tuple[ast.AST, int]]]:
         """{name: [(statement that defines it, which of the statement's names it is)]}."""
         found: dict[str, list] = {}
@@ -99,6 +104,7 @@ class Library:
         self._modules: dict[str, Module | None] = {}
         self._units: dict[Ref, Unit] = {}
         self._effects: dict[str, list[Unit]] = {}
+        self._called: dict[str, list[Ref]] = {}
         self._digests: dict[Ref, str] = {}
 
     def file(self, name: str) -> Path | None:
@@ -207,9 +213,11 @@ class Library:
 
     def called(self, name: str) -> list[Ref]:
         """Definitions of the package that the module calls when it is imported."""
-        module, unit = self.module(name), Unit()
-        Writer(self, module.bindings, unit).write(module.called)
-        return unit.refs
+        if name not in self._called:
+            module, unit = self.module(name), Unit()
+            Writer(self, module.bindings, unit).write(module.called)
+            self._called[name] = unit.refs
+        return self._called[name]
 
     def loaded(self, names: Iterable[str]) -> list[str]:
         """The modules that importing `names` (modules, or names in modules) loads, sooner or later;
@@ -223,9 +231,8 @@ class Library:
                 if name in found or self.opaque(name) or not self.module(name):
                     continue
                 found.add(name)
-                todo += [
-                    n for n in imported(self.module(name).tree) if n.split(".")[0] == self.package
-                ]
+                imports = self.module(name).imports
+                todo += [n for n in imports if n.split(".")[0] == self.package]
         return sorted(found)
 
     def digest(self, ref: Ref) -> str:
