@@ -54,7 +54,7 @@ def test_the_sight_of_every_section(book):
     found = sight.sights(book)
     assert [s.section for s in found] == [b.section for b in book]
     for s, b in zip(found, book, strict=True):
-        assert s.judged + s.exact == len(b.quantities()) and s.judged == b.tests()
+        assert s.judged == b.tests()
         assert s.headline in b.quantities() and s.medians[0] > s.medians[1] > 1
         one, four = s.seen
         assert one.mean == four.mean and one.shift > four.shift

@@ -28,13 +28,12 @@ class Seen(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """Of one section: its seeds, the quantities that share the level, those compared exactly, and
-    for each of RUNS the median smallest visible shift [sd] and that of the headline."""
+    """Of one section: its seeds, the quantities that share the level, and for each of RUNS the
+    median smallest visible shift [sd] and that of the headline."""
 
     section: str
     seeds: int
     judged: int
-    exact: int
     medians: tuple[float, ...]
     headline: str
     seen: tuple[Seen, ...]
@@ -81,8 +80,5 @@ def _sight(base: Baseline, priors: noise.Priors, level: float) -> Sight:
     views = [seen(base, priors, k, level) for k in RUNS]
     medians = tuple(map(median_shift, views))
     name = headline(get_section(base.section).path.read_text("utf-8"), views[0], base)
-    judged = base.tests()
-    exact = len(base.quantities()) - judged
-    return Sight(
-        base.section, len(base.seeds), judged, exact, medians, name, tuple(v[name] for v in views)
-    )
+    seen_of_name = tuple(v[name] for v in views)
+    return Sight(base.section, len(base.seeds), base.tests(), medians, name, seen_of_name)

@@ -99,17 +99,16 @@ def sight_table() -> str:
     found = sights(baseline.read_all("quick", "cpu"))
     if not found:
         return "(`genlab baseline` writes what this table is made of.)"
-    heads = [f"{k} run{'s' * (k > 1)}" for k in RUNS]
+    runs = f"{' or '.join(map(str, RUNS))} runs"
     rows = [
-        f"| section | seeds | judged | exact | {heads[0]} [sd] | {heads[1]} [sd] | for example | "
-        f"usual | alarm at, {heads[0]} | {heads[1]} |",
-        "|---|--:|--:|--:|--:|--:|---|--:|--:|--:|",
+        f"| section | seeds | judged | median, {runs} [sd] | for example | usual | alarm, {runs} |",
+        "|---|--:|--:|--:|---|--:|--:|",
     ]
     for s in found:
-        medians = " | ".join(f"{m:.1f}" for m in s.medians)
-        values = " | ".join("never" if v.value != v.value else number(v.value) for v in s.seen)
+        medians = " / ".join(f"{m:.1f}" for m in s.medians)
+        values = " / ".join("never" if v.value != v.value else number(v.value) for v in s.seen)
         rows.append(
-            f"| {s.section} | {s.seeds} | {s.judged} | {s.exact} | {medians} | `{s.headline}` | "
+            f"| {s.section} | {s.seeds} | {s.judged} | {medians} | `{s.headline}` | "
             f"{number(s.seen[0].mean)} | {values} |"
         )
     return "\n".join(rows)
