@@ -37,8 +37,8 @@ def sha(text: str) -> str:
 
 
 def bound_names(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """(local name, full name) of every import below `node`."""
-    for child in ast.walk(node):
+    """(local name, full name) of every import below `node`, a module or a statement."""
+    for child in blocks(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
                 yield (
@@ -51,14 +51,19 @@ def bound_names(node: ast.AST) -> Iterator[tuple[str, str]]:
             )
 
 
+def blocks(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and the statements below it, without their expressions, which are most of a tree."""
+    todo = [node]
+    for node in todo:  # grows while it is read
+        yield node
+        for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
+            todo += getattr(node, inner, ())
+
+
 def imported(node: ast.AST) -> set[str]:
     """Full names of all that is imported below `node`: modules, and names that may be modules."""
-    found = {
-        alias.name
-        for child in ast.walk(node)
-        if isinstance(child, ast.Import)
-        for alias in child.names
-    }
+    plain = (child for child in blocks(node) if isinstance(child, ast.Import))
+    found = {alias.name for child in plain for alias in child.names}
     return found | {full for _, full in bound_names(node)}
 
 
