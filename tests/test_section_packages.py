@@ -1,5 +1,8 @@
 """Packages count by their pins, with what they require; what is installed differently is told."""
 
+from importlib import metadata
+from types import SimpleNamespace
+
 import pytest
 
 from genlab.section import packages
@@ -12,9 +15,9 @@ def pins(monkeypatch):
     pins = {"plots": "2.0", "arrays": "1.5", "core": "0.1", "linter": "9"}
     monkeypatch.setattr(packages, "pinned", lambda: pins)
     monkeypatch.setattr(packages, "_requirements", lambda name: required.get(name, []))
-    monkeypatch.setattr(
-        packages, "distributions", lambda: {"plt": ["Plots"], "core": ["core"], "own": ["own"]}
-    )
+    names = {"plt": "Plots", "core": "core", "own": "own"}
+    found = {module: [SimpleNamespace(name=name)] for module, name in names.items()}
+    monkeypatch.setattr(packages, "distributions", lambda: found)
     return pins
 
 
@@ -42,3 +45,8 @@ def test_the_lock_is_read():
     pins = packages.pinned()
     assert pins["torch"] == "2.13.0" and "scikit-learn" in pins
     assert "numpy" in packages.behind({"sklearn"}) and "torch" not in packages.behind({"sklearn"})
+
+
+def test_who_brings_a_module_is_what_the_standard_library_says():
+    ours = {m: {d.name for d in dists} for m, dists in packages.distributions().items()}
+    assert ours == {m: set(names) for m, names in metadata.packages_distributions().items()}
