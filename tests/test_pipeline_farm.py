@@ -11,14 +11,11 @@ import sys
 import threading
 
 import numpy as np
-import psutil
 import pytest
 from pipeline import Farm, Project, one_line, wait_for
 
-from genlab.pipeline.execution import HERE, Where
 from genlab.pipeline.execution import farm as dask_farm
 from genlab.pipeline.execution.results import RunFailed
-from genlab.pipeline.runs import store
 
 
 @pytest.fixture
@@ -160,22 +157,6 @@ def test_no_scheduler_is_one_line(project):
 
 
 @pytest.mark.slow
-def test_one_section_at_a_time_on_a_gpu(project):
-    """With a GPU (a name in the environment stands for one), sections that want it take turns
-    although two may run at once."""
-    project.env["GENLAB_GPU"] = "Test 1"
-    project.edit("notebooks/first.md", "data: [numbers.txt]", "data: [numbers.txt]\n  device: any")
-    result = project.genlab("sweep", "first", "-g", "mode=nap", "--seeds", "2", "--jobs", "2")
-    assert result.returncode == 0, result.stderr
-    found = [
-        store.at(f.parent) for f in sorted((project.root / "runs/first").glob("*/record.json"))
-    ]
-    assert {r.record["device"] for r in found} == {"cuda:Test 1"}
-    times = sorted(f.record_file.stat().st_mtime for f in found)
-    assert times[1] - times[0] > 5  # the second began when the first had ended
-
-
-@pytest.mark.slow
 def test_the_gpu_of_a_remote_worker_counts_if_it_offers_it(project, farm):
     project.env["GENLAB_GPU"] = "none"
     project.edit("notebooks/first.md", "data: [numbers.txt]", "data: [numbers.txt]\n  device: any")
@@ -226,25 +207,6 @@ def test_a_scheduler_behind_tls_serves_who_has_the_certificate_and_nobody_else(p
         assert len(records(project)) == 1
     finally:
         farm.stop()
-
-
-@pytest.mark.slow
-def test_a_local_run_listens_on_loopback_only():
-    with dask_farm.connect(HERE):
-        found = psutil.Process().net_connections(kind="inet")
-        assert all(
-            c.laddr.ip in ("127.0.0.1", "::1") for c in found if c.status == psutil.CONN_LISTEN
-        ), found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("jobs", "threads", "at_once"), [(None, 1, 5), (None, 2, 2), (None, 8, 1), (3, 2, 3)]
-)
-def test_as_many_sections_run_here_as_the_cores_allow(monkeypatch, jobs, threads, at_once):
-    monkeypatch.setattr(dask_farm.os, "cpu_count", lambda: 5)
-    with dask_farm.connect(Where(jobs), threads) as cluster:
-        assert sum(cluster.client.nthreads().values()) == at_once
 
 
 PEERS = {"says nothing": b"", "another protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n" * 40}

@@ -1,5 +1,7 @@
 """A worker that differs is refused, and told by what."""
 
+from types import SimpleNamespace
+
 import pytest
 from pipeline import Farm, Project, one_line, wait_for
 
@@ -44,9 +46,20 @@ def test_a_worker_with_broken_data_is_refused(project, farm):
     assert "refused" in line and "data/numbers.txt is broken" in line
 
 
-def test_differences_name_the_part():
-    here = worker.fingerprint()
-    there = {**here, "lock": {**here["lock"], "numpy": "1.0"}}
-    assert (
-        worker.differences(here, there) == ["lock: numpy"] and worker.differences(here, here) == []
+def test_a_task_that_nobody_wants_any_more_is_interrupted(monkeypatch):
+    """Cancelled, or its client gone: the state that Dask keeps of it is not `executing`."""
+    here = SimpleNamespace(
+        address="here",
+        status=worker.Status.running,
+        state=SimpleNamespace(tasks={}),
+        memory_manager=SimpleNamespace(memory_limit=2**30),
+        log_event=lambda topic, what: None,
     )
+    monkeypatch.setattr(worker, "get_worker", lambda: here)
+    monkeypatch.setattr(worker, "thread_state", SimpleNamespace(key="name"))
+    monkeypatch.setattr(worker, "refusal", lambda asked: None)
+    monkeypatch.setattr(worker.task, "run", lambda asked, watch: watch(1.0, 2.0, {}))
+    assert worker.run_section({"topic": "t"}) == {"failed": "interrupted", "notebook": None}
+    assert worker.memory_limit_mib(here) == 1024
+    monkeypatch.setattr(worker, "refusal", lambda asked: "code: a.py")
+    assert worker.run_section({"topic": "t"}) == {"refused": "code: a.py", "worker": "here"}

@@ -1,11 +1,6 @@
-"""Where sections run: Dask workers, in this process by default, or those of any scheduler.
-
-A section runs in a process of its own either way, so the default needs no worker processes: it
-opens no port and starts at once.
-"""
+"""Sections on the Dask workers of a scheduler, wherever they are."""
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -17,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker
 from distributed.security import Security
 
-from genlab.pipeline.execution import Where, worker
+from genlab.pipeline.execution import Stopped, Where, worker
 from genlab.pipeline.execution.results import RunFailed
+from genlab.pipeline.execution.task import fingerprint
 from genlab.pipeline.runs import keys
 from genlab.section.paths import UserError
 
@@ -30,7 +26,6 @@ MEMORY_SHARE = 0.8  # of a worker's memory: above it, two deaths are taken for a
 CONNECT = 10.0  # seconds for a scheduler to answer
 PATIENCE = 60.0  # seconds without any worker before giving up
 POLL = 0.2  # seconds between two looks at a task
-DRAIN = 10.0  # seconds for cancelled sections to end
 
 
 def security(where: Where) -> Security | None:
@@ -45,17 +40,9 @@ def security(where: Where) -> Security | None:
     )
 
 
-class Stopped(Exception):
-    """The whole command was interrupted."""
-
-
 @contextmanager
-def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
-    """A connection to the scheduler of `where`, or to workers in this process; closed at the end.
-    UserError if nobody answers.
-
-    Here, as many sections run at a time as the cores allow with so many `threads` each.
-    """
+def connect(where: Where) -> Iterator["Cluster"]:
+    """A connection to the scheduler of `where`, closed at the end.  UserError if nobody answers."""
     _hush()
     dask.config.set(
         {
@@ -63,23 +50,6 @@ def connect(where: Where, threads: int = 1) -> Iterator["Cluster"]:
             "distributed.admin.large-graph-warning-threshold": "1GB",
         }
     )
-    if where.scheduler is None:
-        local = LocalCluster(
-            n_workers=1,
-            threads_per_worker=where.jobs or max((os.cpu_count() or 1) // threads, 1),
-            processes=False,
-            dashboard_address="127.0.0.1:0",  # None would listen on every interface
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            resources={"GPU": 1} if keys.gpu_name() else None,  # one section at a time on a GPU
-        )
-        with local, Client(local) as client:
-            cluster = Cluster(client, "this machine")
-            try:
-                yield cluster
-            finally:
-                cluster.drain()
-        return
     with _client(where) as client:
         yield Cluster(client, where.scheduler)
 
@@ -163,7 +133,7 @@ class Cluster:
     ) -> dict[str, Any]:
         """Bring one section to its end on some worker, through deaths and refusals of workers.
         RunFailed with one line if none can."""
-        task = task | {"fingerprint": worker.fingerprint()}
+        task = task | {"fingerprint": fingerprint()}
         while True:
             with self.lock:
                 willing = (
@@ -262,12 +232,6 @@ class Cluster:
                 f"a worker of {self.name} cannot run sections ({_first_line(error)}): install "
                 "this checkout there"
             ) from None
-
-    def drain(self) -> None:
-        """Wait until the cancelled tasks of this process have killed their sections."""
-        end = time.monotonic() + DRAIN
-        while worker.running and time.monotonic() < end:
-            time.sleep(0.05)
 
 
 def _killed(deaths: int, seen: _Watched) -> str:

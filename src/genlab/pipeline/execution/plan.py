@@ -1,5 +1,5 @@
-"""Run sections: order them, reuse what is current, send the rest to workers, store what they
-return."""
+"""Run sections: order them, reuse what is current, run the rest here or on workers, store what
+that returns."""
 
 import datetime
 import json
@@ -11,21 +11,18 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from genlab.pipeline.execution import HERE, Where, results
+from genlab.pipeline.execution import HERE, Runner, Stopped, Where, results, runner_of
 from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.disk import locked
 from genlab.pipeline.runs.pages import get_section, in_order
 from genlab.section.paths import ROOT, UserError
-
-if TYPE_CHECKING:
-    from genlab.pipeline.execution.farm import Cluster
 
 
 @dataclass
@@ -107,8 +104,8 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
     """Bring the jobs to their ends, each after what it needs; every job's state says what became of
     it.
 
-    What is up to date is reused; the rest goes to Dask's workers.  Ctrl-C stops what runs (no
-    process stays behind), keeps what is finished, and raises KeyboardInterrupt.
+    What is up to date is reused; the rest runs here, or on the workers of a scheduler.  Ctrl-C
+    stops what runs (no process stays behind), keeps what is finished, and raises KeyboardInterrupt.
     """
     console = console or Console(stderr=True)
     with _Display(console, len(jobs)) as display:
@@ -118,10 +115,8 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
                 display.finished(job)
         todo = [job for job in jobs if job.state == "waiting"]
         if todo:
-            from genlab.pipeline.execution.farm import connect
-
-            with connect(where, max(job.parts["threads"] for job in todo)) as cluster:
-                _run_all(todo, cluster, display)
+            with runner_of(where, max(job.parts["threads"] for job in todo)) as runner:
+                _run_all(todo, runner, display)
     return jobs
 
 
@@ -136,8 +131,8 @@ def _stored(job: Job) -> store.Run | None:
     return store.find(job.section, job.key)
 
 
-def _run_all(waiting: list[Job], cluster: "Cluster", display: "_Display") -> None:
-    """One thread a job, which waits for its worker; Dask decides how many run at a time."""
+def _run_all(waiting: list[Job], runner: Runner, display: "_Display") -> None:
+    """One thread a job, which waits for its turn."""
     stop, running, waiting = threading.Event(), dict[Future, Job](), list(waiting)
     with ThreadPoolExecutor(min(len(waiting), 64)) as pool:
         try:
@@ -151,7 +146,7 @@ def _run_all(waiting: list[Job], cluster: "Cluster", display: "_Display") -> Non
                         )
                     elif _ready(job):
                         job.identify()
-                        running[pool.submit(_run_one, job, cluster, stop, display)] = job
+                        running[pool.submit(_run_one, job, runner, stop, display)] = job
                     else:
                         continue
                     waiting.remove(job)
@@ -164,10 +159,8 @@ def _run_all(waiting: list[Job], cluster: "Cluster", display: "_Display") -> Non
             raise
 
 
-def _run_one(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Display") -> None:
+def _run_one(job: Job, runner: Runner, stop: threading.Event, display: "_Display") -> None:
     """Bring one job to its end; never raises for a failure of the section itself."""
-    from genlab.pipeline.execution.farm import Stopped
-
     start = time.monotonic()
     try:
         with locked(f"{job.section}-{job.key}"):
@@ -175,7 +168,7 @@ def _run_one(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
             if found:
                 job.run, job.state = found, "reused"
             else:
-                job.run, job.state = _execute(job, cluster, stop, display), "done"
+                job.run, job.state = _execute(job, runner, stop, display), "done"
     except (RunFailed, UserError) as error:
         job.state, job.message = "failed", str(error)
     except Stopped:
@@ -183,7 +176,7 @@ def _run_one(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
     job.seconds = time.monotonic() - start
 
 
-def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Display") -> store.Run:
+def _execute(job: Job, runner: Runner, stop: threading.Event, display: "_Display") -> store.Run:
     section = get_section(job.section)
     expected = next(
         (
@@ -194,7 +187,7 @@ def _execute(job: Job, cluster: "Cluster", stop: threading.Event, display: "_Dis
         None,
     )
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    result = cluster.run(_task(job), stop, partial(display.update, job, expected))
+    result = runner.run(_task(job), stop, partial(display.update, job, expected))
     if "failed" in result:
         notebook = result.get("notebook")
         kept = store.keep_failed(job.section, notebook, str(result["failed"]))
