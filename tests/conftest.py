@@ -39,25 +39,26 @@ def clean_figures():
     plt.close("all")
 
 
-ALONE = ("test_quick_run_and_nbval", "test_a_planted_fault_is_caught")  # long, each by itself
+SECTION, FAULT = "test_quick_run_and_nbval", "test_a_planted_fault_is_caught"  # long, each alone
 WHOLE_BOOK = ("test_book_html.py", "test_the_gate_passes_on_the_quick_book")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items) -> None:
-    """Workers take groups in this order: what is long and stands alone, sections that need few
-    others before those that need many; then files, whose tests share what they prepare; and last
-    what reads a run of every section, when all have run."""
+    """Workers take groups in this order: sections, those that need few others before those that
+    need many; planted faults; then files, whose tests share what they prepare; and last what reads
+    a run of every section, when all have run."""
 
     def place(item) -> tuple[int, int]:
         name, file = getattr(item, "originalname", item.name), item.path.name
-        if name in ALONE:
-            wanted = getattr(item, "callspec", None) and item.callspec.params.get("name")
-            return 0, len(get_section(wanted).needs) if wanted else 99
+        if name == SECTION:
+            return 0, len(get_section(item.callspec.params["name"]).needs)
+        if name == FAULT:
+            return 1, 0
         if name in WHOLE_BOOK or file in WHOLE_BOOK:
             item.add_marker(pytest.mark.xdist_group("whole book"))
-            return 2, 0
+            return 3, 0
         item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        return 1, 0
+        return 2, 0
 
     items.sort(key=place)
