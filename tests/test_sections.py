@@ -115,7 +115,9 @@ def test_quick_run_and_nbval(name, tmp_path):
 
 def test_what_executes_outside_the_key_is_named(tmp_path):
     notes, library = tmp_path / "executed.txt", Library(PACKAGE)
-    env = os.environ | {"PYTHONPATH": str(audit.folder(tmp_path / "tracer", PACKAGE, notes))}
+    tracer = str(audit.folder(tmp_path / "tracer", PACKAGE, notes))
+    path = os.pathsep.join(filter(None, [tracer, os.environ.get("PYTHONPATH")]))
+    env = os.environ | {"PYTHONPATH": path}
     program = "from genlab.plots import theme; from genlab.streams import stream; stream(0, 'init')"
     subprocess.run([sys.executable, "-c", program], env=env, check=True)
     behind = keys.code_behind(get_section("toy_data"))
