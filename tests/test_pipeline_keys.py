@@ -23,7 +23,7 @@ from genlab.section.paths import PACKAGE, UserError
 
 OWN = (
     "import json; from genlab.pipeline.runs import keys, store; "
-    "from genlab.pipeline.runs.pages import get_section; "
+    "from genlab.pipeline.runs.pages import get_section, section_names; "
     "print(json.dumps({n: {p: [store.key_of(keys.own_parts(s, s.values(p, {}), p)), "
     "keys.current_key(n, p)] for p in ('quick', 'full')} "
     "for n in section_names() for s in [get_section(n)]}))"
