@@ -1,11 +1,12 @@
 """Tables of the book, made of records: the ledger, what pages cost, the power of the gate."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from genlab.pipeline.gate import baseline
-from genlab.pipeline.gate.sight import RUNS, sights
+from genlab.pipeline.gate.sight import RUNS, Seen, sights
 from genlab.pipeline.html import literal, number, plain
 from genlab.pipeline.runs.pages import get_section
 from genlab.section.paths import ROOT
@@ -99,19 +100,36 @@ def sight_table() -> str:
     found = sights(baseline.read_all("quick", "cpu"))
     if not found:
         return "(`genlab baseline` writes what this table is made of.)"
-    runs = f"{' or '.join(map(str, RUNS))} runs"
-    rows = [
-        f"| section | seeds | judged | median, {runs} [sd] | for example | usual | alarm, {runs} |",
-        "|---|--:|--:|--:|---|--:|--:|",
+    runs = " | ".join(f"{k} run{'s' * (k > 1)}" for k in RUNS)
+    medians = [
+        f"| section | seeds | judged | {runs} |",
+        "|---|--:|--:|" + "--:|" * len(RUNS),
+        *(
+            f"| {s.section} | {s.seeds} | {s.judged} | "
+            f"{' | '.join(f'{m:.1f}' for m in s.medians)} |"
+            for s in found
+        ),
     ]
-    for s in found:
-        medians = " / ".join(f"{m:.1f}" for m in s.medians)
-        values = " / ".join("never" if v.value != v.value else number(v.value) for v in s.seen)
-        rows.append(
-            f"| {s.section} | {s.seeds} | {s.judged} | {medians} | `{s.headline}` | "
-            f"{number(s.seen[0].mean)} | {values} |"
-        )
-    return "\n".join(rows)
+    quoted = [
+        f"| section | quotes | usual | {runs} |",
+        "|---|---|--:|" + "--:|" * len(RUNS),
+        *(
+            f"| {s.section} | `{s.headline}` | {number(s.seen[0].mean)} | "
+            f"{' | '.join(map(_alarm, s.seen))} |"
+            for s in found
+        ),
+    ]
+    return (
+        "Median smallest visible shift [standard deviations over seeds], by fresh runs:\n\n"
+        + "\n".join(medians)
+        + "\n\nThe first number of the page, and where it raises an alarm, by fresh runs:\n\n"
+        + "\n".join(quoted)
+    )
+
+
+def _alarm(seen: Seen) -> str:
+    """The value that raises an alarm every other time, or that none can."""
+    return "never" if math.isnan(seen.value) else number(seen.value)
 
 
 def faults_table() -> str:
