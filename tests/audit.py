@@ -81,7 +81,7 @@ def executed(notes: Path, library: Library) -> set[Ref]:
         parts = Path(file).relative_to(library.folder.parent).with_suffix("").parts
         module = ".".join(parts).removesuffix(".__init__")
         if library.opaque(module) or (above == "<module>" and name.startswith("<")):
-            continue  # a comprehension in a constant: part of the constant
+            continue  # a lambda in a constant: part of the constant
         owner = definition_at(library, module, int(first))
         assert owner, f"{file}, line {first}: {name} belongs to no definition"
         found.add(owner)
