@@ -1,4 +1,4 @@
-"""Steps per second of toy noise-prediction training: the compiled loop of `genlab.toys.training`
+"""Steps per second of toy noise-prediction training: the compiled loop of `genlab.training.jax`
 against an eager torch loop.
 
 Equal network (2 coordinates and the level in sines and cosines, 256 inputs, three hidden layers of

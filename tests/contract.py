@@ -21,7 +21,7 @@ from genlab.games import critic, game, line, players
 from genlab.images import judge, networks
 from genlab.metrics import distances, retrieval, scorecard
 from genlab.metrics import images as image_metrics
-from genlab.toys import adversarial, diffusion, energy, langevin, score
+from genlab.toys import adversarial, diffusion, energy, langevin, samplers, score
 
 KEY = jax.random.key(0)
 SIGMAS = [8.0, 4.0, 2.0, 1.0]
@@ -357,23 +357,23 @@ CASES: dict[str, Case] = {
     "toys.diffusion.sigmas_of": Case(
         diffusion.sigmas_of, lambda rng: {"alphas": rng.integers(1, 8, 5) / 8}
     ),
-    "toys.diffusion.ddim": Case(
-        lambda x, sigmas: diffusion.ddim(pull, x, sigmas, eta=1.0, key=KEY),
+    "toys.samplers.ddim": Case(
+        lambda x, sigmas: samplers.ddim(pull, x, sigmas, eta=1.0, key=KEY),
         lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS)},
         **JAX,
     ),
-    "toys.diffusion.euler": Case(
-        lambda x, sigmas: diffusion.euler(pull, x, sigmas),
+    "toys.samplers.euler": Case(
+        lambda x, sigmas: samplers.euler(pull, x, sigmas),
         lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS)},
         **JAX,
     ),
-    "toys.diffusion.heun": Case(
-        lambda x, sigmas: diffusion.heun(pull, x, sigmas),
+    "toys.samplers.heun": Case(
+        lambda x, sigmas: samplers.heun(pull, x, sigmas),
         lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS)},
         **JAX,
     ),
-    "toys.diffusion.probability_flow_log_prob": Case(
-        lambda x, sigmas: diffusion.probability_flow_log_prob(pull, x, sigmas, data_sd=1.0),
+    "toys.samplers.probability_flow_log_prob": Case(
+        lambda x, sigmas: samplers.probability_flow_log_prob(pull, x, sigmas, data_sd=1.0),
         lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS[::-1])},
         loose=1e-4,
     ),
@@ -405,8 +405,8 @@ CASES: dict[str, Case] = {
         points("x"),
         **JAX,
     ),
-    "toys.langevin.annealed_langevin": Case(
-        lambda x, sigmas: langevin.annealed_langevin(
+    "toys.samplers.annealed_langevin": Case(
+        lambda x, sigmas: samplers.annealed_langevin(
             pull, x, sigmas, steps_per_sigma=2, step_size=0.1, key=KEY
         )[0],
         lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS)},
@@ -479,14 +479,20 @@ CASES: dict[str, Case] = {
     ),
 }
 SLOW = (
-    "toys.diffusion", "annealed", "run_chain", "c2st", "d.scorecard", "ais", "complete", "gibbs",
+    "toys.diffusion", "toys.samplers", "run_chain", "c2st", "d.scorecard", "ais", "complete",
+    "gibbs",
 )  # fmt: skip
 CASES = {name: replace(case, slow=any(s in name for s in SLOW)) for name, case in CASES.items()}
 
 # Border of a training: bad arrays are refused before anything is trained.
 IMAGES = pictures("images")
 RULES = {"epochs": 1, "seed": 0, "batch_size": 2}
-TOY = {"hidden": (3,), "steps": 1, "seed": 0, "batch_size": 4}
+NET = {"hidden": (3,), "batch_size": 4}
+
+
+def once(train: Callable, rules, quantity: str) -> Callable:
+    """A training of one step: what it says of a quantity."""
+    return lambda **arrays: train(**arrays, rules=rules, steps=1, seed=0).history[quantity]
 
 
 def stacks(rng) -> dict[str, np.ndarray]:
@@ -625,24 +631,20 @@ TRAININGS: dict[str, Case] = {
         loose=1e-4,
     ),
     "toys.energy.train_energy": Case(
-        lambda **k: energy.train_energy(**k, n_chains=4, **TOY).history["train_loss"],
-        stacks,
-        loose=1e-4,
+        once(energy.train_energy, energy.Rules(**NET, n_chains=4), "train_loss"), stacks, loose=1e-4
     ),
-    "toys.score.train_single_sigma": Case(
-        lambda **k: score.train_single_sigma(**k, sigma=1.0, **TOY).history["train_loss"],
-        stacks,
-        loose=1e-4,
+    "toys.score.train_score": Case(
+        once(score.train_score, score.Rules(sigma=1.0, **NET), "train_loss"), stacks, loose=1e-4
     ),
     "toys.adversarial.train_gan": Case(
-        lambda **k: adversarial.train_gan(**k, **(TOY | {"batch_size": 32})).history[
-            "generator_loss"
-        ],
+        once(
+            adversarial.train_gan, adversarial.Rules(**NET | {"batch_size": 32}), "generator_loss"
+        ),
         stacks,
         loose=1e-4,
     ),
     "toys.diffusion.train_diffusion": Case(
-        lambda **k: diffusion.train_diffusion(**k, **TOY).history["train_loss"],
+        once(diffusion.train_diffusion, diffusion.Rules(**NET), "train_loss"),
         lambda rng: stacks(rng) | {"sigmas": np.array(SIGMAS[::-1])},
         loose=1e-4,
     ),

@@ -80,14 +80,11 @@ def energies(replicates: int, seed: int) -> dict:
     model = energy.train_energy(
         data,
         data[:, :500],
-        hidden=(48, 48),
+        rules=energy.Rules(hidden=(48, 48), n_chains=128, batch_size=128, ema_decay=0.9),
         steps=250,
         seed=seed,
-        n_chains=128,
-        batch_size=128,
-        ema_decay=0.9,
     )
-    samples, _ = energy.sample_energy(model.params, n=POINTS, steps=60, seed=seed)
+    samples, _ = energy.sample_energy(model.model, n=POINTS, steps=60, seed=seed)
     last = model.history["train_loss"][-20:].mean(axis=0)
     return against_real(samples, seed) | {"energy_gap": ["target", last.tolist()]}
 
@@ -100,16 +97,14 @@ def denoisers(replicates: int, seed: int) -> dict:
         data,
         data[:, :500],
         sigmas,
-        hidden=(48, 48),
+        rules=diffusion.Rules(hidden=(48, 48), batch_size=128, ema_decay=0.9),
         steps=300,
         seed=seed,
-        batch_size=128,
-        ema_decay=0.9,
     )
     key = jax.random.key(stream(seed, "sample"))
     down = jnp.asarray(np.append(sigmas[::-1], 0.0), jnp.float32)
     samples, _ = diffusion.sample_stack(
-        model.params, key, down, n=POINTS, method="ddim", features=16, data_sd=2.0, eta=1.0
+        model.model, key, down, n=POINTS, method="ddim", features=16, data_sd=2.0, eta=1.0
     )
     losses = {
         name: ["lower", model.history[name][-30:].mean(axis=0).tolist()]
@@ -124,15 +119,12 @@ def players(replicates: int, seed: int) -> dict:
     model = adversarial.train_gan(
         data,
         data[:, :500],
-        hidden=(48, 48),
+        rules=adversarial.Rules(hidden=(48, 48), batch_size=96, lr=2e-3, ema_decay=0.95),
         steps=1000,
         seed=seed,
-        batch_size=96,
-        lr=2e-3,
-        ema_decay=0.95,
     )
     accuracy = model.history["accuracy"][-20:].mean(axis=0)
-    samples = adversarial.sample_gan(model.generator, n=POINTS, seed=seed)
+    samples = adversarial.sample_gan(model.model.generator, n=POINTS, seed=seed)
     return against_real(samples, seed) | {"accuracy": ["target", accuracy.tolist()]}
 
 

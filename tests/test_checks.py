@@ -17,7 +17,7 @@ from genlab.data import toy
 from genlab.metrics import distances, retrieval
 from genlab.metrics.likelihood import nll_minus_entropy
 from genlab.streams import stream
-from genlab.toys import diffusion, langevin, score
+from genlab.toys import diffusion, langevin, samplers, score
 
 FAR = 1.7e9  # of a date in seconds, say
 KEY = jax.random.key(0)
@@ -247,7 +247,7 @@ def test_what_a_function_returns_has_one_value_a_point():
         (langevin.uniform_jump(lambda x: -(x[:, :1] ** 2), 1.0), "log_density"),
     ):
         refused(lambda k=kernel: langevin.run_chain(k, x, steps=1, key=KEY), name, "returns")
-    refused(lambda: diffusion.euler(lambda x, s: x[:, 0], x, [2.0, 1.0]), "score", "(3, 2)")
+    refused(lambda: samplers.euler(lambda x, s: x[:, 0], x, [2.0, 1.0]), "score", "(3, 2)")
 
 
 def test_samplers_stay_in_their_domain():
@@ -255,21 +255,21 @@ def test_samplers_stay_in_their_domain():
     rising = [1.0, 2.0]
     about = {"steps_per_sigma": 1, "step_size": 0.1, "key": KEY}
     for eta in (1.5, -0.1, np.nan):
-        refused(lambda e=eta: diffusion.ddim(pull, x, rising[::-1], eta=e, key=KEY), "eta")
+        refused(lambda e=eta: samplers.ddim(pull, x, rising[::-1], eta=e, key=KEY), "eta")
     for call in (
-        lambda: diffusion.ddim(pull, x, rising, eta=0.0, key=KEY),
-        lambda: diffusion.euler(pull, x, rising),
-        lambda: diffusion.heun(pull, x, rising),
-        lambda: diffusion.heun(pull, x, [1.0, 0.0]),
-        lambda: langevin.annealed_langevin(pull, x, rising, **about),
-        lambda: diffusion.probability_flow_log_prob(pull, x, rising[::-1], data_sd=1.0),
+        lambda: samplers.ddim(pull, x, rising, eta=0.0, key=KEY),
+        lambda: samplers.euler(pull, x, rising),
+        lambda: samplers.heun(pull, x, rising),
+        lambda: samplers.heun(pull, x, [1.0, 0.0]),
+        lambda: samplers.annealed_langevin(pull, x, rising, **about),
+        lambda: samplers.probability_flow_log_prob(pull, x, rising[::-1], data_sd=1.0),
         lambda: diffusion.sample_stack(
             [], KEY, rising, n=1, method="ddim", features=0, data_sd=1.0
         ),
     ):
         refused(call, "sigmas")
     # In a compiled program the levels are believed; they were looked at outside.
-    run = jax.jit(lambda sigmas: diffusion.euler(pull, x, sigmas)[0])
+    run = jax.jit(lambda sigmas: samplers.euler(pull, x, sigmas)[0])
     assert np.isfinite(run(jnp.array([2.0, 1.0]))).all()
 
 

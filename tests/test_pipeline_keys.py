@@ -133,9 +133,9 @@ MACHINES = {"rbm", "dbn", "dbm", "deep_autoencoder"}  # sections that train mach
 
 DEFINITIONS = {
     "mala": ("toys/langevin.py", "< log_ratio", "<= log_ratio", {"ebm"}),
-    "annealed_langevin": ("toys/langevin.py", "step_size * sigma**2", "step_size * sigma", {"dsm"}),
+    "annealed_langevin": ("toys/samplers.py", "step_size * sigma**2", "step_size * sigma", {"dsm"}),
     "the sampler of an energy":
-        ("toys/energy.py", "lambda y: -E(params, y), sampler", "lambda y: E(params, y), sampler",
+        ("toys/energy.py", "lambda y: -E(params, y)", "lambda y: E(params, y)",
          {"ebm"}),
     "a schedule": ("toys/diffusion.py", "last: float = 0.98", "last: float = 0.97", {"ddpm"}),
     "a game in the plane":

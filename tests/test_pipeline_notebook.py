@@ -1,8 +1,10 @@
 """The notebook of a page: what its run says is text, what its run holds is shown and not obeyed."""
 
+from dataclasses import replace
+
 import nbformat
 
-from genlab.pipeline.runs.pages import get_section, section_names
+from genlab.pipeline.runs.pages import get_section, is_idle, section_names
 from genlab.pipeline.runs.store import published
 from genlab.pipeline.views.foreign import as_text
 from genlab.pipeline.views.notebook import _stale_mark, _with_outputs, about_run, page_notebook
@@ -38,6 +40,35 @@ def test_what_a_record_says_is_text_on_the_page():
         assert line.count("\n") == 1  # a blank line would end the block of HTML
     mark = _stale_mark([bad])
     assert r"\<script\>\`\*x\*\`\{\{ y \}\}" in mark and "\n# z" not in mark
+
+
+def test_a_cell_that_only_shows_source_or_imports_comes_and_goes_without_a_run():
+    """Figures stay with the cells that drew them; the twin, any other cell, would take a figure."""
+    section = next(
+        s
+        for s in map(get_section, section_names())
+        if any(is_idle(c) for c in s.notebook.cells if c.cell_type == "code")
+    )
+    run, cells = published(section.name), section.notebook.cells
+    shows = next(c for c in cells if c.cell_type == "code" and is_idle(c))
+    imports = nbformat.v4.new_code_cell("# more\nimport numpy as np")
+
+    def drawn(other: list) -> list:
+        notebook = nbformat.from_dict({**section.notebook, "cells": other})
+        page = page_notebook(replace(section, notebook=notebook), run)
+        return [
+            cell.source
+            for cell in page.cells
+            if any("image/png" in o.get("data", {}) for o in cell.get("outputs", []))
+        ]
+
+    usual = drawn(cells)
+    assert usual and drawn([c for c in cells if c is not shows]) == usual
+    again = nbformat.from_dict({**shows, "id": "another"})
+    assert drawn([*cells[:2], again, imports, *cells[2:]]) == usual
+    computes = nbformat.v4.new_code_cell("section.metric('x', 1)")
+    last = [c for c in cells if c.cell_type == "code" and not is_idle(c)][-1]
+    assert drawn([*cells[:2], computes, *(c for c in cells[2:] if c is not last)]) != usual
 
 
 def test_a_stale_page_obeys_nothing_of_its_run(tmp_path):

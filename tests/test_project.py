@@ -43,6 +43,7 @@ ABOUT = {
     "properties",
     "sections",
     "slurm",
+    "trainings",
     "workflows",
 }
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "book" / "how_to_rerun.md"]

@@ -38,19 +38,20 @@ INSIDE = {
     "boltzmann.sigmoid_net": "logits update",
     "boltzmann.training": "update negative_phase tempered_phase exchange",
     "toys.adversarial": "minimax non_saturating relativistic generate discriminate"
-    " gradient_penalty",
-    "toys.diffusion": "predict_noise noise_prediction_loss",
-    "toys.energy": "energy contrastive_loss absolute_loss",
+    " gradient_penalty update",
+    "toys.diffusion": "predict_noise noise_prediction_loss draw update",
+    "toys.energy": "energy contrastive_loss absolute_loss update noise_like",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
     "metrics.likelihood": "nll_minus_entropy log_z_on_grid",  # of functions: see test_checks
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
-    "toys.score": "score dsm_loss tabulated_score",
+    "toys.samplers": "start_at",  # in every sampler
+    "toys.score": "score dsm_loss tabulated_score update",
     "images.networks": "rebuilt",  # how a network is pickled
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
     "metrics.scorecard": "recordable",
-    "training.jax": "train minibatch where_finite",
+    "training.jax": "train train_stack minibatch where_finite",
 }
 ROOMS = (
     "transport",

@@ -96,20 +96,12 @@ def test_waves_are_fixed(key):
 
 
 @pytest.mark.slow
-def test_a_short_training_moves_towards_the_data_and_is_reproducible():
+def test_a_short_training_moves_towards_the_data():
     rng = np.random.default_rng(0)
     data = (rng.standard_normal((1, 5_000, 2)) * 0.5 + np.array([3.0, 0.0])).astype(np.float32)
-    options = {
-        "hidden": (32, 32),
-        "steps": 300,
-        "seed": 0,
-        "batch_size": 128,
-        "lr": 2e-3,
-        "ema_decay": 0.9,
-    }
-    one, again = (adversarial.train_gan(data, data[:, :500], chunks=5, **options) for _ in range(2))
-    x = adversarial.sample_gan(one.generator, n=500, seed=0)
-    assert np.array_equal(x, adversarial.sample_gan(again.generator, n=500, seed=0))
+    rules = adversarial.Rules(hidden=(32, 32), batch_size=128, lr=2e-3, ema_decay=0.9)
+    one = adversarial.train_gan(data, data[:, :500], rules=rules, steps=300, seed=0, chunks=5)
+    x = adversarial.sample_gan(one.model.generator, n=500, seed=0)
     assert np.linalg.norm(x[0].mean(axis=0) - [3.0, 0.0]) < 1.0  # it starts three units away
     assert one.history["snapshot"].shape == (5, 1, adversarial.SNAPSHOT_POINTS, 2)
 
@@ -120,9 +112,7 @@ def test_a_short_training_moves_towards_the_data_and_is_reproducible():
 )
 def test_bad_input(options, message):
     with pytest.raises(ValueError, match=message):
-        adversarial.train_gan(
-            np.zeros((1, 9, 2)), np.zeros((1, 9, 2)), hidden=(4,), steps=1, seed=0, **options
-        )
+        adversarial.Rules(hidden=(4,), **options).check()
 
 
 @pytest.mark.slow
@@ -130,17 +120,17 @@ def test_the_average_of_the_weights_comes_out_and_held_out_points_only_judge():
     data = np.random.default_rng(0).normal(size=(1, 64, 2)).astype(np.float32)
 
     def train(held_out, decay):
-        return adversarial.train_gan(
-            data, held_out, hidden=(4,), steps=1, seed=0, batch_size=32,
-            lr=1e-2, ema_decay=decay, decay_lr=False,
-        )  # fmt: skip
+        rules = adversarial.Rules(
+            hidden=(4,), batch_size=32, lr=1e-2, ema_decay=decay, decay_lr=False
+        )
+        return adversarial.train_gan(data, held_out, rules=rules, steps=1, seed=0)
 
     model = averages.check_training(
-        train, lambda model: model.generator, ("discriminator_loss", "validation_loss"), data
+        train, lambda model: model.model.generator, ("discriminator_loss", "validation_loss"), data
     )
     z = jax.random.normal(
         jax.random.fold_in(jax.random.key(stream(0, "init")), 1), (adversarial.SNAPSHOT_POINTS, 8)
     )
     # and what is shown on the way is the average, too
-    shown = jax.vmap(adversarial.generate, in_axes=(0, None))(model.generator, z)
+    shown = jax.vmap(adversarial.generate, in_axes=(0, None))(model.model.generator, z)
     np.testing.assert_allclose(model.history["snapshot"][-1], shown, atol=1e-5)

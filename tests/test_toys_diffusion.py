@@ -1,69 +1,14 @@
-"""Diffusion against the exact Gaussian denoiser: orders of the solvers, DDIM = DDPM,
-likelihood, schedules."""
-
-from itertools import pairwise
+"""Diffusion: schedules, the loss, and a training against the exact posterior."""
 
 import averages
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.scipy.stats import norm
 
 from genlab.data.toy import DENSITIES
 from genlab.toys import diffusion
 from genlab.toys.networks import init_mlp
-
-S = 1.5  # data N(0, S² I)
-
-
-def exact_score(x, sigma):
-    return -x / (S**2 + sigma**2)
-
-
-def ode_error(solver, n) -> float:
-    """Error of the solver's end point: the exact flow keeps x/sqrt(S² + σ²)."""
-    sigmas = jnp.asarray(diffusion.karras_sigmas(n, 0.2, 10.0), jnp.float32)
-    x = jnp.array([[3.0, -7.0]])
-    exact = x * jnp.sqrt((S**2 + sigmas[-1] ** 2) / (S**2 + sigmas[0] ** 2))
-    return float(jnp.abs(solver(exact_score, x, sigmas)[0] - exact).max())
-
-
-@pytest.mark.parametrize(("solver", "order"), [(diffusion.euler, 1), (diffusion.heun, 2)])
-def test_solvers_converge_at_their_order(solver, order):
-    measured = np.log2(ode_error(solver, 16) / ode_error(solver, 32))
-    assert abs(measured - order) < 0.25
-    assert not abs(measured - (3 - order)) < 0.25  # the other order would fail
-
-
-def test_ddim_without_noise_is_euler(key):
-    sigmas = jnp.asarray(diffusion.karras_sigmas(12, 0.2, 10.0), jnp.float32)
-    x = jax.random.normal(key, (7, 2)) * 10
-    one, _ = diffusion.ddim(exact_score, x, sigmas, eta=0.0, key=key)
-    assert np.allclose(one, diffusion.euler(exact_score, x, sigmas)[0], atol=1e-4)
-
-
-@pytest.mark.parametrize(("eta", "same"), [(1.0, True), (0.5, False)])
-def test_ddim_with_eta_one_is_the_ddpm_posterior(eta, same, key):
-    """One step from σ to τ: mean x̂₀ + τ²/σ² (x - x̂₀), variance τ²(σ² - τ²)/σ²
-    (Ho et al. 2020, eq. 7, in σ)."""
-    sigma, tau, n = 2.0, 1.2, 200_000
-    x = jnp.full((n, 2), 3.0)
-    y, _ = diffusion.ddim(exact_score, x, jnp.array([sigma, tau]), eta=eta, key=key)
-    x0 = 3.0 + sigma**2 * float(exact_score(jnp.array(3.0), sigma))
-    mean, variance = x0 + tau**2 / sigma**2 * (3.0 - x0), tau**2 * (sigma**2 - tau**2) / sigma**2
-    mean_ok = abs(float(y.mean()) - mean) < 5 * np.sqrt(variance / (2 * n))
-    variance_ok = abs(float(y.var()) / variance - 1) < 5 * np.sqrt(1 / n)
-    assert (mean_ok and variance_ok) == same
-
-
-def test_ancestral_sampling_of_a_gaussian_has_its_variance(key):
-    sigmas = jnp.asarray(np.append(diffusion.karras_sigmas(300, 0.01, 40.0), 0.0), jnp.float32)
-    n = 20_000
-    x = jnp.sqrt(S**2 + 40.0**2) * jax.random.normal(key, (n, 2))
-    y, path = diffusion.ddim(exact_score, x, sigmas, eta=1.0, key=key)
-    assert path.shape == (301, n, 2)
-    assert abs(float(y.var()) / S**2 - 1) < 0.03 + 5 * np.sqrt(1 / n)
 
 
 def test_schedules():
@@ -83,36 +28,6 @@ def test_schedules():
         diffusion.sigmas_of(np.array([0.9, 1.0]))
 
 
-def test_likelihood_of_a_gaussian_is_exact(key):
-    sigmas = jnp.asarray(diffusion.karras_sigmas(250, 0.05, 40.0)[::-1].copy(), jnp.float32)
-    x = S * jax.random.normal(key, (100, 2))
-    sd = jnp.sqrt(S**2 + 0.05**2)
-    exact = norm.logpdf(x, scale=sd).sum(axis=1)
-    found = diffusion.probability_flow_log_prob(exact_score, x, sigmas, data_sd=S)
-    assert float(jnp.abs(found - exact).max()) < 5e-3
-    flipped = diffusion.probability_flow_log_prob(
-        lambda x, s: -exact_score(x, s), x, sigmas, data_sd=S
-    )
-    assert float(jnp.abs(flipped - exact).max()) > 1.0
-
-
-def test_likelihood_of_a_mixture_integrates_to_one():
-    """The exact blurred score of two Gaussians; whatever the score, the flow's
-    density has mass one."""
-    centres = jnp.array([[1.5, 0.0], [-1.5, 0.0]])
-
-    def score(x, sigma):
-        squared = jnp.sum((x[:, None] - centres) ** 2, axis=-1)
-        weights = jax.nn.softmax(-squared / (2 * (0.25 + sigma**2)), axis=-1)
-        return (weights @ centres - x) / (0.25 + sigma**2)
-
-    ticks = jnp.linspace(-5, 5, 80)
-    x = jnp.stack(jnp.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-    sigmas = jnp.asarray(diffusion.karras_sigmas(60, 0.02, 30.0)[::-1].copy(), jnp.float32)
-    log_p = diffusion.probability_flow_log_prob(score, x, sigmas, data_sd=1.2)
-    assert float(jnp.exp(log_p).sum() * (ticks[1] - ticks[0]) ** 2) == pytest.approx(1.0, abs=0.01)
-
-
 @pytest.mark.slow
 def test_small_training_nears_the_exact_posterior_of_a_mixture(key):
     """The smallest reachable loss is that of the exact ε̂ = -σ score, known for Gaussians;
@@ -122,10 +37,11 @@ def test_small_training_nears_the_exact_posterior_of_a_mixture(key):
     data, held_out = (d.sample(n, rng=rng)[None] for n in (20_000, 500))
     levels = np.geomspace(0.05, 10, 200)
     model = diffusion.train_diffusion(
-        data, held_out, levels, hidden=(48, 48), steps=800, seed=0, batch_size=128, ema_decay=0.98
-    )
+        data, held_out, levels, steps=800, seed=0,
+        rules=diffusion.Rules(hidden=(48, 48), batch_size=128, ema_decay=0.98),
+    )  # fmt: skip
     assert model.history["train_loss_by_band"].shape[1:] == (1, diffusion.BANDS)
-    params = jax.tree.map(lambda p: p[0], model.params)
+    params = jax.tree.map(lambda p: p[0], model.model)
     key_noise, key_level = jax.random.split(key)
     n = 8000
     x = jnp.asarray(d.sample(n, rng=rng), jnp.float32)
@@ -173,27 +89,12 @@ def test_the_average_of_the_weights_comes_out_and_held_out_points_only_judge():
 
     def train(held_out, decay):
         return diffusion.train_diffusion(
-            data, held_out, np.array([0.5, 1.0]), hidden=(4,), steps=1, seed=0, batch_size=32,
-            lr=1e-2, ema_decay=decay, decay_lr=False,
+            data, held_out, np.array([0.5, 1.0]), steps=1, seed=0,
+            rules=diffusion.Rules(
+                hidden=(4,), batch_size=32, lr=1e-2, ema_decay=decay, decay_lr=False
+            ),
         )  # fmt: skip
 
     averages.check_training(
-        train, lambda model: model.params, ("train_loss", "validation_loss"), data
+        train, lambda model: model.model, ("train_loss", "validation_loss"), data
     )
-
-
-@pytest.mark.parametrize("solver", ["ddim", "euler", "heun"])
-def test_a_sampler_visits_every_level_once_and_the_last(solver, key):
-    """A score that is told no level twice, and none too few."""
-    sigmas, seen = jnp.array([3.0, 2.0, 1.0, 0.5]), []
-
-    def score(x, sigma):
-        jax.debug.callback(lambda s: seen.append(float(s)), sigma, ordered=True)
-        return -x / (1 + sigma**2)
-
-    options = {"eta": 0.0, "key": key} if solver == "ddim" else {}
-    _, path = getattr(diffusion, solver)(score, jnp.ones((2, 2)), sigmas, **options)
-    jax.effects_barrier()
-    levels = sigmas.tolist()
-    ends = [s for pair in pairwise(levels) for s in pair]
-    assert len(path) == 3 and seen == (ends if solver == "heun" else levels[:-1])

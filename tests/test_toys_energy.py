@@ -47,7 +47,7 @@ def small_training(**options):
         "lr": 3e-3,
         "ema_decay": 0.98,
     } | options
-    return energy.train_energy(data, held_out, steps=700, seed=1, **options)
+    return energy.train_energy(data, held_out, rules=energy.Rules(**options), steps=700, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def good():
 
 
 def excess(model, base_sd=4.0):
-    params = networks.take(model.params, 0)
+    params = networks.take(model.model, 0)
     f = lambda x: energy.log_density(params, x, base_sd=base_sd)  # noqa: E731
     log_z, error = log_z_on_grid(f, 5.0, bins=200)
     assert error < 0.02
@@ -76,7 +76,7 @@ def test_training_learns_and_its_wrong_twin_does_not(good):
 
 @pytest.mark.slow
 def test_samples_are_reproducible_and_start_at_noise(good):
-    params = good.params
+    params = good.model
     one, path = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
     again, _ = energy.sample_energy(params, n=50, steps=20, seed=0, keep_every=10)
     other, _ = energy.sample_energy(params, n=50, steps=20, seed=1, keep_every=10)
@@ -97,12 +97,12 @@ def test_the_average_of_the_weights_comes_out_and_held_out_points_only_judge():
     data = np.random.default_rng(0).normal(size=(1, 64, 2)).astype(np.float32)
 
     def train(held_out, decay):
-        return energy.train_energy(
-            data, held_out, hidden=(4,), steps=1, seed=0, batch_size=32,
-            lr=1e-2, ema_decay=decay, decay_lr=False, n_chains=16, sampler="langevin",
-            jumps=0,
+        rules = energy.Rules(
+            hidden=(4,), batch_size=32, lr=1e-2, ema_decay=decay, decay_lr=False, n_chains=16,
+            sampler="langevin", jumps=0,
         )  # fmt: skip
+        return energy.train_energy(data, held_out, rules=rules, steps=1, seed=0)
 
     averages.check_training(
-        train, lambda model: model.params, ("train_loss", "validation_loss"), data
+        train, lambda model: model.model, ("train_loss", "validation_loss"), data
     )

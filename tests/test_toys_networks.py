@@ -4,18 +4,16 @@ averages."""
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from genlab.toys.networks import ema, fourier_features, fourier_mlp, init_fourier_mlp, init_mlp, mlp
+from genlab.toys.networks import fourier_features, fourier_mlp, init_fourier_mlp, init_mlp, mlp
 
 
-def test_mlp_is_its_formula_and_ema_is_its_average(key):
+def test_mlp_is_its_formula(key):
     params = init_mlp((2, 5, 3), key=key)
     (W1, b1), (W2, b2) = params
     x = jnp.array([[0.3, -1.0]])
     assert np.allclose(mlp(params, x, "tanh"), jnp.tanh(x @ W1 + b1) @ W2 + b2)
     assert float(jnp.abs(W1).max()) <= 2**-0.5 and float(jnp.abs(W2).max()) <= 5**-0.5
-    assert float(ema(jnp.array(1.0), jnp.array(3.0), 0.75)) == pytest.approx(1.5)
 
 
 def test_fourier_inputs(key):

@@ -116,16 +116,11 @@ def test_chains_on_the_exact_score_have_the_blurred_variance_with_the_step_sizes
 
 
 @pytest.mark.slow
-def test_training_approaches_the_floor_and_is_reproducible(rng):
+def test_training_approaches_the_floor(rng):
     density = gaussian_density()
     data, held_out = density.sample(20_000, rng=rng)[None], density.sample(1_000, rng=rng)[None]
-    model = score.train_single_sigma(
-        data, held_out, sigma=SIGMA, hidden=(32, 32), steps=800, seed=0
-    )
-    again = score.train_single_sigma(
-        data, held_out, sigma=SIGMA, hidden=(32, 32), steps=800, seed=0
-    )
-    assert np.array_equal(model.history["train_loss"], again.history["train_loss"])
+    rules = score.Rules(sigma=SIGMA, hidden=(32, 32))
+    model = score.train_score(data, held_out, rules=rules, steps=800, seed=0)
     floor = 2 * S**2 / (SIGMA**2 * (S**2 + SIGMA**2))
     assert (
         model.history["validation_loss"][-30:].mean()
@@ -133,7 +128,7 @@ def test_training_approaches_the_floor_and_is_reproducible(rng):
         < model.history["train_loss"][0, 0]
     )
     x, path = score.sample_langevin(
-        model.params, n=4_000, steps=200, step_size=0.05, seed=0, keep_every=100
+        model.model, n=4_000, steps=200, step_size=0.05, seed=0, keep_every=100
     )
     assert path.shape == (1, 2, 4_000, 2)
     assert abs(x.var() / (S**2 + SIGMA**2) - 1) < 0.15
@@ -142,9 +137,7 @@ def test_training_approaches_the_floor_and_is_reproducible(rng):
 @pytest.mark.parametrize("sigma", [0.0, -0.1])
 def test_sigma_must_be_positive(sigma):
     with pytest.raises(ValueError, match="must be positive"):
-        score.train_single_sigma(
-            np.zeros((1, 4, 2)), np.zeros((1, 4, 2)), sigma=sigma, hidden=(4,), steps=1, seed=0
-        )
+        score.Rules(sigma=sigma, hidden=(4,)).check()
     with pytest.raises(ValueError, match="must be positive"):
         score.blur(np.ones((40, 40)), sigma, per_unit=4)
 
@@ -154,9 +147,11 @@ def test_held_out_points_only_judge():
     """The weights do not depend on them, the validation curve does: a validation on the training
     points would not."""
     data = np.random.default_rng(0).normal(size=(1, 64, 2)).astype(np.float32)
-    about = {"sigma": 0.5, "hidden": (4,), "steps": 2, "seed": 0, "batch_size": 16}
-    one, other = (score.train_single_sigma(data, x, **about) for x in (data, data + 3))
-    pairs = zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True)
+    rules = score.Rules(sigma=0.5, hidden=(4,), batch_size=16)
+    one, other = (
+        score.train_score(data, x, rules=rules, steps=2, seed=0) for x in (data, data + 3)
+    )
+    pairs = zip(jax.tree.leaves(one.model), jax.tree.leaves(other.model), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
     assert np.array_equal(one.history["train_loss"], other.history["train_loss"])
     assert not np.allclose(one.history["validation_loss"], other.history["validation_loss"])

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genlab.training.jax import compiled_epoch, minibatch, run_epochs, train
+from genlab.training import Diverged
+from genlab.training.jax import compiled_epoch, ema, minibatch, run_epochs, train
 
 
 def walk(state, key):
@@ -43,6 +44,34 @@ def test_minibatch_draws_rows_uniformly(key):
     rows = minibatch(jnp.arange(10.0)[:, None] * jnp.ones((1, 3)), 50_000, key=key)
     counts = np.bincount(np.asarray(rows[:, 0], int), minlength=10)
     assert rows.shape == (50_000, 3) and np.abs(counts - 5_000).max() < 5 * np.sqrt(5_000 * 0.9)
+
+
+def test_the_average_of_weights_is_what_it_says():
+    assert float(ema(jnp.array(1.0), jnp.array(3.0), 0.75)) == 1.5
+
+
+def doubling(start, at=None):
+    """A training whose state doubles, and turns to NaN in step `at`, or only its log does."""
+
+    def step(state, key):
+        i = state["i"]
+        x = jnp.where(i == at, jnp.nan, 2 * state["x"]) if at is not None else 2 * state["x"]
+        return {"i": i + 1, "x": x}, {"x": state["x"]}
+
+    return step, {"i": jnp.zeros((), int), "x": jnp.float32(start)}
+
+
+@pytest.mark.parametrize("chunks", [1, 3, 20])
+def test_a_training_stops_at_the_first_number_that_is_not_finite(chunks, key):
+    step, state = doubling(1.0, at=7)
+    with pytest.raises(Diverged, match="stopped at step 7") as caught:
+        train(step, state, steps=20, key=key, chunks=chunks)
+    assert caught.value.step == 7 and caught.value.state["x"] == 2.0**7
+    step, state = doubling(2.0**100)  # twice 2**127 overflows, in step 27
+    with pytest.raises(Diverged) as caught:
+        train(step, state, steps=100, key=key, chunks=chunks)
+    assert caught.value.step == 27 and caught.value.state["x"] == 2.0**127
+    train(step, doubling(2.0**100)[1], steps=27, key=key, chunks=chunks)  # one step before
 
 
 def check_epochs_of(batches_of) -> None:

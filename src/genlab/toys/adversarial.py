@@ -1,6 +1,7 @@
 """Generative adversarial networks on the plane: losses as functions of logits, penalties, packing,
 one compiled training."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -11,25 +12,20 @@ import optax
 
 from genlab import checks
 from genlab.streams import stream
-from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp, init_mlp, mlp
-from genlab.training.jax import minibatch, train
+from genlab.toys.networks import fourier_mlp, init_fourier_mlp, init_mlp, mlp
+from genlab.training import Trained
+from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
 
 SCALE = 2.0  # typical data units per network unit
 SNAPSHOT_POINTS = 500  # points of the fixed latent batch that is shown over training
 
 
-class AdversarialModel(NamedTuple):
-    """A stack of trained generators, one per data set on axis 0.
-
-    generator (averaged weights), discriminator: pytrees (sets, ...).  history: `generator_loss`,
-    `discriminator_loss`, `validation_loss` (the discriminator's on held-out points), `accuracy` and
-    `validation_accuracy` of the discriminator, each (chunks, sets), and `snapshot`
-    (chunks, sets, SNAPSHOT_POINTS, 2), the generator at a fixed latent batch.
-    """
+class Players(NamedTuple):
+    """A stack of trained generators (averaged weights) and their discriminators, one per data set
+    on axis 0: pytrees (sets, ...)."""
 
     generator: list
     discriminator: list
-    history: dict[str, np.ndarray]
 
 
 # --- losses: logits of (real, generated) points -> losses of (discriminator, generator) ---
@@ -109,122 +105,168 @@ def generator_objective(params, discriminator, z, real, *, loss: str, packing: i
     )[1]
 
 
+# --- training ---
+
+VALIDATION_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a generator and a discriminator are trained: one update of each per step.
+
+    The discriminator sees `packing` points at once, each by `n_waves` random Fourier features of
+    `bandwidth` radians per network unit: the finer the detail of the data, the larger.  `penalty`
+    is γ of (γ/2)(R1 + R2), moving geometrically to `final_penalty` if given; 0 for none.  Adam with
+    betas (beta1, 0.99), the generator at `generator_lr` if given (two time scales, Heusel et al.
+    2017).
+    """
+
+    hidden: tuple[int, ...]
+    loss: str = "relativistic"
+    penalty: float = 0.1
+    final_penalty: float | None = None
+    packing: int = 1
+    latent: int = 8
+    n_waves: int = 32
+    bandwidth: float = 4.0
+    batch_size: int = 256
+    lr: float = 1e-3
+    generator_lr: float | None = None
+    beta1: float = 0.0
+    ema_decay: float = 0.999
+    decay_lr: bool = True
+
+    def check(self) -> None:
+        """ValueError for a rule that cannot be followed."""
+        checks.one_of(self.loss, "loss", LOSSES)
+        for name in ("packing", "batch_size", "latent"):
+            checks.count(getattr(self, name), name)
+        if self.batch_size % self.packing:
+            raise ValueError(f"packing={self.packing} must divide batch_size={self.batch_size}")
+        if self.loss == "relativistic" and self.batch_size < VALIDATION_BATCH * self.packing:
+            raise ValueError(
+                f"batch_size={self.batch_size} must be at least {VALIDATION_BATCH * self.packing} "
+                "for a loss of pairs: as many as are validated"
+            )
+        checks.number(self.lr, "lr", "positive")
+        checks.number(self.penalty, "penalty", "at least 0")
+        checks.number(self.beta1, "beta1", "in [0, 1)")
+        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
+
+    def optimizers(self, steps: int) -> tuple[optax.GradientTransformation, ...]:
+        """Of the generator and of the discriminator."""
+        how = {"decay_lr": self.decay_lr, "b1": self.beta1, "b2": 0.99}
+        return adam(self.generator_lr or self.lr, steps, **how), adam(self.lr, steps, **how)
+
+    def penalty_at(self, done: jax.Array) -> jax.Array | None:
+        """γ when the share `done` of the training is over; None for no penalty."""
+        if not self.penalty:
+            return None
+        ratio = self.final_penalty / self.penalty if self.final_penalty else 1.0
+        return self.penalty * ratio**done
+
+
+class State(NamedTuple):
+    """Both players' weights, and how many steps they have made."""
+
+    generator: Weights
+    discriminator: Weights
+    step: jax.Array
+
+
+def first_state(rules: Rules, optimizers, *, key: jax.Array) -> State:
+    """Both players before their training."""
+    key_g, key_d = jax.random.split(key)
+    g = init_mlp((rules.latent, *rules.hidden, 2), key=key_g)
+    d = init_fourier_mlp(
+        (2 * rules.packing, *rules.hidden, 1), rules.n_waves, bandwidth=rules.bandwidth, key=key_d
+    )
+    weights = map(start_weights, (g, d), optimizers)
+    return State(*weights, jnp.zeros((), jnp.int32))
+
+
+def update(
+    state: State,
+    data: jax.Array,
+    held_out: jax.Array,
+    *,
+    rules: Rules,
+    optimizers: tuple[optax.GradientTransformation, ...],
+    steps: int,
+    key: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+    """One step of the discriminator, then one of the generator against it.  Held-out points (m, 2)
+    only judge."""
+    keys = jax.random.split(key, 5)
+    generator, discriminator = state.generator.params, state.discriminator.params
+    real = minibatch(data, rules.batch_size, key=keys[0])
+    z, z_again = (jax.random.normal(k, (rules.batch_size, rules.latent)) for k in keys[1:3])
+
+    fake = jax.lax.stop_gradient(generate(generator, z))
+    objective = partial(discriminator_objective, loss=rules.loss, packing=rules.packing)
+    (_, (d_loss, accuracy)), gradient = jax.value_and_grad(objective, has_aux=True)(
+        discriminator, real, fake, penalty=rules.penalty_at(state.step / steps)
+    )
+    d = descend(state.discriminator, gradient, optimizers[1], ema_decay=0.0)
+
+    g_loss, gradient = jax.value_and_grad(generator_objective)(
+        generator, d.params, z_again, real, loss=rules.loss, packing=rules.packing
+    )
+    g = descend(state.generator, gradient, optimizers[0], ema_decay=rules.ema_decay)
+
+    unseen = minibatch(held_out, VALIDATION_BATCH * rules.packing, key=keys[3])
+    _, (v_loss, v_accuracy) = objective(d.params, unseen, fake[: len(unseen)], penalty=None)
+    return State(g, d, state.step + 1), {
+        "generator_loss": g_loss,
+        "discriminator_loss": d_loss,
+        "accuracy": accuracy,
+        "validation_loss": v_loss,
+        "validation_accuracy": v_accuracy,
+    }
+
+
 def train_gan(
     data: np.ndarray,
     held_out: np.ndarray,
     *,
-    hidden: tuple[int, ...],
+    rules: Rules,
     steps: int,
     seed: int,
-    loss: str = "relativistic",
-    penalty: float = 0.1,
-    final_penalty: float | None = None,
-    packing: int = 1,
-    latent: int = 8,
-    n_waves: int = 32,
-    bandwidth: float = 4.0,
-    batch_size: int = 256,
-    lr: float = 1e-3,
-    generator_lr: float | None = None,
-    beta1: float = 0.0,
-    ema_decay: float = 0.999,
-    decay_lr: bool = True,
+    until: int | None = None,
+    start: Trained | None = None,
     chunks: int = 100,
-) -> AdversarialModel:
-    """Train one generator and discriminator per data set, all sets in one compiled loop;
-    one update of each per step.
+) -> Trained:
+    """Train one generator and discriminator per data set by `update`, all sets in one compiled
+    loop.
 
-    data (sets, n, 2), held_out (sets, m, 2).  The discriminator sees `n_waves` random Fourier
-    features of a point, of `bandwidth` radians per network unit: the finer the detail of the data,
-    the larger.  `penalty` is γ of (γ/2)(R1 + R2), moving geometrically to `final_penalty` if given;
-    0 for none.  Adam with betas (beta1, 0.99), the generator at `generator_lr` if given
-    (two time scales, Heusel et al. 2017).  ValueError for an unknown loss or a packing that does
-    not divide batch_size.
+    data (sets, n, 2), held_out (sets, m, 2).  The model: `Players`.  History: `generator_loss`,
+    `discriminator_loss`, `validation_loss` (the discriminator's on held-out points), `accuracy` and
+    `validation_accuracy` of the discriminator, each (chunks, sets), and `snapshot`
+    (chunks, sets, SNAPSHOT_POINTS, 2), the averaged generator at a fixed latent batch.  Raises
+    Diverged, ValueError.
     """
-    checks.one_of(loss, "loss", LOSSES)
-    packing, batch_size = checks.count(packing, "packing"), checks.count(batch_size, "batch_size")
-    if batch_size % packing:
-        raise ValueError(f"packing={packing} must divide batch_size={batch_size}")
-    if loss == "relativistic" and batch_size < VALIDATION_BATCH * packing:
-        raise ValueError(
-            f"batch_size={batch_size} must be at least {VALIDATION_BATCH * packing} for a loss of "
-            "pairs: as many as are validated"
-        )
+    rules.check()
     data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    n_sets, latent = len(data), checks.count(latent, "latent")
-    checks.number(lr, "lr", "positive")
-    checks.number(penalty, "penalty", "at least 0")
-    checks.number(beta1, "beta1", "in [0, 1)")
-    checks.number(ema_decay, "ema_decay", "in [0, 1)")
-    key_init, key_train = (
-        jax.random.key(stream(seed, "init")),
-        jax.random.key(stream(seed, "train")),
-    )
-
-    def adam(rate):
-        return optax.adam(
-            optax.cosine_decay_schedule(rate, steps) if decay_lr else rate, b1=beta1, b2=0.99
-        )
-
-    optimizer_d, optimizer_g = adam(lr), adam(generator_lr or lr)
-    ratio = 1.0 if not (penalty and final_penalty) else final_penalty / penalty
-
-    def start(key):
-        key_g, key_d = jax.random.split(key)
-        g = init_mlp((latent, *hidden, 2), key=key_g)
-        d = init_fourier_mlp((2 * packing, *hidden, 1), n_waves, bandwidth=bandwidth, key=key_d)
-        return g, d, g, optimizer_g.init(g), optimizer_d.init(d), jnp.zeros((), jnp.int32)
-
-    def update(state, data, held_out, key):
-        g, d, average, state_g, state_d, i = state
-        keys = jax.random.split(key, 5)
-        real = minibatch(data, batch_size, key=keys[0])
-        gamma = penalty * ratio ** (i / steps) if penalty else None
-        # The discriminator's step.
-        fake = jax.lax.stop_gradient(generate(g, jax.random.normal(keys[1], (batch_size, latent))))
-        objective = partial(discriminator_objective, loss=loss, penalty=gamma, packing=packing)
-        (_, (d_loss, accuracy)), grads = jax.value_and_grad(objective, has_aux=True)(d, real, fake)
-        updates, state_d = optimizer_d.update(grads, state_d)
-        d = optax.apply_updates(d, updates)
-        # The generator's step.
-        z = jax.random.normal(keys[2], (batch_size, latent))
-        g_loss, grads = jax.value_and_grad(generator_objective)(
-            g, d, z, real, loss=loss, packing=packing
-        )
-        updates, state_g = optimizer_g.update(grads, state_g)
-        g = optax.apply_updates(g, updates)
-        average = ema(average, g, ema_decay)
-        unseen = minibatch(held_out, VALIDATION_BATCH * packing, key=keys[3])
-        _, (v_loss, v_accuracy) = discriminator_objective(
-            d, unseen, fake[: len(unseen)], loss=loss, penalty=None, packing=packing
-        )
-        logs = {"generator_loss": g_loss, "discriminator_loss": d_loss, "accuracy": accuracy}
-        return (g, d, average, state_g, state_d, i + 1), logs | {
-            "validation_loss": v_loss,
-            "validation_accuracy": v_accuracy,
-        }
-
-    def step(state, key):
-        return jax.vmap(update)(state, data, held_out, jax.random.split(key, n_sets))
-
-    fixed = jax.random.normal(jax.random.fold_in(key_init, 1), (SNAPSHOT_POINTS, latent))
-    snapshot = jax.jit(lambda state: jax.vmap(generate, in_axes=(0, None))(state[2], fixed))
-    state = jax.vmap(start)(jax.random.split(key_init, n_sets))
-    state, history = train(
-        step,
-        state,
+    optimizers = rules.optimizers(checks.count(steps, "steps"))
+    key = jax.random.key(stream(seed, "init"))
+    fixed = jax.random.normal(jax.random.fold_in(key, 1), (SNAPSHOT_POINTS, rules.latent))
+    shown = jax.jit(jax.vmap(generate, in_axes=(0, None)))
+    state, history = train_stack(
+        partial(update, rules=rules, optimizers=optimizers, steps=steps),
+        jax.vmap(lambda k: first_state(rules, optimizers, key=k))(jax.random.split(key, len(data))),
+        data,
+        held_out,
         steps=steps,
-        key=key_train,
-        what=f"GAN ({loss})",
+        seed=seed,
+        until=until,
+        earlier=start,
         chunks=chunks,
-        snapshot=snapshot,
+        what=f"GAN ({rules.loss})",
+        snapshot=lambda state: shown(state.generator.average, fixed),
     )
-    return AdversarialModel(
-        jax.tree.map(np.asarray, state[2]), jax.tree.map(np.asarray, state[1]), history
+    return Trained(
+        Players(state.generator.average, state.discriminator.params), history, state=state
     )
-
-
-VALIDATION_BATCH = 32
 
 
 def sample_gan(generator, *, n: int, seed: int) -> np.ndarray:

@@ -7,8 +7,8 @@ DDPM, DDIM, the probability-flow ODE and annealed score matching, with score(x, 
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial, wraps
 
 import jax
 import jax.numpy as jnp
@@ -17,23 +17,18 @@ import optax
 
 from genlab import checks
 from genlab.streams import stream
-from genlab.toys.langevin import annealed_langevin, checked, start_at
-from genlab.toys.networks import ema, fourier_features, init_mlp, mlp
-from genlab.training.jax import minibatch, train
-
-Score = Callable[[jax.Array, jax.Array], jax.Array]  # score(x (n, d), sigma ()) -> (n, d)
-
-
-class DiffusionModel(NamedTuple):
-    """A stack of trained noise predictors, one per data set on axis 0.
-
-    params: pytree (sets, ...).  history: `train_loss`, `validation_loss` (chunks, sets) and both
-    per noise band, `train_loss_by_band`, `validation_loss_by_band` (chunks, sets, BANDS).
-    """
-
-    params: list
-    history: dict[str, np.ndarray]
-
+from genlab.toys import samplers
+from genlab.toys.networks import fourier_features, init_mlp, mlp
+from genlab.training import Trained
+from genlab.training.jax import (
+    Weights,
+    adam,
+    descend,
+    floats,
+    minibatch,
+    start_weights,
+    train_stack,
+)
 
 # --- noise schedules ---
 
@@ -91,7 +86,7 @@ def predict_noise(
     return sigma * x / scale**2 + data_sd / scale * mlp(layers, jnp.concatenate(inputs, axis=-1))
 
 
-def score_of(params, *, data_sd: float, features: int) -> Score:
+def score_of(params, *, data_sd: float, features: int) -> samplers.Score:
     """score(x, σ) = -ε̂(x, σ)/σ."""
     return lambda x, sigma: (
         -predict_noise(params, x, sigma, data_sd=data_sd, features=features) / sigma
@@ -110,189 +105,152 @@ def noise_prediction_loss(
     )
 
 
-def train_diffusion(
-    data: np.ndarray, held_out: np.ndarray, sigmas: np.ndarray, *,
-    hidden: tuple[int, ...], steps: int, seed: int,
-    batch_size: int = 512, lr: float = 2e-3,
-    features: int = 16, n_waves: int = 32, data_sd: float = 2.0,
-    ema_decay: float = 0.999, decay_lr: bool = True,
-) -> DiffusionModel:  # fmt: skip
-    """Train one noise predictor per data set, all sets in one compiled loop.
+@dataclass(frozen=True)
+class Rules:
+    """How a noise predictor is trained.
 
-    data (sets, n, 2), held_out (sets, m, 2); sigmas (L,) increasing: each point draws one of these
-    levels uniformly.  Adam, cosine decay of the rate to zero (`decay_lr`), exponential average of
-    the weights (`ema_decay` = 0 for none).
+    The network: `hidden` layers over `n_waves` random Fourier features of the point and `features`
+    of the level (`predict_noise`).  Adam, the rate falling to zero by a cosine (`decay_lr`),
+    exponential average of the weights (`ema_decay` = 0 for none).
     """
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    sigmas = jnp.asarray(checks.levels(sigmas, rising=True), jnp.float32)
-    n_sets, levels = len(data), len(sigmas)
-    if checks.count(batch_size, "batch_size") % BANDS:
-        raise ValueError(f"batch_size={batch_size} must be a multiple of {BANDS}, the noise bands")
-    checks.number(lr, "lr", "positive")
-    checks.number(data_sd, "data_sd", "positive")
-    checks.number(ema_decay, "ema_decay", "in [0, 1)")
-    key_init, key_train = (
-        jax.random.key(stream(seed, "init")),
-        jax.random.key(stream(seed, "train")),
-    )
-    sizes = (3 + 2 * n_waves + features, *hidden, 2)
 
-    def init(key):
-        key_waves, key_layers = jax.random.split(key)
-        return BANDWIDTH * jax.random.normal(key_waves, (2, n_waves)), init_mlp(
-            sizes, key=key_layers
-        )
+    hidden: tuple[int, ...]
+    batch_size: int = 512
+    lr: float = 2e-3
+    features: int = 16
+    n_waves: int = 32
+    data_sd: float = 2.0
+    ema_decay: float = 0.999
+    decay_lr: bool = True
 
-    params = jax.vmap(init)(jax.random.split(key_init, n_sets))
-    optimizer = optax.adam(optax.cosine_decay_schedule(lr, steps) if decay_lr else lr)
-    network = {"data_sd": data_sd, "features": features}
-
-    def draw(points, n, key):
-        key_x, key_level, key_noise = jax.random.split(key, 3)
-        # One level from each of n equal shares of the schedule: the bands below are the quarters of
-        # the batch.
-        level = (jnp.arange(n) + jax.random.uniform(key_level, (n,))) * (levels / n)
-        index = jnp.minimum(level.astype(jnp.int32), levels - 1)
-        return minibatch(points, n, key=key_x), sigmas[index], jax.random.normal(key_noise, (n, 2))
-
-    def by_band(losses):
-        return losses.reshape(BANDS, -1).mean(axis=1)
-
-    def update(state, data, held_out, key):
-        params, average, opt_state = state
-        key_batch, key_held_out = jax.random.split(key)
-        x, sigma, noise = draw(data, batch_size, key_batch)
-
-        def objective(p):
-            losses = noise_prediction_loss(p, x, sigma, noise, **network)
-            return losses.mean(), by_band(losses)
-
-        (loss, bands), grads = jax.value_and_grad(objective, has_aux=True)(params)
-        updates, opt_state = optimizer.update(grads, opt_state)
-        params = optax.apply_updates(params, updates)
-        average = ema(average, params, ema_decay)
-        v_bands = by_band(
-            noise_prediction_loss(
-                average, *draw(held_out, VALIDATION_BATCH, key_held_out), **network
+    def check(self) -> None:
+        """ValueError for a rule that cannot be followed."""
+        if checks.count(self.batch_size, "batch_size") % BANDS:
+            raise ValueError(
+                f"batch_size={self.batch_size} must be a multiple of {BANDS}, the noise bands"
             )
-        )
-        logs = {
-            "train_loss": loss,
-            "validation_loss": v_bands.mean(),
-            "train_loss_by_band": bands,
-            "validation_loss_by_band": v_bands,
-        }
-        return (params, average, opt_state), logs
+        checks.number(self.lr, "lr", "positive")
+        checks.number(self.data_sd, "data_sd", "positive")
+        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
-    def step(state, key):
-        return jax.vmap(update)(state, data, held_out, jax.random.split(key, n_sets))
 
-    state = (params, params, jax.vmap(optimizer.init)(params))
-    (_, average, _), history = train(step, state, steps=steps, key=key_train, what="diffusion")
-    return DiffusionModel(jax.tree.map(np.asarray, average), history)
+def init(rules: Rules, *, key: jax.Array):
+    """Parameters of the network before its training: (B (2, n_waves), layers)."""
+    key_waves, key_layers = jax.random.split(key)
+    sizes = (3 + 2 * rules.n_waves + rules.features, *rules.hidden, 2)
+    return BANDWIDTH * jax.random.normal(key_waves, (2, rules.n_waves)), init_mlp(
+        sizes, key=key_layers
+    )
+
+
+def draw(points: jax.Array, n: int, sigmas: jax.Array, *, key: jax.Array):
+    """n rows of `points`, one level from each of n equal shares of the schedule, and the noise:
+    the bands are the quarters of the batch."""
+    key_x, key_level, key_noise = jax.random.split(key, 3)
+    levels = len(sigmas)
+    level = (jnp.arange(n) + jax.random.uniform(key_level, (n,))) * (levels / n)
+    index = jnp.minimum(level.astype(jnp.int32), levels - 1)
+    return minibatch(points, n, key=key_x), sigmas[index], jax.random.normal(key_noise, (n, 2))
+
+
+def update(
+    weights: Weights,
+    data: jax.Array,
+    held_out: jax.Array,
+    *,
+    sigmas: jax.Array,
+    rules: Rules,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+) -> tuple[Weights, dict[str, jax.Array]]:
+    """Descend the noise predictor's loss on a batch of `data` (n, 2).  Held-out points (m, 2) only
+    judge."""
+    key_batch, key_held_out = jax.random.split(key)
+    loss = partial(noise_prediction_loss, data_sd=rules.data_sd, features=rules.features)
+    by_band = lambda losses: losses.reshape(BANDS, -1).mean(axis=1)  # noqa: E731
+    batch = draw(data, rules.batch_size, sigmas, key=key_batch)
+
+    def objective(params):
+        losses = loss(params, *batch)
+        return losses.mean(), by_band(losses)
+
+    (value, bands), gradient = jax.value_and_grad(objective, has_aux=True)(weights.params)
+    weights = descend(weights, gradient, optimizer, ema_decay=rules.ema_decay)
+    unseen = draw(held_out, VALIDATION_BATCH, sigmas, key=key_held_out)
+    unseen_bands = by_band(loss(weights.average, *unseen))
+    return weights, {
+        "train_loss": value,
+        "validation_loss": unseen_bands.mean(),
+        "train_loss_by_band": bands,
+        "validation_loss_by_band": unseen_bands,
+    }
 
 
 # Held-out points per training step: their mean over a chunk is the validation curve.
 VALIDATION_BATCH = 64
 
-# --- samplers: (score, x, sigmas) -> (x at the last level, path), from the largest σ down ---
 
+def train_diffusion(
+    data: np.ndarray,
+    held_out: np.ndarray,
+    sigmas: np.ndarray,
+    *,
+    rules: Rules,
+    steps: int,
+    seed: int,
+    until: int | None = None,
+    start: Trained | None = None,
+) -> Trained:
+    """Train one noise predictor per data set by `update`, all sets in one compiled loop.
 
-def ddim(
-    score: Score, x: jax.Array, sigmas: jax.Array, *, eta: float, key: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """DDIM in σ (Song et al. 2021, eqs. 12 and 16): η = 0 is deterministic (Euler), η = 1 is DDPM's
-    ancestral sampling.
-
-    From σ to τ < σ with x̂₀ = x + σ² score: x' = x̂₀ + sqrt(τ² - v) ε̂ + sqrt(v) ξ,
-    v = η² τ² (1 - τ²/σ²).
-    x (n, d) at sigmas[0]; sigmas decreasing, a last 0 is allowed and gives x̂₀.
+    data (sets, n, 2), held_out (sets, m, 2); sigmas (L,) increasing: each point draws one of these
+    levels uniformly.  The model: averaged parameters, a pytree (sets, ...).  History:
+    `train_loss`, `validation_loss` and both per noise band, `train_loss_by_band`,
+    `validation_loss_by_band` (chunks, sets, BANDS).  Raises Diverged, ValueError.
     """
-
-    checks.number(eta, "eta", "in [0, 1]", ": above 1 the variance left for ε̂ is negative")
-    x, score, sigmas = start_at(score, x, sigmas, zero=True)
-
-    def step(x, inputs):
-        i, sigma, tau = inputs
-        noise = -sigma * score(x, sigma)
-        variance = eta**2 * tau**2 * (1 - tau**2 / sigma**2)
-        fresh = jax.random.normal(jax.random.fold_in(key, i), x.shape)
-        x = x - sigma * noise + jnp.sqrt(tau**2 - variance) * noise + jnp.sqrt(variance) * fresh
-        return x, x
-
-    return jax.lax.scan(step, x, (jnp.arange(len(sigmas) - 1), sigmas[:-1], sigmas[1:]))
-
-
-def euler(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """First-order steps of the probability-flow ODE dx/dσ = -σ score(x, σ) (Song et al. 2021,
-    eq. 13; Karras et al. 2022, eq. 1)."""
-
-    x, score, sigmas = start_at(score, x, sigmas, zero=True)
-
-    def step(x, pair):
-        sigma, tau = pair
-        x = x - (tau - sigma) * sigma * score(x, sigma)
-        return x, x
-
-    return jax.lax.scan(step, x, (sigmas[:-1], sigmas[1:]))
-
-
-def heun(score: Score, x: jax.Array, sigmas: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Second-order steps of the same ODE: the slopes at both ends, averaged
-    (Karras et al. 2022, algorithm 1).  Last σ > 0."""
-
-    x, score, sigmas = start_at(score, x, sigmas)
-
-    def step(x, pair):
-        sigma, tau = pair
-        slope = -sigma * score(x, sigma)
-        guess = x + (tau - sigma) * slope
-        x = x + (tau - sigma) * (slope - tau * score(guess, tau)) / 2
-        return x, x
-
-    return jax.lax.scan(step, x, (sigmas[:-1], sigmas[1:]))
-
-
-# --- likelihood ---
-
-
-def probability_flow_log_prob(
-    score: Score, x: jax.Array, sigmas: jax.Array, *, data_sd: float
-) -> jax.Array:
-    """log density of the model that the probability-flow ODE defines, (n, 2) -> (n,), nats.
-
-    log p_min(x) = log N(x_max; 0, (σ_max² + data_sd²) I) - ∫ σ div score dσ along dx/dσ = -σ score
-    (Chen et al. 2018, theorem 1; Song et al. 2021, eq. 39), Heun steps over `sigmas` *increasing*,
-    the divergence exact by two forward derivatives.
-    """
-    x, score, sigmas = start_at(score, x, sigmas, rising=True)
-    checks.shape(x, "x", (len(x), 2), ": the trace below is of two dimensions")
-    checks.number(data_sd, "data_sd", "positive")
-    eye = jnp.eye(2, dtype=x.dtype)
-
-    def slope(x, sigma):
-        value, derivative = jax.vmap(
-            lambda e: jax.jvp(lambda y: score(y, sigma), (x,), (jnp.broadcast_to(e, x.shape),))
-        )(eye)
-        return -sigma * value[0], -sigma * (derivative[0, :, 0] + derivative[1, :, 1])
-
-    def step(carry, pair):
-        x, change = carry
-        sigma, tau = pair
-        dx, div = slope(x, sigma)
-        dx_end, div_end = slope(x + (tau - sigma) * dx, tau)
-        return (
-            x + (tau - sigma) * (dx + dx_end) / 2,
-            change + (tau - sigma) * (div + div_end) / 2,
-        ), None
-
-    pairs = sigmas[:-1], sigmas[1:]
-    (x_max, change), _ = jax.lax.scan(step, (x, jnp.zeros(len(x), x.dtype)), pairs)
-    variance = sigmas[-1] ** 2 + data_sd**2
-    return -jnp.sum(x_max**2, axis=-1) / (2 * variance) - jnp.log(2 * jnp.pi * variance) + change
+    rules.check()
+    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
+    sigmas = jnp.asarray(checks.levels(sigmas, rising=True), jnp.float32)
+    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
+    params = jax.vmap(lambda k: init(rules, key=k))(
+        jax.random.split(jax.random.key(stream(seed, "init")), len(data))
+    )
+    state, history = train_stack(
+        partial(update, sigmas=sigmas, rules=rules, optimizer=optimizer),
+        jax.vmap(partial(start_weights, optimizer=optimizer))(params),
+        data,
+        held_out,
+        steps=steps,
+        seed=seed,
+        until=until,
+        earlier=start,
+        what="diffusion",
+    )
+    return Trained(state.average, history, state=state)
 
 
 # --- compiled over the stack of data sets ---
+
+METHODS = ("ddim", "euler", "heun")  # the first two may end at level 0
+
+
+def checked(compiled: Callable, *, rising: bool = False) -> Callable:
+    """compiled(params, key or points, sigmas, ...) whose arguments are looked at before: inside
+    the program nobody knows their values."""
+
+    @wraps(compiled)
+    def checked(params, given, sigmas, **about):
+        zero = checks.one_of(about.get("method", "heun"), "method", METHODS) != "heun"
+        sigmas = floats(checks.levels(sigmas, rising=rising, zero=zero))
+        checks.number(about.get("eta", 0.0), "eta", "in [0, 1]")
+        for name in about.keys() & {"n", "steps_per_sigma"}:
+            about[name] = checks.count(about[name], name)
+        for name in about.keys() & {"step_size", "data_sd"}:
+            about[name] = checks.number(about[name], name, "positive")
+        given = jnp.asarray(checks.sets(x=given)[0]) if rising else given
+        return compiled(params, given, sigmas, **about)
+
+    return checked
 
 
 @checked
@@ -308,8 +266,8 @@ def sample_stack(
         score = score_of(params, data_sd=data_sd, features=features)
         x = jnp.sqrt(sigmas[0] ** 2 + data_sd**2) * jax.random.normal(key_start, (n, 2))
         if method == "ddim":
-            return ddim(score, x, sigmas, eta=eta, key=key_steps)
-        return {"euler": euler, "heun": heun}[method](score, x, sigmas)
+            return samplers.ddim(score, x, sigmas, eta=eta, key=key_steps)
+        return {"euler": samplers.euler, "heun": samplers.heun}[method](score, x, sigmas)
 
     return jax.vmap(one)(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
 
@@ -321,7 +279,7 @@ def log_prob_stack(params, x, sigmas, *, features: int, data_sd: float):
 
     def one(params, x):
         score = score_of(params, data_sd=data_sd, features=features)
-        return probability_flow_log_prob(score, x, sigmas, data_sd=data_sd)
+        return samplers.probability_flow_log_prob(score, x, sigmas, data_sd=data_sd)
 
     return jax.vmap(one)(params, x)
 
@@ -342,7 +300,7 @@ def annealed_langevin_stack(
         key_start, key_chain = jax.random.split(key)
         score = score_of(params, data_sd=data_sd, features=features)
         x = jnp.sqrt(sigmas[0] ** 2 + data_sd**2) * jax.random.normal(key_start, (n, 2))
-        x, path = annealed_langevin(
+        x, path = samplers.annealed_langevin(
             score, x, sigmas, steps_per_sigma=steps_per_sigma, step_size=step_size, key=key_chain
         )
         return x + sigmas[-1] ** 2 * score(x, sigmas[-1]), path

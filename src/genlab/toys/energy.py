@@ -1,6 +1,7 @@
 """Energy-based models of the plane: p(x) ∝ exp(-E(x)) with E an MLP, trained by the contrast of
 data and model samples."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -12,23 +13,12 @@ import optax
 from genlab import checks
 from genlab.streams import stream
 from genlab.toys import langevin
-from genlab.toys.networks import ema, fourier_mlp, init_fourier_mlp
-from genlab.training.jax import minibatch, train
+from genlab.toys.networks import fourier_mlp, init_fourier_mlp
+from genlab.training import Trained
+from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
 
 SCALE = 2.0  # typical data units per network unit
 BANDWIDTH = 3.0  # of the random Fourier features, radians per network unit
-
-
-class EnergyModel(NamedTuple):
-    """A stack of trained energies, one per data set on axis 0.
-
-    params: pytree (sets, ...).  chains: the last negative samples (sets, n, 2).  history: logs per
-    chunk (chunks, sets).
-    """
-
-    params: list
-    chains: np.ndarray
-    history: dict[str, np.ndarray]
 
 
 def energy(params, x: jax.Array, *, base_sd: float, activation: str = "swish") -> jax.Array:
@@ -71,97 +61,137 @@ def negative_sampler(
     return langevin.alternate(local, *[langevin.uniform_jump(log_density, box)] * jumps)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How an energy is trained.
+
+    The negative samples: `n_chains` chains, moved in each step by `langevin_steps` of the kernel
+    (`sampler`, `step_size`, `jumps`, `box`) from where the last step left them (`persistent`,
+    Tieleman 2008) or from noise N(0, SCALE² I).  The loss: a name in LOSSES + l2 (mean E(data)² +
+    mean E(negatives)²) (Du & Mordatch 2019, section 3.2).  The network: `hidden` layers over
+    `n_waves` random Fourier features, and the Gaussian base of `energy`.
+    """
+
+    hidden: tuple[int, ...]
+    batch_size: int = 512
+    n_chains: int = 512
+    lr: float = 2e-3
+    l2: float = 0.0
+    loss: str = "contrastive"
+    persistent: bool = True
+    sampler: str = "mala"
+    langevin_steps: int = 1
+    step_size: float = 0.02
+    jumps: int = 1
+    base_sd: float = 4.0
+    box: float = 5.0
+    activation: str = "swish"
+    n_waves: int = 32
+    ema_decay: float = 0.999
+    decay_lr: bool = True
+
+    def check(self) -> None:
+        """ValueError for a rule that cannot be followed."""
+        checks.one_of(self.loss, "loss", LOSSES)
+        for name in ("batch_size", "n_chains", "langevin_steps"):
+            checks.count(getattr(self, name), name)
+        checks.number(self.lr, "lr", "positive")
+        checks.number(self.l2, "l2", "at least 0")
+        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
+
+
+class State(NamedTuple):
+    """weights: of the network.  chains (n_chains, 2): the negative samples of the last step."""
+
+    weights: Weights
+    chains: jax.Array
+
+
+def update(
+    state: State,
+    data: jax.Array,
+    held_out: jax.Array,
+    *,
+    rules: Rules,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+    """Move the negative samples, then descend the loss between them and a batch of `data` (n, 2).
+    Held-out points (m, 2) only judge."""
+    key_data, _, key_noise, _, key_chain, key_held_out = jax.random.split(key, 6)
+    x, params = minibatch(data, rules.batch_size, key=key_data), state.weights.params
+    start = state.chains if rules.persistent else noise_like(state.chains, key=key_noise)
+    E = partial(energy, base_sd=rules.base_sd, activation=rules.activation)
+    kernel = negative_sampler(
+        lambda y: -E(params, y),
+        sampler=rules.sampler, step_size=rules.step_size, jumps=rules.jumps, box=rules.box,
+    )  # fmt: skip
+    negatives, _, _ = langevin.run_chain(kernel, start, steps=rules.langevin_steps, key=key_chain)
+
+    def objective(p):
+        e_data, e_model = E(p, x), E(p, negatives)
+        size = jnp.mean(e_data**2) + jnp.mean(e_model**2)
+        return LOSSES[rules.loss](e_data, e_model) + rules.l2 * size, (
+            e_data.mean(),
+            e_model.mean(),
+        )
+
+    (_, (e_data, e_model)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    weights = descend(state.weights, gradient, optimizer, ema_decay=rules.ema_decay)
+    unseen = E(weights.params, minibatch(held_out, VALIDATION_BATCH, key=key_held_out)).mean()
+    return State(weights, negatives), {
+        "train_loss": e_data - e_model,
+        "validation_loss": unseen - e_model,
+        "energy_data": e_data,
+        "energy_model": e_model,
+    }
+
+
+VALIDATION_BATCH = 128
+
+
+def noise_like(x: jax.Array, *, key: jax.Array) -> jax.Array:
+    """Points from N(0, SCALE² I), as many as x has."""
+    return SCALE * jax.random.normal(key, x.shape)
+
+
 def train_energy(
     data: np.ndarray,
     held_out: np.ndarray,
     *,
-    hidden: tuple[int, ...],
+    rules: Rules,
     steps: int,
     seed: int,
-    batch_size: int = 512,
-    n_chains: int = 512,
-    lr: float = 2e-3,
-    l2: float = 0.0,
-    loss: str = "contrastive",
-    persistent: bool = True,
-    sampler: str = "mala",
-    langevin_steps: int = 1,
-    step_size: float = 0.02,
-    jumps: int = 1,
-    base_sd: float = 4.0,
-    box: float = 5.0,
-    activation: str = "swish",
-    n_waves: int = 32,
-    ema_decay: float = 0.999,
-    decay_lr: bool = True,
-) -> EnergyModel:
-    """Train one energy per data set, all sets in one compiled loop.
+    until: int | None = None,
+    start: Trained | None = None,
+) -> Trained:
+    """Train one energy per data set by `update`, all sets in one compiled loop.
 
-    data (sets, n, 2), held_out (sets, m, 2).  Each step moves the negative samples by
-    `langevin_steps` of the kernel, from where the last step left them (`persistent`) or from noise
-    N(0, SCALE² I), and then descends loss(E(data), E(negatives)) + l2 (mean E(data)² +
-    mean E(negatives)²) (Du & Mordatch 2019, section 3.2) by Adam.  History: `train_loss` and
-    `validation_loss`, mean E(data) - mean E(negatives) on the batch and on held_out;
-    `energy_data`, `energy_model`.
+    data (sets, n, 2), held_out (sets, m, 2).  The model: averaged parameters, a pytree (sets, ...);
+    chains: the last negative samples (sets, n_chains, 2).  History: `train_loss` and
+    `validation_loss`, mean E(data) - mean E(negatives) on the batch and on held_out; `energy_data`,
+    `energy_model`.  Raises Diverged, ValueError.
     """
-    checks.one_of(loss, "loss", LOSSES)
+    rules.check()
     data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    n_sets, n_chains = len(data), checks.count(n_chains, "n_chains")
-    batch_size = checks.count(batch_size, "batch_size")
-    checks.number(lr, "lr", "positive")
-    checks.number(l2, "l2", "at least 0")
-    key_init, key_train = (
-        jax.random.key(stream(seed, "init")),
-        jax.random.key(stream(seed, "train")),
-    )
+    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
+    key, n_sets = jax.random.key(stream(seed, "init")), len(data)
     params = jax.vmap(
-        lambda k: init_fourier_mlp((2, *hidden, 1), n_waves, bandwidth=BANDWIDTH, key=k)
-    )(jax.random.split(key_init, n_sets))
-    schedule = optax.cosine_decay_schedule(lr, steps) if decay_lr else lr
-    optimizer = optax.adam(schedule)
-    E = partial(energy, base_sd=base_sd, activation=activation)
-
-    def noise_like(x, key):
-        return SCALE * jax.random.normal(key, x.shape)
-
-    def update(state, data, held_out, key):
-        params, average, opt_state, chains = state
-        key_data, _, key_noise, _, key_chain, key_held_out = jax.random.split(key, 6)
-        x = minibatch(data, batch_size, key=key_data)
-        start = chains if persistent else noise_like(chains, key_noise)
-        kernel = negative_sampler(
-            lambda y: -E(params, y), sampler=sampler, step_size=step_size, jumps=jumps, box=box
-        )
-        negatives, _, _ = langevin.run_chain(kernel, start, steps=langevin_steps, key=key_chain)
-
-        def objective(p):
-            e_data, e_model = E(p, x), E(p, negatives)
-            return LOSSES[loss](e_data, e_model) + l2 * (
-                jnp.mean(e_data**2) + jnp.mean(e_model**2)
-            ), (e_data.mean(), e_model.mean())
-
-        (_, (e_data, e_model)), grads = jax.value_and_grad(objective, has_aux=True)(params)
-        updates, opt_state = optimizer.update(grads, opt_state)
-        params = optax.apply_updates(params, updates)
-        average = ema(average, params, ema_decay)
-        validation = E(params, minibatch(held_out, 128, key=key_held_out)).mean() - e_model
-        logs = {
-            "train_loss": e_data - e_model,
-            "validation_loss": validation,
-            "energy_data": e_data,
-            "energy_model": e_model,
-        }
-        return (params, average, opt_state, negatives), logs
-
-    def step(state, key):
-        return jax.vmap(update)(state, data, held_out, jax.random.split(key, n_sets))
-
-    chains = noise_like(jnp.zeros((n_sets, n_chains, 2)), jax.random.fold_in(key_init, 1))
-    state = (params, params, jax.vmap(optimizer.init)(params), chains)
-    (_, average, _, chains), history = train(
-        step, state, steps=steps, key=key_train, what=f"EBM ({loss}, {sampler})"
+        lambda k: init_fourier_mlp((2, *rules.hidden, 1), rules.n_waves, bandwidth=BANDWIDTH, key=k)
+    )(jax.random.split(key, n_sets))
+    chains = noise_like(jnp.zeros((n_sets, rules.n_chains, 2)), key=jax.random.fold_in(key, 1))
+    state, history = train_stack(
+        partial(update, rules=rules, optimizer=optimizer),
+        State(jax.vmap(partial(start_weights, optimizer=optimizer))(params), chains),
+        data,
+        held_out,
+        steps=steps,
+        seed=seed,
+        until=until,
+        earlier=start,
+        what=f"EBM ({rules.loss}, {rules.sampler})",
     )
-    return EnergyModel(jax.tree.map(np.asarray, average), np.asarray(chains), history)
+    return Trained(state.weights.average, history, state.chains, state)
 
 
 def sample_energy(

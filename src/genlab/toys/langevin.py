@@ -7,7 +7,6 @@ whole arrays: (n, d) -> (n,) and (n, d) -> (n, d).
 """
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import jax
@@ -40,13 +39,6 @@ def values(f: Callable, name: str) -> Callable:
 def score_of(log_density: LogDensity) -> Score:
     """The gradient of `log_density` at each point."""
     return jax.grad(lambda x: jnp.sum(log_density(x)))
-
-
-def start_at(score: Callable, x, sigmas, **rules):
-    """Points and levels to start from, checked where they are known, and a score whose values have
-    the shape of the points."""
-    x, sigmas = start(x), checks.levels(sigmas, **rules)
-    return x, vectors(score, "score"), jnp.asarray(sigmas, x.dtype)
 
 
 def unadjusted_langevin(score: Score, step_size: float) -> Kernel:
@@ -161,53 +153,3 @@ def run_chain(
     sums = jax.tree.map(lambda s: jnp.zeros(s.shape, jnp.float32), shapes)
     (x, sums), path = jax.lax.scan(frame, (x, sums), jnp.arange(0, steps, keep_every))
     return x, path, jax.tree.map(lambda s: s / steps, sums)
-
-
-def annealed_langevin(
-    score: Callable[[jax.Array, jax.Array], jax.Array],
-    x: jax.Array,
-    sigmas: jax.Array,
-    *,
-    steps_per_sigma: int,
-    step_size: float,
-    key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """Langevin through falling noise levels, step h_i = step_size σ_i² (Song & Ermon 2019,
-    algorithm 1, with ε/2 = step_size σ_L²).
-
-    score(x (n, d), sigma ()) -> (n, d).  Returns the last points and the path, one frame per level.
-    """
-
-    checks.levels(sigmas)
-    x = start(x)
-    checks.number(step_size, "step_size", "positive")
-
-    def level(x, inputs):
-        i, sigma = inputs
-        kernel = unadjusted_langevin(lambda y: score(y, sigma), step_size * sigma**2)
-        x, _, _ = run_chain(kernel, x, steps=steps_per_sigma, key=jax.random.fold_in(key, i))
-        return x, x
-
-    return jax.lax.scan(level, x, (jnp.arange(len(sigmas)), floats(sigmas)))
-
-
-METHODS = ("ddim", "euler", "heun")  # samplers of `diffusion`; the first two may end at level 0
-
-
-def checked(compiled: Callable, *, rising: bool = False) -> Callable:
-    """compiled(params, key or points, sigmas, ...) whose arguments are looked at before: inside
-    the program nobody knows their values."""
-
-    @wraps(compiled)
-    def checked(params, given, sigmas, **about):
-        zero = checks.one_of(about.get("method", "heun"), "method", METHODS) != "heun"
-        sigmas = floats(checks.levels(sigmas, rising=rising, zero=zero))
-        checks.number(about.get("eta", 0.0), "eta", "in [0, 1]")
-        for name in about.keys() & {"n", "steps_per_sigma"}:
-            about[name] = checks.count(about[name], name)
-        for name in about.keys() & {"step_size", "data_sd"}:
-            about[name] = checks.number(about[name], name, "positive")
-        given = jnp.asarray(checks.sets(x=given)[0]) if rising else given
-        return compiled(params, given, sigmas, **about)
-
-    return checked

@@ -89,11 +89,6 @@ def fourier_mlp(params, x: jax.Array, activation: str = "swish") -> jax.Array:
     return mlp(layers, jnp.concatenate([x, jnp.sin(angles), jnp.cos(angles)], axis=-1), activation)
 
 
-def ema(average, params, decay: float):
-    """Exponential moving average of a pytree: decay * average + (1 - decay) * params."""
-    return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
-
-
 def take(params, index: int):
     """The parameters of one set of a stack, whose leaves are (sets, ...)."""
     return jax.tree.map(lambda leaf: leaf[index], params)

@@ -5,6 +5,7 @@ Many levels are `diffusion` seen from the other side: σ² times the loss below 
 a noise predictor.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -19,18 +20,11 @@ from genlab.data.toy import Density, grid
 from genlab.streams import stream
 from genlab.toys import langevin
 from genlab.toys.networks import init_mlp, mlp
-from genlab.training.jax import minibatch, train
+from genlab.training import Trained
+from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
 
 SCALE = 2.0  # typical data units per network unit
 PER_UNIT = 40  # cells per data unit of the exact tables, a quarter of the sources' σ
-
-
-class ScoreModel(NamedTuple):
-    """A stack of score networks of one noise level, one per data set on axis 0; history as in
-    `training.train`."""
-
-    params: list
-    history: dict[str, np.ndarray]
 
 
 def score(params, x: jax.Array, activation: str = "swish") -> jax.Array:
@@ -48,61 +42,85 @@ def dsm_loss(s_noisy: jax.Array, noise: jax.Array, sigma: jax.Array | float) -> 
     return jnp.mean(jnp.sum((s_noisy + noise / sigma) ** 2, axis=-1))
 
 
-def train_single_sigma(
-    data: np.ndarray,
-    held_out: np.ndarray,
-    *,
-    sigma: float,
-    hidden: tuple[int, ...],
-    steps: int,
-    seed: int,
-    batch_size: int = 128,
-    lr: float = 1e-3,
-    activation: str = "swish",
-) -> ScoreModel:
-    """Train one score network per data set at one noise level, all sets in one compiled loop.
+@dataclass(frozen=True)
+class Rules:
+    """How a score network is trained: one noise level, `hidden` layers, Adam at a constant rate, as
+    in sources A and B."""
 
-    data (sets, n, 2), held_out (sets, m, 2).  Adam at a constant rate, as in sources A and B.
-    ValueError for sigma <= 0.
-    """
-    sigma = checks.number(sigma, "sigma", "positive")
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    n_sets, batch_size = len(data), checks.count(batch_size, "batch_size")
-    checks.number(lr, "lr", "positive")
-    key_init, key_train = (
-        jax.random.key(stream(seed, "init")),
-        jax.random.key(stream(seed, "train")),
-    )
-    params = jax.vmap(lambda k: init_mlp((2, *hidden, 2), key=k))(
-        jax.random.split(key_init, n_sets)
-    )
-    optimizer = optax.adam(lr)
+    sigma: float
+    hidden: tuple[int, ...]
+    batch_size: int = 128
+    lr: float = 1e-3
+    activation: str = "swish"
+
+    def check(self) -> None:
+        """ValueError for a rule that cannot be followed."""
+        checks.number(self.sigma, "sigma", "positive")
+        checks.count(self.batch_size, "batch_size")
+        checks.number(self.lr, "lr", "positive")
+
+
+VALIDATION_BATCH = 64
+
+
+def update(
+    weights: Weights,
+    data: jax.Array,
+    held_out: jax.Array,
+    *,
+    rules: Rules,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+) -> tuple[Weights, dict[str, jax.Array]]:
+    """Descend the loss on a batch of `data` (n, 2).  Held-out points (m, 2) only judge."""
+    keys = jax.random.split(key, 4)
 
     def loss_at(params, x, key):
         noise = jax.random.normal(key, x.shape)
-        return dsm_loss(score(params, x + sigma * noise, activation), noise, sigma)
+        noisy = x + rules.sigma * noise
+        return dsm_loss(score(params, noisy, rules.activation), noise, rules.sigma)
 
-    def update(state, data, held_out, key):
-        params, opt_state = state
-        keys = jax.random.split(key, 4)
-        loss, grads = jax.value_and_grad(loss_at)(
-            params, minibatch(data, batch_size, key=keys[0]), keys[1]
-        )
-        validation = loss_at(params, minibatch(held_out, 64, key=keys[2]), keys[3])
-        updates, opt_state = optimizer.update(grads, opt_state)
-        return (optax.apply_updates(params, updates), opt_state), {
-            "train_loss": loss,
-            "validation_loss": validation,
-        }
-
-    def step(state, key):
-        return jax.vmap(update)(state, data, held_out, jax.random.split(key, n_sets))
-
-    state = (params, jax.vmap(optimizer.init)(params))
-    (params, _), history = train(
-        step, state, steps=steps, key=key_train, what=f"DSM (sigma {sigma:g})"
+    loss, gradient = jax.value_and_grad(loss_at)(
+        weights.params, minibatch(data, rules.batch_size, key=keys[0]), keys[1]
     )
-    return ScoreModel(jax.tree.map(np.asarray, params), history)
+    unseen = minibatch(held_out, VALIDATION_BATCH, key=keys[2])
+    logs = {"train_loss": loss, "validation_loss": loss_at(weights.params, unseen, keys[3])}
+    return descend(weights, gradient, optimizer, ema_decay=0.0), logs
+
+
+def train_score(
+    data: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    rules: Rules,
+    steps: int,
+    seed: int,
+    until: int | None = None,
+    start: Trained | None = None,
+) -> Trained:
+    """Train one score network per data set by `update`, all sets in one compiled loop.
+
+    data (sets, n, 2), held_out (sets, m, 2).  The model: parameters, a pytree (sets, ...).
+    History: `train_loss`, `validation_loss`.  Raises Diverged, ValueError.
+    """
+    rules.check()
+    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
+    optimizer = adam(rules.lr, steps, decay_lr=False)
+    params = jax.vmap(lambda k: init_mlp((2, *rules.hidden, 2), key=k))(
+        jax.random.split(jax.random.key(stream(seed, "init")), len(data))
+    )
+    state, history = train_stack(
+        partial(update, rules=rules, optimizer=optimizer),
+        jax.vmap(partial(start_weights, optimizer=optimizer))(params),
+        data,
+        held_out,
+        steps=steps,
+        seed=seed,
+        until=until,
+        earlier=start,
+        what=f"DSM (sigma {rules.sigma:g})",
+    )
+    return Trained(state.params, history, state=state)
 
 
 def _rules(n, steps, step_size, keep_every) -> dict:

@@ -1,5 +1,5 @@
-"""What every training shares, whatever its framework: which lengths are refused, and how it stops
-when numbers are no longer finite."""
+"""What every training shares, whatever its framework: what it returns, which lengths are refused,
+and how it stops when numbers are no longer finite."""
 
 import json
 import os
@@ -7,16 +7,31 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from genlab import checks
 
 
+class Trained(NamedTuple):
+    """What a training returns.
+
+    model: what was trained.  history: "step", the number of updates done, and as many values of
+    what is minimised and of what is logged beside it.  chains: where the training's Markov chains
+    stopped, if it has any.  state: all that the next update would start from.
+    """
+
+    model: Any
+    history: dict[str, np.ndarray]
+    chains: np.ndarray | None = None
+    state: Any = None
+
+
 class Diverged(FloatingPointError):
-    """A training met a number that is not finite; `step` says where, `state` holds the parameters
-    before that epoch."""
+    """A training met a number that is not finite; `step` says where, `state` holds what was still
+    finite: before that step or, where Python is told only once an epoch, before that epoch."""
 
     def __init__(self, what: str, step: int, state: Any):
         super().__init__(

@@ -8,15 +8,16 @@ reported.  To train several data sets or seeds at once, `jax.vmap` the step.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from genlab import checks
 from genlab.streams import stream
-from genlab.training import Diverged, progress
+from genlab.training import Diverged, Trained, progress
 
 State = Any
 Step = Callable[[State, jax.Array], tuple[State, dict[str, jax.Array]]]
@@ -28,40 +29,64 @@ def train(
     *,
     steps: int,
     key: jax.Array,
+    start: int = 0,
+    until: int | None = None,
     chunks: int = 100,
     what: str = "training",
     snapshot: Callable[[State], jax.Array] | None = None,
 ) -> tuple[State, dict[str, np.ndarray]]:
-    """Run `step` `steps` times.  Step i gets ``jax.random.fold_in(key, i)``, so the result does not
-    depend on `chunks`.
+    """Run `step` from step `start` on, up to `until` (default: the end) of a training of `steps`.
+    Step i gets ``jax.random.fold_in(key, i)``, so the result does not depend on `chunks`, nor on
+    where a training was interrupted.
 
     Returns the last state and the history: ``history["step"]`` (chunks,), the number of steps done
     at the end of each chunk, for every log its mean over the chunk, shape (chunks, ...), and with
     `snapshot` its value of the state at the end of each chunk as ``history["snapshot"]``.
-    Raises ValueError for fewer than one step.
+    Raises Diverged at the first step whose logs or new state are not finite, with the state before
+    it; ValueError for fewer than one step.
     """
     steps, chunks = checks.count(steps, "steps"), checks.count(chunks, "chunks")
+    start = checks.count(start, "start", 0, steps - 1, ", the last step")
+    until = steps if until is None else checks.count(until, "until", start + 1, steps)
     shapes = jax.eval_shape(step, state, key)[1]
 
     # A dynamic trip count, so that chunks of unequal length share one compilation; the state is
     # updated in place.
     @partial(jax.jit, donate_argnums=0)
-    def run(state, start, stop):
+    def run(state, first, last):
         def body(i, carry):
             state, sums = carry
             state, logs = step(state, jax.random.fold_in(key, i))
             return state, jax.tree.map(jnp.add, sums, logs)
 
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        state, sums = jax.lax.fori_loop(start, stop, body, (state, zeros))
-        return state, jax.tree.map(lambda s: s / (stop - start), sums)
+        state, sums = jax.lax.fori_loop(first, last, body, (state, zeros))
+        return state, jax.tree.map(lambda s: s / (last - first), sums)
+
+    @jax.jit
+    def until_divergence(state, first, last):
+        def body(carry):
+            i, state, _ = carry
+            after, logs = step(state, jax.random.fold_in(key, i))
+            good = all_finite((after, logs))
+            return i + good, jax.tree.map(lambda a, b: jnp.where(good, a, b), after, state), good
+
+        going = lambda carry: (carry[0] < last) & carry[2]  # noqa: E731
+        return jax.lax.while_loop(going, body, (first, state, jnp.array(True)))[:2]
 
     # A copy: `run` consumes its argument, the caller's state stays valid.
     state = jax.tree.map(jnp.array, state)
     bounds = np.linspace(0, steps, min(chunks, steps) + 1).round().astype(int)
+    bounds = np.unique([start, *bounds[(bounds > start) & (bounds < until)], until])
     rows = []
     for i in progress(len(bounds) - 1, what):
-        state, logs = run(state, int(bounds[i]), int(bounds[i + 1]))
+        first, last = int(bounds[i]), int(bounds[i + 1])
+        before = jax.tree.map(jnp.copy, state)
+        state, logs = run(state, first, last)
+        if not all_finite((state, logs)):
+            # Once more, a step at a time: looking at every step would cost every training.
+            step_, good = until_divergence(before, first, last)
+            raise Diverged(what, int(step_), jax.tree.map(np.asarray, good))
         if snapshot is not None:
             logs = logs | {"snapshot": snapshot(state)}
         rows.append(jax.tree.map(np.asarray, logs))
@@ -71,6 +96,44 @@ def train(
     return state, history
 
 
+@jax.jit
+def all_finite(tree: Any) -> jax.Array:
+    """Whether all floats in the arrays of a pytree are finite."""
+    floating = (x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact))
+    return jnp.all(jnp.array([jnp.isfinite(x).all() for x in floating]))
+
+
+def train_stack(
+    update: Callable,
+    state: State,
+    data: jax.Array,
+    held_out: jax.Array,
+    *,
+    seed: int,
+    earlier: Trained | None = None,
+    **how,
+) -> tuple[State, dict[str, np.ndarray]]:
+    """`train` one model per data set, all in one compiled program.
+
+    ``update(state, data (n, 2), held_out (m, 2), key=...) -> (state, logs)`` is one step of one of
+    them; state (sets, ...), data (sets, n, 2), held_out (sets, m, 2).  `earlier`: what an
+    interrupted training returned, from where this one goes on.  `how`: the rest of `train`'s
+    arguments.
+    """
+
+    def step(state, key):
+        one = lambda state, data, held_out, key: update(state, data, held_out, key=key)  # noqa: E731
+        return jax.vmap(one)(state, data, held_out, jax.random.split(key, len(data)))
+
+    start = 0
+    if earlier is not None:
+        state, start = earlier.state, int(earlier.history["step"][-1])
+    state, history = train(
+        step, state, key=jax.random.key(stream(seed, "train")), start=start, **how
+    )
+    return jax.tree.map(np.asarray, state), history
+
+
 def floats(x: Any) -> jax.Array | np.ndarray:
     """`x` as an array of floats: integers and booleans, in which a difference wraps around, and
     half precision become single.  Floats of NumPy stay NumPy's, and so do its products of them."""
@@ -78,6 +141,40 @@ def floats(x: Any) -> jax.Array | np.ndarray:
         return x
     x = jnp.asarray(x)
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+class Weights(NamedTuple):
+    """Parameters while they are trained: as they are, their exponential average, and the moments
+    that the optimiser keeps."""
+
+    params: Any
+    average: Any
+    moments: Any
+
+
+def start_weights(params: Any, optimizer: optax.GradientTransformation) -> Weights:
+    """The weights of a training that begins at `params`."""
+    return Weights(params, params, optimizer.init(params))
+
+
+def descend(
+    weights: Weights, gradient: Any, optimizer: optax.GradientTransformation, *, ema_decay: float
+) -> Weights:
+    """One step of the optimiser down the gradient; the average moves towards where that led."""
+    updates, moments = optimizer.update(gradient, weights.moments)
+    params = optax.apply_updates(weights.params, updates)
+    return Weights(params, ema(weights.average, params, ema_decay), moments)
+
+
+def ema(average: Any, params: Any, decay: float) -> Any:
+    """Exponential moving average of a pytree: decay * average + (1 - decay) * params."""
+    return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+
+
+def adam(lr: float, steps: int, *, decay_lr: bool, b1: float = 0.9, b2: float = 0.999):
+    """Adam (Kingma & Ba 2015), with `decay_lr` at a rate that falls from lr to zero over `steps` by
+    a cosine."""
+    return optax.adam(optax.cosine_decay_schedule(lr, steps) if decay_lr else lr, b1=b1, b2=b2)
 
 
 def minibatch(data: jax.Array, batch_size: int, *, key: jax.Array) -> jax.Array:

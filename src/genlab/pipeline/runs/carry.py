@@ -20,7 +20,7 @@ import nbformat
 import numpy as np
 
 from genlab.pipeline.runs import keys, store
-from genlab.pipeline.runs.pages import Section, get_section, in_order, read_section
+from genlab.pipeline.runs.pages import Section, computing, get_section, in_order, read_section
 from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
 from genlab.section import code
 from genlab.section.paths import PACKAGE, ROOT, UserError
@@ -122,6 +122,9 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     same."""
     name = run.record["section"]
     before, after = _newest_quick(tree, name), store.find(name, keys.current_key(name, "quick"))
+    old = read_section(tree / "notebooks" / f"{name}.md")
+    if moved := _other_cells(old, get_section(name)):
+        return f"not the same: {moved}"
     moved, repeated = differences(before, after), pictures(before)
     chance = 0
     if moved and all(said.startswith("picture ") for said in moved):
@@ -136,8 +139,13 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     sizes = len(after.record["metrics"]), len(arrays(after)), len(repeated) - chance
     counts = dict(zip(("metrics", "arrays", "pictures"), sizes, strict=True))
     counts |= {"pictures that no two runs share": chance} if chance else {}
-    old = read_section(tree / "notebooks" / f"{name}.md")
     return Certificate(counts, _state_names(tree, old, get_section(name), run.record["device"]))
+
+
+def _other_cells(old: Section, new: Section) -> str:
+    """What keeps the published outputs, which are matched cell by cell, from the present page."""
+    before, now = (len(computing(section.notebook.cells)) for section in (old, new))
+    return f"{before} cells that compute before, {now} now" if before != now else ""
 
 
 def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:

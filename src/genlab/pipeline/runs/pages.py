@@ -4,10 +4,11 @@ Here every section file is read, and one that is none is refused in one line: th
 the cell, the value, the rule and the remedy.
 """
 
+import ast
 import hashlib
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -113,6 +114,24 @@ class Section:
 
 def _tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
+
+
+def is_idle(cell) -> bool:
+    """Whether a cell at most imports and shows source, which the book renders: it needs no run."""
+    try:
+        body = ast.parse(cell.source).body
+    except SyntaxError:
+        return False
+    return all(
+        isinstance(node, ast.Import | ast.ImportFrom)
+        or ast.unparse(node).startswith("section.show(")
+        for node in body
+    )
+
+
+def computing(cells: Iterable) -> list:
+    """The code cells whose outputs a run made."""
+    return [c for c in cells if c.cell_type == "code" and not is_idle(c)]
 
 
 def read_section(path: Path) -> Section:

@@ -9,7 +9,7 @@ import nbformat
 from genlab.pipeline.execution.results import is_injected
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys
-from genlab.pipeline.runs.pages import Section
+from genlab.pipeline.runs.pages import Section, computing
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.views.foreign import disarmed, disarmed_output
 from genlab.section import code
@@ -22,7 +22,8 @@ def page_notebook(
     """The notebook to render.
 
     With a current key its prose and layout are the section file's, its outputs the run's, matched
-    code cell by code cell: a typo in the prose is mended without a kernel.  With `stale`, what
+    code cell by code cell: a typo in the prose is mended without a kernel, and a cell that shows
+    source comes and goes without one.  With `stale`, what
     changed since, it is the run's notebook under a mark, its Markdown as prose only.
     """
     executed = nbformat.read(run.notebook, as_version=4)
@@ -33,9 +34,10 @@ def page_notebook(
             for cell in disarmed(executed.cells, own)
         ]
     else:
-        results = (c for c in executed.cells if c.cell_type == "code" and not is_injected(c))
+        results = (c for c in computing(executed.cells) if not is_injected(c))
+        wanted = computing(section.notebook.cells)
         cells = [
-            _with_outputs(cell, next(results)) if cell.cell_type == "code" else cell.copy()
+            _with_outputs(cell, next(results)) if cell in wanted else cell.copy()
             for cell in section.notebook.cells
         ]
         _show_source(cells, section)
