@@ -486,7 +486,8 @@ CASES = {name: replace(case, slow=any(s in name for s in SLOW)) for name, case i
 
 # Border of a training: bad arrays are refused before anything is trained.
 IMAGES = pictures("images")
-RULES = {"epochs": 1, "seed": 0, "batch_size": 2}
+ONE = {"epochs": 1, "seed": 0}
+RULES = ONE | {"batch_size": 2}
 NET = {"hidden": (3,), "batch_size": 4}
 
 
@@ -505,30 +506,49 @@ def classified(rng) -> dict[str, np.ndarray]:
 
 TRAININGS: dict[str, Case] = {
     "boltzmann.training.train_rbm": Case(
-        lambda data: rbm_training.train_rbm(data, n_hidden=2, **RULES).rbm[:3], bits("data"), **JAX
+        lambda data: rbm_training.train_rbm(
+            data, n_hidden=2, rules=rbm_training.Rules(batch_size=2), **ONE
+        ).model[:3],
+        bits("data"),
+        **JAX,
     ),
     "boltzmann.several.train_several": Case(
         lambda data: several.train_several(
-            data, n_hidden=2, epochs=1, batch_size=2, seeds=[0], rates=[0.1]
+            data,
+            n_hidden=2,
+            epochs=1,
+            seeds=[0],
+            rates=[0.1],
+            rules=rbm_training.Rules(batch_size=2),
         )[:3],
         bits("data"),
         **JAX,
     ),
     "boltzmann.dbm.train_dbm": Case(
-        lambda data: dbm.train_dbm(DBM, data, **RULES).dbm, bits("data"), **JAX
+        lambda data: dbm.train_dbm(DBM, data, rules=dbm.Rules(batch_size=2), **ONE).model,
+        bits("data"),
+        **JAX,
     ),
     "boltzmann.dbn.train_up_down": Case(
-        lambda data: dbn.train_up_down(DBN, data, **RULES), bits("data"), **JAX
+        lambda data: dbn.train_up_down(DBN, data, rules=dbn.Rules(batch_size=2), **ONE).model,
+        bits("data"),
+        **JAX,
     ),
     "boltzmann.helmholtz.train_helmholtz": Case(
-        lambda data: helmholtz.train_helmholtz(
-            data, n_hidden=2, steps=1, chunks=1, seed=0, batch_size=2
-        )[0],
+        lambda data: (
+            helmholtz.train_helmholtz(
+                data, n_hidden=2, steps=1, chunks=1, seed=0, rules=helmholtz.Rules(batch_size=2)
+            ).model
+        ),
         bits("data"),
         **JAX,
     ),
     "boltzmann.sigmoid_net.train_classifier": Case(
-        lambda data, labels: sigmoid_net.train_classifier(LAYERS, data, labels, **RULES)[0],
+        lambda data, labels: (
+            sigmoid_net.train_classifier(
+                LAYERS, data, labels, rules=sigmoid_net.Rules(batch_size=2), **ONE
+            ).model
+        ),
         classified,
         **JAX,
     ),

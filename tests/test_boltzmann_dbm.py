@@ -12,6 +12,7 @@ from genlab.boltzmann import exact as enumerated
 from genlab.boltzmann import likelihood, rbm
 from genlab.boltzmann.dbm import (
     DBM,
+    Rules,
     ais,
     centred_gradient,
     elbo,
@@ -150,7 +151,8 @@ def test_training_learns_four_patterns(key):
     start = DBM(
         *(jnp.asarray(0.1 * rng.normal(size=s), jnp.float32) for s in ((6, 5), (5, 4), 6, 5, 4))
     )
-    done = train_dbm(start, np.tile(PATTERNS, (50, 1)), epochs=600, seed=0, batch_size=40, lr=0.1)
+    rules = Rules(batch_size=40, lr=0.1)
+    done = train_dbm(start, np.tile(PATTERNS, (50, 1)), epochs=600, seed=0, rules=rules)
     before, after = (
         enumerated.log_likelihood(
             enumerated.from_layers(
@@ -158,7 +160,7 @@ def test_training_learns_four_patterns(key):
             ),
             PATTERNS,
         ).mean()
-        for d in (start, done.dbm)
+        for d in (start, done.model)
     )
     assert after > -np.log(4) - 0.5 > before
     assert done.history["residual"].shape == (600,)
@@ -177,10 +179,9 @@ def test_doubled_rbms_make_a_dbm():
 def test_bad_input():
     dbm = random_dbm()
     with pytest.raises(ValueError, match="divide the pixels"):
-        train_dbm(dbm, np.full((10, 4), 3.0), epochs=1, seed=0)
-    with pytest.raises(ValueError, match="k=0"):
-        train_dbm(dbm, np.zeros((10, 4)), epochs=1, seed=0, k=0)
+        train_dbm(dbm, np.full((10, 4), 3.0), epochs=1, seed=0, rules=Rules())
     with pytest.raises(ValueError, match=r"must be \(n, 4\)"):
-        train_dbm(dbm, np.zeros((10, 5)), epochs=1, seed=0)
+        train_dbm(dbm, np.zeros((10, 5)), epochs=1, seed=0, rules=Rules())
     with pytest.raises(Diverged, match="training of the DBM stopped"):
-        train_dbm(dbm, np.zeros((10, 4)), epochs=3, seed=0, batch_size=5, lr=3e38)
+        rules = Rules(batch_size=5, lr=3e38)
+        train_dbm(dbm, np.zeros((10, 4)), epochs=3, seed=0, rules=rules)

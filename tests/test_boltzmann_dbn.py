@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from genlab.boltzmann import dbn, likelihood
 from genlab.boltzmann.exact import states
 from genlab.boltzmann.rbm import RBM, free_energy, init_rbm
-from genlab.boltzmann.training import train_rbm
+from genlab.boltzmann.training import Rules, train_rbm
 from genlab.training import Diverged
 
 PATTERNS = np.array(
@@ -105,9 +105,10 @@ def test_clamped_labels_stay(net, key):
 @pytest.mark.slow
 def test_up_down_training_raises_the_likelihood(key):
     data = np.tile(PATTERNS, (50, 1))
-    lower = train_rbm(data, n_hidden=4, epochs=40, seed=0, lr=0.1).rbm
+    lower = train_rbm(data, n_hidden=4, epochs=40, seed=0, rules=Rules(lr=0.1)).model
     net = dbn.from_rbms([lower, init_rbm(4, 4, key=key)])
-    trained = dbn.train_up_down(net, data, epochs=1500, seed=0, lr=0.2, batch_size=50)
+    rules = dbn.Rules(lr=0.2, batch_size=50)
+    trained = dbn.train_up_down(net, data, epochs=1500, seed=0, rules=rules).model
     before, after = (exact_log_p(n, PATTERNS).mean() for n in (net, trained))
     assert after > -np.log(4) - 0.7 > before
     assert not np.allclose(trained.layers[0].W_up, trained.layers[0].W_down)
@@ -117,9 +118,8 @@ def test_up_down_training_raises_the_likelihood(key):
 def test_labels_join_the_top(key):
     net = dbn.from_rbms([init_rbm(6, 5, key=key), init_rbm(5 + 4, 12, key=key)])
     data, labels = np.tile(PATTERNS, (50, 1)), np.tile(np.eye(4, dtype=np.float32), (50, 1))
-    trained = dbn.train_up_down(
-        net, data, epochs=2000, seed=0, lr=0.2, batch_size=50, labels=labels
-    )
+    rules = dbn.Rules(lr=0.2, batch_size=50)
+    trained = dbn.train_up_down(net, data, epochs=2000, seed=0, rules=rules, labels=labels).model
     x = jnp.concatenate(
         [jnp.full((400, 5), 0.5), jnp.asarray(np.repeat(np.eye(4), 100, 0), jnp.float32)], 1
     )
@@ -130,8 +130,10 @@ def test_labels_join_the_top(key):
 
 def test_bad_input(net, key):
     with pytest.raises(ValueError, match="divide the pixels"):
-        dbn.train_up_down(net, np.full((10, 5), 7.0), epochs=1, seed=0)
+        dbn.train_up_down(net, np.full((10, 5), 7.0), epochs=1, seed=0, rules=dbn.Rules())
     with pytest.raises(ValueError, match="epochs=0"):
-        dbn.train_up_down(net, np.zeros((10, 5)), epochs=0, seed=0, batch_size=5)
+        rules = dbn.Rules(batch_size=5)
+        dbn.train_up_down(net, np.zeros((10, 5)), epochs=0, seed=0, rules=rules)
     with pytest.raises(Diverged, match=r"training of the DBN \(up-down\) stopped at step"):
-        dbn.train_up_down(net, np.zeros((10, 5)), epochs=3, seed=0, batch_size=5, lr=3e38)
+        rules = dbn.Rules(batch_size=5, lr=3e38)
+        dbn.train_up_down(net, np.zeros((10, 5)), epochs=3, seed=0, rules=rules)

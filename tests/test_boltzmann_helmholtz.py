@@ -37,14 +37,17 @@ def test_the_bound_is_tight_if_recognition_is_exact(small):
 
 def test_wake_sleep_raises_the_likelihood():
     data = np.tile(BARS, (50, 1))
-    trained, history = helmholtz.train_helmholtz(data, n_hidden=4, steps=8000, seed=0, lr=0.2)
+    rules = helmholtz.Rules(lr=0.2)
+    done = helmholtz.train_helmholtz(data, n_hidden=4, steps=8000, seed=0, rules=rules)
+    history = done.history
     assert history["log_likelihood"][-1] > -np.log(4) - 0.6 > history["log_likelihood"][0]
     assert (history["bound"] <= history["log_likelihood"] + 1e-5).all()
-    assert trained.W.shape == (6, 4)
+    assert done.model.W.shape == (6, 4)
 
 
 def test_bad_input(small):
+    about = {"steps": 100, "seed": 0, "rules": helmholtz.Rules()}
     with pytest.raises(ValueError, match="n_hidden=0"):
-        helmholtz.train_helmholtz(BARS, n_hidden=0, steps=100, seed=0)
+        helmholtz.train_helmholtz(BARS, n_hidden=0, **about)
     with pytest.raises(ValueError, match="divide the pixels"):
-        helmholtz.train_helmholtz(2 * BARS, n_hidden=2, steps=100, seed=0)
+        helmholtz.train_helmholtz(2 * BARS, n_hidden=2, **about)

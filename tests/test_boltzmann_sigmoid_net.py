@@ -42,14 +42,12 @@ def test_dropout_keeps_the_mean(key):
 def test_it_learns_and_random_labels_do_not_generalise(clouds, key, rng):
     x, labels = clouds
     layers = sigmoid_net.init_layers([2, 16, 3], key=key)
-    trained, history = sigmoid_net.train_classifier(
-        layers, x[:400], labels[:400], epochs=30, seed=0, lr=0.02, batch_size=50
-    )
+    about = {"epochs": 30, "seed": 0, "rules": sigmoid_net.Rules(lr=0.02, batch_size=50)}
+    trained, history, *_ = sigmoid_net.train_classifier(layers, x[:400], labels[:400], **about)
     assert (np.asarray(sigmoid_net.predict(trained, x[400:])) == labels[400:]).mean() > 0.93
     assert history["loss"][-1] < 0.3 < history["loss"][0] and history["step"][-1] == 240
-    shuffled, _ = sigmoid_net.train_classifier(
-        layers, x[:400], rng.permutation(labels[:400]), epochs=30, seed=0, lr=0.02, batch_size=50
-    )
+    mixed = rng.permutation(labels[:400])
+    shuffled = sigmoid_net.train_classifier(layers, x[:400], mixed, **about).model
     assert (np.asarray(sigmoid_net.predict(shuffled, x[400:])) == labels[400:]).mean() < 0.6
 
 
@@ -64,21 +62,22 @@ def test_a_side_channel_can_carry_the_label(clouds):
         ],
         3,
     )
-    trained, _ = sigmoid_net.train_classifier(
-        layers, 0 * x, labels, side=side, epochs=30, seed=0, lr=0.02, batch_size=50
-    )
+    rules = sigmoid_net.Rules(lr=0.02, batch_size=50)
+    trained = sigmoid_net.train_classifier(
+        layers, 0 * x, labels, side=side, epochs=30, seed=0, rules=rules
+    ).model
     assert (np.asarray(sigmoid_net.predict(trained, 0 * x, side)) == labels).mean() == 1.0
 
 
 def test_zero_weights_are_logistic_regression(clouds):
     x, labels = clouds
-    fitted, history = sigmoid_net.train_classifier(
+    fitted, history, *_ = sigmoid_net.train_classifier(
         [sigmoid_net.Layer(np.zeros((2, 3)), np.zeros(3))],
         x,
         labels,
         epochs=1,
         seed=0,
-        batch_size=600,
+        rules=sigmoid_net.Rules(batch_size=600),
     )
     assert history["loss"][0] == pytest.approx(np.log(3), abs=1e-6)
     onehot = np.eye(3)[labels]
@@ -94,13 +93,13 @@ def test_zero_weights_are_logistic_regression(clouds):
         ({"labels": [0, 1, 3]}, "from 0 to 3"),
         ({"labels": [0, -1, 1]}, "from -1"),
         ({"labels": [0, 1]}, r"labels of shape \(2,\)"),
-        ({"dropout": 1.0}, "dropout=1"),
         ({"epochs": 0}, "epochs=0"),
-        ({"batch_size": 4}, "batch_size=4"),
+        ({"rules": sigmoid_net.Rules(batch_size=4)}, "batch_size=4"),
     ],
 )
 def test_bad_input(key, about, message):
-    good = {"labels": [0, 1, 2], "epochs": 1, "seed": 0, "batch_size": 3}
+    rules = sigmoid_net.Rules(batch_size=3)
+    good = {"labels": [0, 1, 2], "epochs": 1, "seed": 0, "rules": rules}
     with pytest.raises(ValueError, match=message):
         sigmoid_net.train_classifier(
             sigmoid_net.init_layers([2, 3], key=key), np.zeros((3, 2)), **(good | about)

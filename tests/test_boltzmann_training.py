@@ -160,10 +160,11 @@ def test_exchanges_with_the_wrong_sign_break_the_law(key, monkeypatch):
 def test_training_learns_four_patterns(rules):
     data = np.tile(PATTERNS, (100, 1))
     done = training.train_rbm(
-        data, n_hidden=8, epochs=1500, seed=0, batch_size=40, **({"lr": 0.05} | rules)
-    )
+        data, n_hidden=8, epochs=1500, seed=0,
+        rules=training.Rules(**{"batch_size": 40, "lr": 0.05} | rules),
+    )  # fmt: skip
     log_p = likelihood.log_likelihood(
-        done.rbm, jnp.asarray(PATTERNS), likelihood.log_z_exact(done.rbm)
+        done.model, jnp.asarray(PATTERNS), likelihood.log_z_exact(done.model)
     )
     # -log 4 is the best of all; independent pixels reach -4.16
     assert float(log_p.mean()) > -np.log(4) - 0.35
@@ -176,8 +177,9 @@ def test_gaussian_units_learn_two_clusters(rng):
     data = (np.sign(rng.normal(size=(400, 1))) * [2.0, -2.0] + rng.normal(size=(400, 2))).astype(
         np.float32
     )
-    done = training.train_rbm(data, n_hidden=1, epochs=100, seed=0, lr=0.05, s=np.ones(2))
-    jump = np.asarray(done.rbm.W)[:, 0]
+    rules = training.Rules(lr=0.05)
+    done = training.train_rbm(data, n_hidden=1, epochs=100, seed=0, rules=rules, s=np.ones(2))
+    jump = np.asarray(done.model.W)[:, 0]
     np.testing.assert_allclose(np.abs(jump), [4, 4], atol=0.5)  # the distance between the clusters
     assert jump[0] * jump[1] < 0
 
@@ -186,7 +188,7 @@ def test_gaussian_units_learn_two_clusters(rng):
 def test_sparsity_and_weight_decay_do_what_they_say():
     data = np.tile(PATTERNS, (100, 1))
     train = lambda **rules: training.train_rbm(  # noqa: E731
-        data, n_hidden=8, epochs=60, seed=0, lr=0.1, **rules
+        data, n_hidden=8, epochs=60, seed=0, rules=training.Rules(lr=0.1, **rules)
     )
     plain, sparse, decayed = (
         train(),
@@ -196,27 +198,25 @@ def test_sparsity_and_weight_decay_do_what_they_say():
     assert (
         abs(sparse.history["activity"][-1] - 0.1) < 0.07 < abs(plain.history["activity"][-1] - 0.1)
     )
-    assert np.abs(decayed.rbm.W).mean() < 0.5 * np.abs(plain.rbm.W).mean()
+    assert np.abs(decayed.model.W).mean() < 0.5 * np.abs(plain.model.W).mean()
 
 
-def test_the_seed_decides_and_the_caller_keeps_its_start():
-    data = np.tile(PATTERNS, (10, 1))
-    a, b, c = (
-        training.train_rbm(data, n_hidden=3, epochs=2, seed=s, batch_size=10) for s in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(a.rbm.W, b.rbm.W)
-    assert not np.array_equal(a.rbm.W, c.rbm.W)
-    before = np.array(a.rbm.W)
-    more = training.train_rbm(data, n_hidden=3, epochs=1, seed=1, batch_size=10, start=a)
-    np.testing.assert_array_equal(a.rbm.W, before)
-    assert not np.array_equal(more.rbm.W, before) and np.abs(more.rbm.W - before).max() < 0.2
+def test_a_training_goes_on_from_another_and_the_caller_keeps_it():
+    data, rules = np.tile(PATTERNS, (10, 1)), training.Rules(batch_size=10)
+    first = training.train_rbm(data, n_hidden=3, epochs=2, seed=1, rules=rules)
+    before = np.array(first.model.W)
+    more = training.train_rbm(data, n_hidden=3, epochs=1, seed=1, rules=rules, start=first)
+    np.testing.assert_array_equal(first.model.W, before)
+    assert not np.array_equal(more.model.W, before) and np.abs(more.model.W - before).max() < 0.2
 
 
 def test_divergence_names_the_step_and_keeps_the_last_good_state():
     data = np.tile(PATTERNS, (10, 1))
     with pytest.raises(Diverged, match=r"stopped at step \d+.*lower lr") as caught:
-        training.train_rbm(data, n_hidden=3, epochs=3, seed=0, batch_size=10, lr=3e38)
-    assert caught.value.step <= 12 and all(np.isfinite(x).all() for x in caught.value.state[:3])
+        rules = training.Rules(batch_size=10, lr=3e38)
+        training.train_rbm(data, n_hidden=3, epochs=3, seed=0, rules=rules)
+    assert caught.value.step <= 12
+    assert all(np.isfinite(x).all() for x in caught.value.state.rbm[:3])
 
 
 @pytest.mark.parametrize(
@@ -233,12 +233,13 @@ def test_divergence_names_the_step_and_keeps_the_last_good_state():
     ],
 )
 def test_bad_rules_are_named(about, message):
+    epochs = about.pop("epochs", 1)
+    rules = training.Rules(**{"batch_size": 4} | about)
     with pytest.raises(ValueError, match=message):
-        training.train_rbm(
-            PATTERNS, **({"n_hidden": 2, "epochs": 1, "seed": 0, "batch_size": 4} | about)
-        )
+        training.train_rbm(PATTERNS, n_hidden=2, epochs=epochs, seed=0, rules=rules)
+    rules = training.Rules(batch_size=4)
     with pytest.raises(ValueError, match="divide the pixels by 255"):
-        training.train_rbm(255 * PATTERNS, n_hidden=2, epochs=1, seed=0, batch_size=4)
+        training.train_rbm(255 * PATTERNS, n_hidden=2, epochs=1, seed=0, rules=rules)
 
 
 def test_tempering_reaches_the_model_itself_and_the_independent_pixels(monkeypatch, key):

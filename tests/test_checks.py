@@ -124,8 +124,8 @@ def test_traced_values_are_believed_and_concrete_ones_are_not():
 
 def test_bits_count_alike_in_every_dtype():
     rows = np.random.default_rng(0).integers(0, 2, (20, 6))
-    about = {"n_hidden": 3, "epochs": 2, "seed": 0, "batch_size": 10}
-    machines = [training.train_rbm(rows.astype(t), **about).rbm for t in (np.float32, np.uint8)]
+    about = {"n_hidden": 3, "epochs": 2, "seed": 0, "rules": training.Rules(batch_size=10)}
+    machines = [training.train_rbm(rows.astype(t), **about).model for t in (np.float32, np.uint8)]
     assert np.array_equal(machines[0].W, machines[1].W)
     log_z = likelihood.log_z_exact(machines[0])
     found = [

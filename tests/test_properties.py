@@ -32,9 +32,9 @@ INSIDE = {
     "boltzmann.rbm": "hidden_input visible_energy free_energy hidden_given_visible gibbs_step"
     " visible_given_hidden sample_bits sample_visible",
     "boltzmann.dbm": "energy mean_field entropy gibbs_step gibbs_chain update",
-    "boltzmann.dbn": "up log_bernoulli",
+    "boltzmann.dbn": "up log_bernoulli update",
     "boltzmann.exact": "from_layers",  # names weights[i] itself
-    "boltzmann.helmholtz": "wake_sleep_step",
+    "boltzmann.helmholtz": "update",
     "boltzmann.sigmoid_net": "logits update",
     "boltzmann.training": "update negative_phase tempered_phase exchange",
     "toys.adversarial": "minimax non_saturating relativistic generate discriminate"
@@ -51,7 +51,7 @@ INSIDE = {
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
     "metrics.scorecard": "recordable",
-    "training.jax": "train train_stack minibatch where_finite",
+    "training.jax": "train train_stack minibatch",
 }
 ROOMS = (
     "transport",

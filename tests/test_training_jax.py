@@ -1,6 +1,8 @@
 """The compiled loop: the result does not depend on chunks, the history is what the steps logged,
 the caller's state survives."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,6 +52,10 @@ def test_the_average_of_weights_is_what_it_says():
     assert float(ema(jnp.array(1.0), jnp.array(3.0), 0.75)) == 1.5
 
 
+class Rules(NamedTuple):
+    batch_size: int
+
+
 def doubling(start, at=None):
     """A training whose state doubles, and turns to NaN in step `at`, or only its log does."""
 
@@ -86,16 +92,15 @@ def check_epochs_of(batches_of) -> None:
 
 def test_an_epoch_shows_every_row_once():
     def shown(n, batch_size, epochs):
-        def note(state, batch, done, settings, key):
+        def note(state, batch, done, rules, *, key):
             rows, shares, i = state
-            state = rows.at[i].set(batch), shares.at[i].set(done), i + 1
-            return state, jnp.zeros(())
+            return (rows.at[i].set(batch), shares.at[i].set(done), i + 1), {}
 
         steps = epochs * (n // batch_size)
         start = jnp.zeros((steps, batch_size)), jnp.zeros(steps), jnp.zeros((), int)
         (rows, shares, taken), _ = run_epochs(
-            compiled_epoch(note), start, np.arange(n), None,
-            epochs=epochs, batch_size=batch_size, seed=0, what="rows",
+            compiled_epoch(note), start, np.arange(n), Rules(batch_size),
+            epochs=epochs, seed=0, what="rows",
         )  # fmt: skip
         assert int(taken) == steps
         return np.asarray(rows), np.asarray(shares)

@@ -19,8 +19,8 @@ from genlab.boltzmann.likelihood import AIS, base_log_odds, summary
 from genlab.boltzmann.rbm import RBM, of_units, sample_bits
 from genlab.boltzmann.training import OFFSET_RATE
 from genlab.streams import stream
-from genlab.training import check_epochs, progress
-from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs, where_finite
+from genlab.training import Trained, check_epochs, progress
+from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs
 
 
 class DBM(NamedTuple):
@@ -185,7 +185,7 @@ def _stretch(dbm: DBM, a: jax.Array, h1: jax.Array, pairs: jax.Array, key: jax.A
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["k", "lr", "lr_last", "momentum", "weight_decay"],
-    meta_fields=["field_steps", "centred"],
+    meta_fields=["field_steps", "centred", "batch_size"],
 )
 @dataclass(frozen=True)
 class Rules:
@@ -200,6 +200,7 @@ class Rules:
     momentum: float = 0.5
     centred: bool = True
     weight_decay: float = 0.0
+    batch_size: int = 100
 
     def check(self) -> None:
         """ValueError for a rule out of range."""
@@ -208,32 +209,39 @@ class Rules:
         check_ascent(self.lr, self.lr_last, self.momentum, self.weight_decay)
 
 
-class Training(NamedTuple):
-    """dbm; chains (n_chains, n_1), hidden states h₁ of the persistent chains; history: "step" and
-    "residual", that of mean field, each (epochs,)."""
+class State(NamedTuple):
+    """dbm; velocity of the ascent; chains (batch_size, n_1), hidden states h₁; means: offsets of
+    the centred gradient, one array a layer."""
 
     dbm: DBM
-    chains: np.ndarray
-    history: dict[str, np.ndarray]
+    velocity: DBM
+    chains: jax.Array
+    means: tuple[jax.Array, ...]
 
 
 def train_dbm(
-    start: DBM, data: np.ndarray, *, epochs: int, seed: int, batch_size: int = 100, **rules
-) -> Training:
-    """Train all layers together from `start` on `data` (n, n_visible), probabilities from which
-    bits are drawn.
+    start: DBM,
+    data: np.ndarray,
+    *,
+    epochs: int,
+    seed: int,
+    rules: Rules,
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
+    """Train all layers together by `update` from `start` on `data` (n, n_visible), probabilities
+    from which bits are drawn.
 
-    `rules`: fields of `Rules`.  Raises ValueError for bad data or rules, Diverged when a parameter
-    is no longer finite.
+    The chains (batch_size, n_1) are hidden states h₁; history: "residual", that of mean field.
+    Raises ValueError for bad data or rules, Diverged.
     """
-    rules = Rules(**rules)
     rules.check()
     data = checks.probabilities(data, "data", len(start.b))
-    check_epochs(epochs, batch_size, len(data))
+    check_epochs(epochs, rules.batch_size, len(data))
     dbm = DBM(*(jnp.array(x, jnp.float32) for x in start))
     mean, first = (
         jnp.asarray(data.mean(0), jnp.float32),
-        jnp.asarray(data[:batch_size], jnp.float32),
+        jnp.asarray(data[: rules.batch_size], jnp.float32),
     )
     chains = sample_bits(
         jax.jit(mean_field, static_argnames="steps")(dbm, first, steps=1).q1,
@@ -241,33 +249,25 @@ def train_dbm(
     )
     means = mean, jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
     state, history = run_epochs(
-        _epoch,
-        (dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means),
+        EPOCH,
+        State(dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means),
         data,
         rules,
         epochs=epochs,
-        batch_size=batch_size,
         seed=seed,
         what="DBM",
+        until=until,
+        resume=resume,
     )
-    return Training(
-        state[0], np.asarray(state[2]), {"step": history["step"], "residual": history["value"]}
-    )
+    return Trained(state.dbm, history, np.asarray(state.chains), state)
 
 
 def update(
-    dbm: DBM,
-    velocity: DBM,
-    chains: jax.Array,
-    means,
-    batch: jax.Array,
-    done,
-    rules: Rules,
-    *,
-    key: jax.Array,
-):
-    """One step of ascent from `batch` (n, n_visible); the new (dbm, velocity, chains, means) and
-    the mean-field residual."""
+    state: State, batch: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array
+) -> tuple[State, dict[str, jax.Array]]:
+    """One step of ascent from `batch` (n, n_visible) when the share `done` of the training is over;
+    logs the mean-field residual."""
+    dbm, velocity, chains, means = state
     key_v, key_chain = jax.random.split(key)
     v = sample_bits(batch, key=key_v)
     field = mean_field(dbm, v, steps=rules.field_steps)
@@ -285,12 +285,10 @@ def update(
     lr = rules.lr + (rules.lr_last - rules.lr) * done
     velocity = jax.tree.map(lambda m, g: rules.momentum * m + lr * g, velocity, gradient)
     dbm = jax.tree.map(jnp.add, dbm, velocity)
-    return (dbm, velocity, dream[1], means), where_finite(field.residual.mean(), dbm)
+    return State(dbm, velocity, dream[1], means), {"residual": field.residual.mean()}
 
 
-_epoch = compiled_epoch(
-    lambda state, batch, done, rules, key: update(*state, batch, done, rules, key=key)
-)
+EPOCH = compiled_epoch(update)
 
 
 def centred_gradient(data, model, means, *, centred: bool) -> tuple[DBM, tuple]:

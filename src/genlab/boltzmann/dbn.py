@@ -5,6 +5,7 @@ directed layer has recognition weights for q(h|v) and generative weights for p(v
 after greedy training and part ways in up-down training.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -23,8 +24,8 @@ from genlab.boltzmann.rbm import (
     units,
 )
 from genlab.streams import stream
-from genlab.training import check_epochs
-from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs, where_finite
+from genlab.training import Trained, check_epochs
+from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs
 
 
 class Layer(NamedTuple):
@@ -150,54 +151,87 @@ def _sample(dbn: DBN, x: jax.Array, *, steps: int, key: jax.Array, clamped: int)
     return mean, x
 
 
+@partial(jax.tree_util.register_dataclass, data_fields=["lr", "k"], meta_fields=["batch_size"])
+@dataclass(frozen=True)
+class Rules:
+    """How all layers are tuned together: the rate `lr`, which falls linearly to 0, and `k` Gibbs
+    steps of the top machine's persistent chains an update."""
+
+    lr: float = 0.01
+    k: int = 1
+    batch_size: int = 100
+
+    def check(self) -> None:
+        """ValueError for a rule out of range."""
+        check_ascent(self.lr, 0.0, 0.0, 0.0)
+        checks.count(self.k, "k")
+
+
+class State(NamedTuple):
+    """dbn; chains (batch_size, n_top_visible) of the top machine."""
+
+    dbn: DBN
+    chains: jax.Array
+
+
 def train_up_down(
     dbn: DBN,
     data: np.ndarray,
     *,
     epochs: int,
     seed: int,
-    lr: float = 0.01,
-    k: int = 1,
-    batch_size: int = 100,
+    rules: Rules,
     labels: np.ndarray | None = None,
-) -> DBN:
-    """Fine-tune all layers together by contrastive wake-sleep
-    (Hinton, Osindero & Teh 2006, App. B); lr falls linearly to 0.
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
+    """Fine-tune all layers together by `update`, contrastive wake-sleep (Hinton, Osindero & Teh
+    2006, App. B), on `data` (n, n_visible), probabilities.
 
-    Up: bits h ~ q(h|v) teach the generative weights to predict what they came from.  Top:
-    persistent chains of k Gibbs steps, as for any RBM.  Down: what the chains dream teaches the
-    recognition weights to recover its causes.  `labels` (n, n_labels), one-hot, join the top RBM's
-    visible units.  Raises Diverged when a parameter is no longer finite.
+    `labels` (n, n_labels), one-hot, join the top RBM's visible units, whose states at the end are
+    the chains.  History: "activity", the mean of the top hidden units.  Raises Diverged,
+    ValueError.
     """
+    rules.check()
     data = checks.probabilities(data, "data")
-    check_epochs(epochs, batch_size, len(data))
-    check_ascent(lr, 0.0, 0.0, 0.0)
-    k = checks.count(k, "k")
+    check_epochs(epochs, rules.batch_size, len(data))
     if labels is None:
         labels = np.zeros((len(data), 0), np.float32)
     else:
         labels = checks.probabilities(labels, "labels")
         checks.shape(labels, "labels", (len(data), labels.shape[1]), ": one-hot, a row each")
-    first = jnp.concatenate(
-        [up(dbn, jnp.asarray(data[:batch_size], jnp.float32)), labels[:batch_size]], 1
-    )
+    seen = jnp.asarray(data[: rules.batch_size], jnp.float32)
+    first = jnp.concatenate([up(dbn, seen), labels[: rules.batch_size]], 1)
     chains = sample_bits(first, key=jax.random.key(stream(seed, "init")))
-    state, _ = run_epochs(
-        _epoch,
-        (dbn, chains),
+    state, history = run_epochs(
+        EPOCH,
+        State(dbn, chains),
         (data, labels),
-        (lr, k),
+        rules,
         epochs=epochs,
-        batch_size=batch_size,
         seed=seed,
         what="DBN (up-down)",
+        until=until,
+        resume=resume,
     )
-    return state[0]
+    return Trained(state.dbn, history, np.asarray(state.chains), state)
 
 
-def up_down_step(dbn: DBN, chains, v, labels, lr, k: int, *, key: jax.Array):
-    """One update from v (n, n_visible); the new (network, chains) and the mean activity at the
-    top."""
+def update(
+    state: State,
+    batch: tuple[jax.Array, jax.Array],
+    done: jax.Array,
+    rules: Rules,
+    *,
+    key: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+    """One update from v (n, n_visible) and labels (n, n_labels).
+
+    Up: bits h ~ q(h|v) teach the generative weights to predict what they came from.  Top:
+    persistent chains of k Gibbs steps, as for any RBM.  Down: what the chains dream teaches the
+    recognition weights to recover its causes.
+    """
+    (dbn, chains), (v, labels), lr, k = state, batch, rules.lr * (1 - done), rules.k
     keys = jax.random.split(key, 2 * len(dbn.layers) + 2)
     x, layers = sample_bits(v, key=keys[0]), []
     # Wake: learn to generate what was seen.
@@ -232,12 +266,7 @@ def up_down_step(dbn: DBN, chains, v, labels, lr, k: int, *, key: jax.Array):
             W_up=layer.W_up + lr * below.T @ error / m, c=layer.c + lr * error.mean(0)
         )
         h = below
-    dbn = DBN(tuple(layers), top)
-    return (dbn, chains), where_finite(h_pos.mean(), dbn)
+    return State(DBN(tuple(layers), top), chains), {"activity": h_pos.mean()}
 
 
-_epoch = compiled_epoch(
-    lambda state, batch, done, settings, key: up_down_step(
-        *state, *batch, settings[0] * (1 - done), settings[1], key=key
-    )
-)
+EPOCH = compiled_epoch(update)

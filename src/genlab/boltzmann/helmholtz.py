@@ -5,7 +5,7 @@ One hidden layer h ~ σ(a) generates v ~ σ(hWᵀ + b); q(h|v) = σ(vR + r) gues
 to 20 hidden units the likelihood is exact, so what wake-sleep does to it can be seen.
 """
 
-from functools import partial
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -19,6 +19,8 @@ from genlab.boltzmann.dbn import log_bernoulli
 from genlab.boltzmann.exact import states
 from genlab.boltzmann.rbm import of_units, sample_bits
 from genlab.streams import stream
+from genlab.training import Diverged, Trained, progress
+from genlab.training.jax import all_finite, until_divergence
 
 
 class Helmholtz(NamedTuple):
@@ -58,59 +60,80 @@ def bound(machine: Helmholtz, v: jax.Array) -> jax.Array:
     return jax.lax.map(one, v, batch_size=16)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How a machine is trained: the rate of all delta rules, the rows an update sees."""
+
+    lr: float = 0.1
+    batch_size: int = 100
+
+    def check(self) -> None:
+        """ValueError for a rule out of range."""
+        checks.number(self.lr, "lr", "positive")
+        checks.count(self.batch_size, "batch_size")
+
+
 def train_helmholtz(
     data: np.ndarray,
     *,
     n_hidden: int,
     steps: int,
     seed: int,
-    lr: float = 0.1,
-    batch_size: int = 100,
+    rules: Rules,
     chunks: int = 20,
-) -> tuple[Helmholtz, dict[str, np.ndarray]]:
-    """Wake-sleep on binary `data` (n, n_visible).  Returns the machine and its history: "step",
-    "log_likelihood" and "bound", mean over the first 500 rows, each (chunks,).
-
-    Wake: h ~ q(h|v) of data teaches a, W, b to generate v.  Sleep: dreams v ~ p teach R,
-    r to recover their h.
-    """
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
+    """Wake-sleep by `update` on binary `data` (n, n_visible).  History: "log_likelihood" and
+    "bound", mean over the first 500 rows at the end of each of `chunks` equal parts.  Raises
+    Diverged, ValueError."""
+    rules.check()
     data = checks.probabilities(data, "data")
-    n_hidden = checks.count(n_hidden, "n_hidden")
-    batch_size, chunks = checks.count(batch_size, "batch_size"), checks.count(chunks, "chunks")
+    n_hidden, chunks = checks.count(n_hidden, "n_hidden"), checks.count(chunks, "chunks")
     steps = checks.count(steps, "steps", chunks, hint=f", one for each of chunks={chunks}")
-    checks.number(lr, "lr", "positive")
-    key = jax.random.key(stream(seed, "init"))
-    d = data.shape[1]
+    key, d, part = jax.random.key(stream(seed, "init")), data.shape[1], steps // chunks
     W, R = 0.1 * jax.random.normal(key, (2, d, n_hidden))
     machine = Helmholtz(jnp.zeros(n_hidden), W, jnp.zeros(d), R, jnp.zeros(n_hidden))
     data, judged = jnp.asarray(data, jnp.float32), jnp.asarray(data[:500], jnp.float32)
 
-    @partial(jax.jit, static_argnums=2)
-    def run(machine, key, steps):
-        def body(machine, step_key):
-            key_row, key_step = jax.random.split(step_key)
-            row = jax.random.randint(key_row, (batch_size,), 0, len(data))
-            return wake_sleep_step(machine, data[row], lr, key=key_step), None
+    def step(machine, step_key):
+        key_row, key_step = jax.random.split(step_key)
+        row = jax.random.randint(key_row, (rules.batch_size,), 0, len(data))
+        return update(machine, data[row], rules, key=key_step)
 
-        return jax.lax.scan(body, machine, jax.random.split(key, steps))[0]
+    run = jax.jit(lambda machine, keys: jax.lax.scan(step, machine, keys)[0])
+    again = jax.jit(
+        lambda machine, keys: until_divergence(lambda m, i: step(m, keys[i]), machine, 0, part)
+    )
+    start = 0
+    if resume is not None:
+        machine, start = resume.state, int(resume.history["step"][-1]) // part
+    until = chunks if until is None else checks.count(until, "until", start + 1, chunks)
+    key, rows = jax.random.key(stream(seed, "train")), []
+    for i in progress(until - start, "Helmholtz machine"):
+        keys = jax.random.split(jax.random.fold_in(key, start + i), part)
+        before, machine = machine, run(machine, keys)
+        if not all_finite(machine):
+            at, good = again(before, keys)
+            step_ = (start + i) * part + int(at)
+            raise Diverged("Helmholtz machine", step_, jax.tree.map(np.asarray, good))
+        rows.append([float(f(machine, judged).mean()) for f in (log_likelihood, bound)])
+    curves = np.array(rows).T
+    history = {"step": part * np.arange(start + 1, until + 1)}
+    history |= {"log_likelihood": curves[0], "bound": curves[1]}
+    return Trained(machine, history, state=machine)
 
-    key, history = jax.random.key(stream(seed, "train")), []
-    for i in range(chunks):
-        machine = run(machine, jax.random.fold_in(key, i), steps // chunks)
-        history.append(
-            [float(log_likelihood(machine, judged).mean()), float(bound(machine, judged).mean())]
-        )
-    curves = np.array(history).T
-    return machine, {
-        "step": steps // chunks * np.arange(1, chunks + 1),
-        "log_likelihood": curves[0],
-        "bound": curves[1],
-    }
 
-
-def wake_sleep_step(machine: Helmholtz, v: jax.Array, lr: float, *, key: jax.Array) -> Helmholtz:
+def update(
+    machine: Helmholtz, v: jax.Array, rules: Rules, *, key: jax.Array
+) -> tuple[Helmholtz, dict[str, jax.Array]]:
     """One wake and one sleep update from v (n, n_visible), each a delta rule: what happened minus
-    what was expected."""
+    what was expected.
+
+    Wake: h ~ q(h|v) of data teaches a, W, b to generate v.  Sleep: dreams v ~ p teach R, r to
+    recover their h.
+    """
+    lr = rules.lr
     key_wake, key_h, key_v = jax.random.split(key, 3)
     a, W, b, R, r = machine
     n = len(v)
@@ -119,10 +142,11 @@ def wake_sleep_step(machine: Helmholtz, v: jax.Array, lr: float, *, key: jax.Arr
     dream_h = sample_bits(jnp.broadcast_to(sigmoid(a), h.shape), key=key_h)
     dream_v = sample_bits(sigmoid(dream_h @ W.T + b), key=key_v)
     missed = dream_h - sigmoid(dream_v @ R + r)
-    return Helmholtz(
+    machine = Helmholtz(
         a + lr * (h - sigmoid(a)).mean(0),
         W + lr * surprise.T @ h / n,
         b + lr * surprise.mean(0),
         R + lr * dream_v.T @ missed / n,
         r + lr * missed.mean(0),
     )
+    return machine, {}

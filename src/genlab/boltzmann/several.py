@@ -23,31 +23,29 @@ def train_several(
     epochs: int,
     seeds: Sequence[int],
     rates: Sequence[float],
-    batch_size: int = 100,
-    **rules,
+    rules: Rules,
 ) -> RBM:
     """`train_rbm` of data (n, n_visible) for each pair of seeds (m,) and constant rates (m,),
     the same numbers up to rounding.
 
     Returns the parameters after every epoch: W (epochs, m, n_visible, n_hidden),
-    b (epochs, m, n_visible), c (epochs, m, n_hidden).  `rules`: "cd" or "pcd" and other fields of
-    `Rules`, alike for all.  A machine whose parameters stop being finite does not disturb the
-    others.  Raises ValueError for data that are not binary, a rule out of range, or unequally
-    many seeds and rates.
+    b (epochs, m, n_visible), c (epochs, m, n_hidden).  `rules`, with "cd" or "pcd" and a constant
+    k, are those of all but for the rate.  A machine whose parameters stop being finite does not
+    disturb the others.  Raises ValueError for data that are not binary, a rule out of range, or
+    unequally many seeds and rates.
     """
     if not len(seeds) or len(seeds) != len(rates):
         raise ValueError(
             f"{len(seeds)} seeds and {len(rates)} rates: one of each for every machine, "
             "and at least one"
         )
-    common = Rules(**rules)
     for rate in rates:
-        replace(common, lr=rate).check()
-    if common.method == "pt" or common.k_last is not None:
+        replace(rules, lr=rate).check()
+    if rules.method == "pt" or rules.k_last is not None:
         raise ValueError(
-            f"method={common.method!r}, k_last={common.k_last}: cd or pcd with a constant k"
+            f"method={rules.method!r}, k_last={rules.k_last}: cd or pcd with a constant k"
         )
-    common = replace(common, k_last=common.k)
+    rules, batch_size = replace(rules, k_last=rules.k), rules.batch_size
     data = checks.probabilities(data, "data").astype(np.float32)
     n_hidden = checks.count(n_hidden, "n_hidden")
     check_epochs(epochs, batch_size, len(data))
@@ -73,13 +71,13 @@ def train_several(
     )
     orders = [np.random.default_rng(stream(seed, "data")) for seed in seeds]
     path = []
-    for epoch in progress(epochs, f"{len(seeds)} RBMs of {n_hidden} ({common.method})"):
+    for epoch in progress(epochs, f"{len(seeds)} RBMs of {n_hidden} ({rules.method})"):
         rows = [
             order.permutation(len(data))[: steps * batch_size].reshape(steps, batch_size)
             for order in orders
         ]
         epoch_keys = jax.vmap(jax.random.fold_in, (0, None))(keys("train"), epoch)
-        states = _epoch(states, x, np.stack(rows, 1), common, rates, epoch_keys)
+        states = _epoch(states, x, np.stack(rows, 1), rules, rates, epoch_keys)
         path.append(jax.tree.map(np.array, states.rbm))
     return jax.tree.map(lambda *each: np.stack(each), *path)
 

@@ -1,6 +1,7 @@
 """A sigmoid network as a classifier: trained from scratch, or from the weights of a DBN or DBM
 (discriminative fine-tuning)."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from jax.nn import sigmoid
 
 from genlab import checks
 from genlab.boltzmann.rbm import sample_bits
-from genlab.training import check_epochs
-from genlab.training.jax import compiled_epoch, floats, run_epochs, where_finite
+from genlab.training import Trained, check_epochs
+from genlab.training.jax import compiled_epoch, floats, run_epochs
 
 ADAM = optax.scale_by_adam()
 
@@ -80,6 +81,35 @@ def rows(layers: list[Layer], x, side=None, name: str = "x"):
     return x, side
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["lr", "dropout", "weight_decay"],
+    meta_fields=["batch_size"],
+)
+@dataclass(frozen=True)
+class Rules:
+    """How a classifier is trained: Adam, its rate falling linearly from `lr` to 0; `dropout` of the
+    hidden activities; decoupled `weight_decay` (Loshchilov & Hutter 2019)."""
+
+    lr: float = 1e-3
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    batch_size: int = 100
+
+    def check(self) -> None:
+        """ValueError for a rule out of range."""
+        checks.number(self.dropout, "dropout", "in [0, 1)")
+        checks.number(self.lr, "lr", "positive")
+        checks.number(self.weight_decay, "weight_decay", "at least 0")
+
+
+class State(NamedTuple):
+    """The layers, and what Adam remembers of their gradients."""
+
+    layers: list[Layer]
+    moments: optax.OptState
+
+
 def train_classifier(
     layers: list[Layer],
     data: np.ndarray,
@@ -87,58 +117,57 @@ def train_classifier(
     *,
     epochs: int,
     seed: int,
+    rules: Rules,
     side: np.ndarray | None = None,
-    lr: float = 1e-3,
-    batch_size: int = 100,
-    dropout: float = 0.0,
-    weight_decay: float = 0.0,
-    what: str = "classifier",
-) -> tuple[list[Layer], dict[str, np.ndarray]]:
-    """Minimise the cross-entropy by Adam, with lr falling linearly to 0.  data (n, n_visible),
-    labels (n,) from 0.
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
+    """Minimise the cross-entropy by `update`.  data (n, n_visible), labels (n,) from 0; `side` as
+    in `Layer`.
 
-    Returns the layers and the history: "step" and the mean "loss" of every epoch.
-    Raises ValueError for labels out of range.
+    History: the mean "loss" of every epoch.  Raises Diverged, ValueError for labels out of range.
     """
+    rules.check()
     data, side = rows(layers, data, side, "data")
     n = len(data)
     labels = checks.labels(labels, "labels", n, len(layers[-1].c))
-    check_epochs(epochs, batch_size, n)
-    checks.number(dropout, "dropout", "in [0, 1)")
-    checks.number(lr, "lr", "positive")
-    checks.number(weight_decay, "weight_decay", "at least 0")
+    check_epochs(epochs, rules.batch_size, n)
     layers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), list(layers))
-    (layers, _), history = run_epochs(
-        _epoch,
-        (layers, ADAM.init(layers)),
+    state, history = run_epochs(
+        EPOCH,
+        State(layers, ADAM.init(layers)),
         (data, labels, side),
-        (lr, dropout, weight_decay),
+        rules,
         epochs=epochs,
-        batch_size=batch_size,
         seed=seed,
-        what=what,
+        what="classifier",
+        until=until,
+        resume=resume,
     )
-    return layers, {"step": history["step"], "loss": history["value"]}
+    return Trained(state.layers, history, state=state)
 
 
-def update(state, batch, done: jax.Array, settings, key: jax.Array):
+def update(
+    state: State, batch: tuple, done: jax.Array, rules: Rules, *, key: jax.Array
+) -> tuple[State, dict[str, jax.Array]]:
     """One step of Adam on the cross-entropy with decoupled weight decay, when the share `done` of
     the training is over."""
-    (layers, moments), (lr, dropout, weight_decay) = state, settings
 
     def loss(layers):
         x, y, side = batch
-        z = logits(layers, x, side, dropout=dropout, key=key)
+        z = logits(layers, x, side, dropout=rules.dropout, key=key)
         return optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
 
-    value, gradient = jax.value_and_grad(loss)(layers)
-    direction, moments = ADAM.update(gradient, moments)
-    rate = lr * (1 - done)
-    layers = jax.tree.map(lambda x, d: x - rate * (d + weight_decay * x), layers, direction)
-    return (layers, moments), where_finite(value, layers)
+    value, gradient = jax.value_and_grad(loss)(state.layers)
+    direction, moments = ADAM.update(gradient, state.moments)
+    rate = rules.lr * (1 - done)
+    layers = jax.tree.map(
+        lambda x, d: x - rate * (d + rules.weight_decay * x), state.layers, direction
+    )
+    return State(layers, moments), {"loss": value}
 
 
-_epoch = compiled_epoch(update)
+EPOCH = compiled_epoch(update)
 
 
 def predict(

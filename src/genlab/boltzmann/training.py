@@ -30,21 +30,11 @@ from genlab.boltzmann.rbm import (
     visible_given_hidden,
 )
 from genlab.streams import stream
-from genlab.training import check_epochs
-from genlab.training.jax import check_ascent, compiled_epoch, run_epochs, where_finite
+from genlab.training import Trained, check_epochs
+from genlab.training.jax import check_ascent, compiled_epoch, run_epochs
 
 METHODS = ("cd", "pcd", "pt")
 OFFSET_RATE = 0.01  # of the centred gradient's offsets (Melchior, Fischer & Wiskott 2016, §6)
-
-
-class Training(NamedTuple):
-    """rbm: the trained parameters.  chains (n_chains, n_visible): the model's own states at the end
-    of training.  history: "step" (epochs,) and "activity" (epochs,), the mean of p(h|v) over
-    data."""
-
-    rbm: RBM
-    chains: np.ndarray
-    history: dict[str, np.ndarray]
 
 
 @partial(
@@ -59,7 +49,7 @@ class Training(NamedTuple):
         "sparsity_target",
         "sparsity_cost",
     ],
-    meta_fields=["method", "centred", "temperatures", "doubled"],
+    meta_fields=["method", "centred", "temperatures", "doubled", "batch_size"],
 )
 @dataclass(frozen=True)
 class Rules:
@@ -85,6 +75,7 @@ class Rules:
     sparsity_cost: float = 0.0
     temperatures: int = 10
     doubled: str = "no"
+    batch_size: int = 100
 
     def check(self) -> None:
         """ValueError for a rule that makes no sense, with the value and the range."""
@@ -117,24 +108,25 @@ def train_rbm(
     n_hidden: int,
     epochs: int,
     seed: int,
-    batch_size: int = 100,
+    rules: Rules,
     s: np.ndarray | None = None,
-    start: Training | None = None,
-    **rules,
-) -> Training:
-    """Train an RBM on `data` (n, n_visible): probabilities in [0, 1], from which new bits are drawn
-    in every epoch.
+    start: Trained | None = None,
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
+    """Train an RBM by `update` on `data` (n, n_visible): probabilities in [0, 1], from which new
+    bits are drawn in every epoch.
 
     With `s` (n_visible,) the visible units are Gaussian and the data are used as they are.
-    `start`: an earlier training to go on from, with its parameters and its chains.
-    `rules`: fields of `Rules`.
-    Raises ValueError for data that are not binary or a rule out of range, Diverged when a parameter
-    is no longer finite.
+    `start`: an earlier training to go on from, with its parameters and its chains.  The chains
+    (batch_size, n_visible) are the model's own states at the end; history: "activity", the mean of
+    p(h|v) over data.  Raises ValueError for data that are not binary or a rule out of range,
+    Diverged.
     """
-    rules = Rules(**rules)
     rules.check()
-    width = None if start is None else len(start.rbm.b)
-    if (s if start is None else start.rbm.s) is None:
+    batch_size = rules.batch_size
+    width = None if start is None else len(start.model.b)
+    if (s if start is None else start.model.s) is None:
         data = checks.probabilities(data, "data", width)
     else:
         data = checks.points(1, dtype=None, data=data)[0]
@@ -145,7 +137,9 @@ def train_rbm(
             raise ValueError(f"s down to {s.min()} must be positive: standard deviations")
     check_epochs(epochs, batch_size, len(data))
     key = jax.random.key(stream(seed, "init"))
-    rbm = start.rbm if start else init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)
+    rbm = (
+        start.model if start else init_rbm(data.shape[1], n_hidden, key=key, mean=data.mean(0), s=s)
+    )
     rbm = RBM(*(None if x is None else jnp.array(x, jnp.float32) for x in rbm))
     replicas = (rules.temperatures, batch_size) if rules.method == "pt" else (batch_size,)
     p = (
@@ -160,29 +154,28 @@ def train_rbm(
     state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
 
     state, history = run_epochs(
-        _epoch,
+        EPOCH,
         state,
         data,
         # k_last=None would be another program to the compiler than a number.
         rules if rules.k_last else replace(rules, k_last=rules.k),
         epochs=epochs,
-        batch_size=batch_size,
         seed=seed,
         what=f"RBM {len(rbm.c)} ({rules.method})",
+        until=until,
+        resume=resume,
     )
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
     chains = sample_visible(state.rbm, mean, key=jax.random.key(stream(seed, "sample")))
-    history = {"step": history["step"], "activity": history["value"]}
-    return Training(state.rbm, np.asarray(chains), history)
+    return Trained(state.rbm, history, np.asarray(chains), state)
 
 
 def update(
     state: State, batch: jax.Array, done: jax.Array, rules: Rules, *, key: jax.Array
-) -> tuple[State, jax.Array]:
+) -> tuple[State, dict[str, jax.Array]]:
     """One step of ascent from `batch` (n, n_visible) when the share `done` of the training is over;
-    the new state and the mean activity of the hidden units, NaN as soon as a parameter is not
-    finite."""
+    logs the mean activity of the hidden units."""
     rbm, velocity, chains, means = state
     key_v, key_h, key_chain = jax.random.split(key, 3)
     v_pos = sample_bits(batch, key=key_v) if rbm.s is None else batch
@@ -202,14 +195,11 @@ def update(
         for x in ("W", "b", "c")
     }
     rbm = rbm._replace(**{x: getattr(rbm, x) + step for x, step in moved.items()})
-    return State(rbm, velocity._replace(**moved), chains, means or state.means), where_finite(
-        h_pos.mean(), rbm
-    )
+    velocity = velocity._replace(**moved)
+    return State(rbm, velocity, chains, means or state.means), {"activity": h_pos.mean()}
 
 
-_epoch = compiled_epoch(
-    lambda state, batch, done, rules, key: update(state, batch, done, rules, key=key)
-)
+EPOCH = compiled_epoch(update)
 
 
 def _scaled(rbm: RBM, twice: bool) -> RBM:

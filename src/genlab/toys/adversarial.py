@@ -233,7 +233,7 @@ def train_gan(
     steps: int,
     seed: int,
     until: int | None = None,
-    start: Trained | None = None,
+    resume: Trained | None = None,
     chunks: int = 100,
 ) -> Trained:
     """Train one generator and discriminator per data set by `update`, all sets in one compiled
@@ -259,7 +259,7 @@ def train_gan(
         steps=steps,
         seed=seed,
         until=until,
-        earlier=start,
+        resume=resume,
         chunks=chunks,
         what=f"GAN ({rules.loss})",
         snapshot=lambda state: shown(state.generator.average, fixed),

@@ -199,7 +199,7 @@ def train_diffusion(
     steps: int,
     seed: int,
     until: int | None = None,
-    start: Trained | None = None,
+    resume: Trained | None = None,
 ) -> Trained:
     """Train one noise predictor per data set by `update`, all sets in one compiled loop.
 
@@ -223,7 +223,7 @@ def train_diffusion(
         steps=steps,
         seed=seed,
         until=until,
-        earlier=start,
+        resume=resume,
         what="diffusion",
     )
     return Trained(state.average, history, state=state)

@@ -163,7 +163,7 @@ def train_energy(
     steps: int,
     seed: int,
     until: int | None = None,
-    start: Trained | None = None,
+    resume: Trained | None = None,
 ) -> Trained:
     """Train one energy per data set by `update`, all sets in one compiled loop.
 
@@ -188,7 +188,7 @@ def train_energy(
         steps=steps,
         seed=seed,
         until=until,
-        earlier=start,
+        resume=resume,
         what=f"EBM ({rules.loss}, {rules.sampler})",
     )
     return Trained(state.weights.average, history, state.chains, state)

@@ -96,7 +96,7 @@ def train_score(
     steps: int,
     seed: int,
     until: int | None = None,
-    start: Trained | None = None,
+    resume: Trained | None = None,
 ) -> Trained:
     """Train one score network per data set by `update`, all sets in one compiled loop.
 
@@ -117,7 +117,7 @@ def train_score(
         steps=steps,
         seed=seed,
         until=until,
-        earlier=start,
+        resume=resume,
         what=f"DSM (sigma {rules.sigma:g})",
     )
     return Trained(state.params, history, state=state)

@@ -64,15 +64,10 @@ def train(
         return state, jax.tree.map(lambda s: s / (last - first), sums)
 
     @jax.jit
-    def until_divergence(state, first, last):
-        def body(carry):
-            i, state, _ = carry
-            after, logs = step(state, jax.random.fold_in(key, i))
-            good = all_finite((after, logs))
-            return i + good, jax.tree.map(lambda a, b: jnp.where(good, a, b), after, state), good
-
-        going = lambda carry: (carry[0] < last) & carry[2]  # noqa: E731
-        return jax.lax.while_loop(going, body, (first, state, jnp.array(True)))[:2]
+    def again(state, first, last):
+        return until_divergence(
+            lambda state, i: step(state, jax.random.fold_in(key, i)), state, first, last
+        )
 
     # A copy: `run` consumes its argument, the caller's state stays valid.
     state = jax.tree.map(jnp.array, state)
@@ -84,9 +79,8 @@ def train(
         before = jax.tree.map(jnp.copy, state)
         state, logs = run(state, first, last)
         if not all_finite((state, logs)):
-            # Once more, a step at a time: looking at every step would cost every training.
-            step_, good = until_divergence(before, first, last)
-            raise Diverged(what, int(step_), jax.tree.map(np.asarray, good))
+            at, good = again(before, first, last)
+            raise Diverged(what, int(at), jax.tree.map(np.asarray, good))
         if snapshot is not None:
             logs = logs | {"snapshot": snapshot(state)}
         rows.append(jax.tree.map(np.asarray, logs))
@@ -103,6 +97,24 @@ def all_finite(tree: Any) -> jax.Array:
     return jnp.all(jnp.array([jnp.isfinite(x).all() for x in floating]))
 
 
+def until_divergence(step: Callable, state: State, first, last) -> tuple[jax.Array, State]:
+    """The first i in [first, last) at which ``step(state, i) -> (state, logs)`` gives a number that
+    is not finite, and the state before it.
+
+    Steps that diverged are made once more with a look at each: looking always would cost every
+    training.
+    """
+
+    def body(carry):
+        i, state, _ = carry
+        after, logs = step(state, i)
+        good = all_finite((after, logs))
+        return i + good, jax.tree.map(lambda a, b: jnp.where(good, a, b), after, state), good
+
+    going = lambda carry: (carry[0] < last) & carry[2]  # noqa: E731
+    return jax.lax.while_loop(going, body, (jnp.asarray(first), state, jnp.array(True)))[:2]
+
+
 def train_stack(
     update: Callable,
     state: State,
@@ -110,13 +122,13 @@ def train_stack(
     held_out: jax.Array,
     *,
     seed: int,
-    earlier: Trained | None = None,
+    resume: Trained | None = None,
     **how,
 ) -> tuple[State, dict[str, np.ndarray]]:
     """`train` one model per data set, all in one compiled program.
 
     ``update(state, data (n, 2), held_out (m, 2), key=...) -> (state, logs)`` is one step of one of
-    them; state (sets, ...), data (sets, n, 2), held_out (sets, m, 2).  `earlier`: what an
+    them; state (sets, ...), data (sets, n, 2), held_out (sets, m, 2).  `resume`: what an
     interrupted training returned, from where this one goes on.  `how`: the rest of `train`'s
     arguments.
     """
@@ -126,8 +138,8 @@ def train_stack(
         return jax.vmap(one)(state, data, held_out, jax.random.split(key, len(data)))
 
     start = 0
-    if earlier is not None:
-        state, start = earlier.state, int(earlier.history["step"][-1])
+    if resume is not None:
+        state, start = resume.state, int(resume.history["step"][-1])
     state, history = train(
         step, state, key=jax.random.key(stream(seed, "train")), start=start, **how
     )
@@ -190,80 +202,94 @@ def check_ascent(lr: float, lr_last: float, momentum: float, weight_decay: float
     checks.number(weight_decay, "weight_decay", "at least 0")
 
 
-def where_finite(value: jax.Array, params) -> jax.Array:
-    """`value`, or NaN if any of the arrays `params` holds a number that is not finite."""
-    return jnp.where(jnp.isfinite(sum(x.sum() for x in jax.tree.leaves(params))), value, jnp.nan)
+class Epoch(NamedTuple):
+    """One epoch, compiled: `run` makes it and overwrites the state in place, `again` says where it
+    diverged (see `until_divergence`).
 
-
-def compiled_epoch(step: Callable) -> Callable:
-    """One epoch of ``step(state, batch, done, settings, key) -> (state, value)``, compiled;
-    the state is overwritten in place.
-
-    Takes (state, data, rows (steps, batch), settings, first step, total steps, key), data being one
-    array or several of as many rows.  Step i of the epoch sees `data` at rows[i], the share of the
-    whole training that is done, and fold_in(key, i).  `settings` are numbers to the compiler,
-    not constants, so that trainings which differ in a rate share one program.  Returns the state
-    and values (steps,).
+    Both take (state, data, rows (steps, batch), rules, first step, total steps, key), data being
+    one array or several of as many rows.  `run` returns the state and the logs of every step.
     """
 
+    run: Callable
+    again: Callable
+
+
+def compiled_epoch(update: Callable) -> Epoch:
+    """An epoch of ``update(state, batch, done, rules, key=...) -> (state, logs)``.
+
+    Step i sees `data` at rows[i], the share of the whole training that is done, and fold_in(key,
+    i).  Numbers in `rules` are numbers to the compiler, not constants, so that trainings which
+    differ in a rate share one program.
+    """
+
+    def step(state, i, data, rows, rules, first, total, key):
+        batch = jax.tree.map(lambda x: x[rows], data)
+        return update(state, batch, (first + i) / total, rules, key=jax.random.fold_in(key, i))
+
     @partial(jax.jit, donate_argnums=0)
-    def run(state, data, rows, settings, first, total, key):
+    def run(state, data, rows, *about):
         def body(state, inputs):
             i, row = inputs
-            batch = jax.tree.map(lambda x: x[row], data)
-            return step(state, batch, (first + i) / total, settings, jax.random.fold_in(key, i))
+            return step(state, i, data, row, *about)
 
         return jax.lax.scan(body, state, (jnp.arange(len(rows)), rows))
 
-    return run
+    @jax.jit
+    def again(state, data, rows, *about):
+        return until_divergence(
+            lambda state, i: step(state, i, data, rows[i], *about), state, 0, len(rows)
+        )
+
+    return Epoch(run, again)
 
 
 def run_epochs(
-    run: Callable,
-    state: tuple,
+    epoch: Epoch,
+    state: State,
     data: Any,
-    settings: Any,
+    rules: Any,
     *,
     epochs: int,
-    batch_size: int,
     seed: int,
     what: str,
-) -> tuple[tuple, dict[str, np.ndarray]]:
-    """`epochs` times ``run``, a `compiled_epoch`, each over all rows of `data` in a new order;
-    state[0] are the parameters.
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> tuple[State, dict[str, np.ndarray]]:
+    """`epochs` times the epoch, each over all rows of `data` in a new order, in batches of
+    rules.batch_size; with `until` only so many of them, with `resume` those that an interrupted
+    training left.
 
-    Returns the last state and the history: "step" and the mean "value" of every epoch, each
-    (epochs,).  Raises Diverged when `value`, which `where_finite` makes NaN in time, is not finite.
+    Returns the last state and the history: "step" and the mean of every log over each epoch.
+    Raises Diverged at the first step whose logs or new state are not finite, with the state before
+    it.
     """
     # Labels stay integers; all else is single precision.
     data = jax.tree.map(
         lambda x: jnp.asarray(x, None if jnp.issubdtype(x.dtype, jnp.integer) else jnp.float32),
         data,
     )
+    n = len(jax.tree.leaves(data)[0])
+    steps, batch_size, start = n // rules.batch_size, rules.batch_size, 0
+    if resume is not None:
+        state, start = resume.state, int(resume.history["step"][-1]) // steps
+    until = epochs if until is None else checks.count(until, "until", start + 1, epochs)
     # A copy: `run` consumes its argument, the caller's arrays stay valid.
     state = jax.tree.map(jnp.array, state)
-    n = len(jax.tree.leaves(data)[0])
-    steps = n // batch_size
-    key, order, means = (
-        jax.random.key(stream(seed, "train")),
-        np.random.default_rng(stream(seed, "data")),
-        [],
-    )
-    for epoch in progress(epochs, what):
+    key, order = jax.random.key(stream(seed, "train")), np.random.default_rng(stream(seed, "data"))
+    for _ in range(start):
+        order.permutation(n)
+    rows_of_history = []
+    for number in progress(until - start, what):
+        number += start
         rows = order.permutation(n)[: steps * batch_size].reshape(steps, batch_size)
-        # A copy for `Diverged`: `run` overwrites the state.
-        good = jax.tree.map(np.array, state[0])
-        state, values = run(
-            state,
-            data,
-            rows,
-            settings,
-            epoch * steps,
-            epochs * steps,
-            jax.random.fold_in(key, epoch),
-        )
-        values = np.asarray(values)
-        if not np.isfinite(values).all():
-            raise Diverged(what, epoch * steps + int(np.isfinite(values).argmin()), good)
-        means.append(values.mean())
-    return state, {"step": steps * np.arange(1, epochs + 1), "value": np.array(means)}
+        about = data, rows, rules, number * steps, epochs * steps, jax.random.fold_in(key, number)
+        before = jax.tree.map(jnp.copy, state)
+        state, logs = epoch.run(state, *about)
+        if not all_finite((state, logs)):
+            at, good = epoch.again(before, *about)
+            raise Diverged(what, number * steps + int(at), jax.tree.map(np.asarray, good))
+        rows_of_history.append(jax.tree.map(lambda x: np.asarray(x).mean(), logs))
+    history = {"step": steps * np.arange(start + 1, until + 1)} | {
+        name: np.array([row[name] for row in rows_of_history]) for name in rows_of_history[0]
+    }
+    return state, history
