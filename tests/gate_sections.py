@@ -31,7 +31,7 @@ FAULTS = (
     Fault("the flow's base density too narrow", "ddpm", "toys/samplers.py",
           "variance = sigmas[-1] ** 2 + data_sd**2", "variance = sigmas[-1] ** 2"),
     Fault("persistent chains put back after every update", "rbm", "boltzmann/training.py",
-          "velocity._replace(**moved), chains,", "velocity._replace(**moved), state.chains,"),
+          "State(rbm, velocity, chains, means", "State(rbm, velocity, state.chains, means"),
     Fault("the rate of ascent never falls", "rbm", "boltzmann/training.py",
           "lr = rules.lr + (rules.lr_last - rules.lr) * done", "lr = rules.lr"),
     Fault("a variance taken for a standard deviation", "vae", "autoencoders/variational.py",
