@@ -1,4 +1,4 @@
-"""One compiled training loop for everything on 2-D data.
+"""Compiled trainings: so many steps (`train`), or epochs over the rows of data (`run_epochs`).
 
 A training is a function ``step(state, key) -> (state, logs)``: state is any pytree
 (parameters, optimiser state, chains), logs a dict of scalars or small arrays.  The loop below runs
