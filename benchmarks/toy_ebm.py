@@ -19,20 +19,21 @@ BATCH, LANGEVIN_STEPS, STEP_SIZE = 256, 10, 0.01
 def ours(steps: int) -> float:
     """Updates per second, compilation excluded."""
     data = np.random.default_rng(0).standard_normal((1, 8_000, 2)).astype(np.float32)
-    options = {
-        "hidden": (128, 128),
-        "batch_size": BATCH,
-        "n_chains": BATCH,
-        "sampler": "langevin",
-        "jumps": 0,
-        "n_waves": 0,
-    }
-    options |= {"langevin_steps": LANGEVIN_STEPS, "step_size": STEP_SIZE, "seed": 0}
+    rules = energy.Rules(
+        hidden=(128, 128),
+        batch_size=BATCH,
+        n_chains=BATCH,
+        sampler="langevin",
+        jumps=0,
+        n_waves=0,
+        langevin_steps=LANGEVIN_STEPS,
+        step_size=STEP_SIZE,
+    )
     start = time.perf_counter()
-    energy.train_energy(data, data, steps=1, **options)
+    energy.train_energy(data, data, rules=rules, steps=1, seed=0)
     compile_seconds = time.perf_counter() - start
     start = time.perf_counter()
-    energy.train_energy(data, data, steps=steps, **options)
+    energy.train_energy(data, data, rules=rules, steps=steps, seed=0)
     return steps / (time.perf_counter() - start - compile_seconds * 0.9)
 
 
