@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import nbformat
 
-from genlab.pipeline.runs.pages import get_section, is_idle, section_names
+from genlab.pipeline.runs.pages import computes, get_section, section_names
 from genlab.pipeline.runs.store import published
 from genlab.pipeline.views.foreign import as_text
 from genlab.pipeline.views.notebook import _stale_mark, _with_outputs, about_run, page_notebook
@@ -47,14 +47,14 @@ def test_a_cell_that_only_shows_source_or_imports_comes_and_goes_without_a_run()
     section = next(
         s
         for s in map(get_section, section_names())
-        if any(is_idle(c) for c in s.notebook.cells if c.cell_type == "code")
+        if any(c.cell_type == "code" and not computes(c) for c in s.notebook.cells)
     )
     run, cells = published(section.name), section.notebook.cells
-    shows = next(c for c in cells if c.cell_type == "code" and is_idle(c))
+    shows = next(c for c in cells if c.cell_type == "code" and not computes(c))
     imports = nbformat.v4.new_code_cell("# more\nimport numpy as np")
 
-    def drawn(other: list) -> list:
-        notebook = nbformat.from_dict({**section.notebook, "cells": other})
+    def drawn(shown: list) -> list:
+        notebook = nbformat.from_dict({**section.notebook, "cells": shown})
         page = page_notebook(replace(section, notebook=notebook), run)
         return [
             cell.source
@@ -66,9 +66,9 @@ def test_a_cell_that_only_shows_source_or_imports_comes_and_goes_without_a_run()
     assert usual and drawn([c for c in cells if c is not shows]) == usual
     again = nbformat.from_dict({**shows, "id": "another"})
     assert drawn([*cells[:2], again, imports, *cells[2:]]) == usual
-    computes = nbformat.v4.new_code_cell("section.metric('x', 1)")
-    last = [c for c in cells if c.cell_type == "code" and not is_idle(c)][-1]
-    assert drawn([*cells[:2], computes, *(c for c in cells[2:] if c is not last)]) != usual
+    other = nbformat.v4.new_code_cell("section.metric('x', 1)")
+    last = [c for c in cells if computes(c)][-1]
+    assert drawn([*cells[:2], other, *(c for c in cells[2:] if c is not last)]) != usual
 
 
 def test_a_stale_page_obeys_nothing_of_its_run(tmp_path):

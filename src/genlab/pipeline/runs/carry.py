@@ -20,7 +20,7 @@ import nbformat
 import numpy as np
 
 from genlab.pipeline.runs import keys, store
-from genlab.pipeline.runs.pages import Section, computing, get_section, in_order, read_section
+from genlab.pipeline.runs.pages import Section, computes, get_section, in_order, read_section
 from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
 from genlab.section import code
 from genlab.section.paths import PACKAGE, ROOT, UserError
@@ -66,7 +66,7 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
     found: dict[str, Certificate | str] = {}
     for commit, runs in by_commit(stale).items():
         with tree_at(commit) as tree:
-            if same := [run for run in runs if not found.setdefault(*_wrong_files(run, tree))]:
+            if same := [run for run in runs if not found.setdefault(*_refusal(run, tree))]:
                 wanted = [run.record["section"] for run in same]
                 _run_quick(tree, wanted)
                 _run_quick(ROOT, wanted)
@@ -79,15 +79,18 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
             yield name, *_carried(store.published(name), certificate)
 
 
-def _wrong_files(run: store.Run, tree: Path) -> tuple[str, str]:
-    """The section, and what is wrong if the files of the run's commit are not those that computed
-    it."""
+def _refusal(run: store.Run, tree: Path) -> tuple[str, str]:
+    """The section, and what is wrong before anything is run: the files of the run's commit are not
+    those that computed it, or the page has other cells, to which its outputs are matched."""
     record = run.record
     name, first = record["section"], record.get("carried", [record["key_parts"]])[0]["code"]
-    there = keys.code_behind(read_section(tree / "notebooks" / f"{name}.md"), package_in(tree))
-    if there.digest == first:
-        return name, ""
-    return name, f"its files at {record['commit']} are not those that computed it: run it again"
+    old = read_section(tree / "notebooks" / f"{name}.md")
+    if keys.code_behind(old, package_in(tree)).digest != first:
+        return name, f"its files at {record['commit']} are not those that computed it: run it again"
+    before, now = (sum(map(computes, s.notebook.cells)) for s in (old, get_section(name)))
+    if before != now:
+        return name, f"not the same: {before} cells that compute before, {now} now"
+    return name, ""
 
 
 def _run_quick(tree: Path, names: list[str], *more: str) -> None:
@@ -122,9 +125,6 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     same."""
     name = run.record["section"]
     before, after = _newest_quick(tree, name), store.find(name, keys.current_key(name, "quick"))
-    old = read_section(tree / "notebooks" / f"{name}.md")
-    if moved := _other_cells(old, get_section(name)):
-        return f"not the same: {moved}"
     moved, repeated = differences(before, after), pictures(before)
     chance = 0
     if moved and all(said.startswith("picture ") for said in moved):
@@ -139,13 +139,8 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     sizes = len(after.record["metrics"]), len(arrays(after)), len(repeated) - chance
     counts = dict(zip(("metrics", "arrays", "pictures"), sizes, strict=True))
     counts |= {"pictures that no two runs share": chance} if chance else {}
+    old = read_section(tree / "notebooks" / f"{name}.md")
     return Certificate(counts, _state_names(tree, old, get_section(name), run.record["device"]))
-
-
-def _other_cells(old: Section, new: Section) -> str:
-    """What keeps the published outputs, which are matched cell by cell, from the present page."""
-    before, now = (len(computing(section.notebook.cells)) for section in (old, new))
-    return f"{before} cells that compute before, {now} now" if before != now else ""
 
 
 def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ import ast
 import hashlib
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -116,22 +116,20 @@ def _tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def is_idle(cell) -> bool:
-    """Whether a cell at most imports and shows source, which the book renders: it needs no run."""
+def computes(cell) -> bool:
+    """Whether a cell's outputs are made by a run: code that does more than import and show source,
+    which the book renders."""
+    if cell.cell_type != "code":
+        return False
     try:
         body = ast.parse(cell.source).body
     except SyntaxError:
-        return False
-    return all(
+        return True
+    return not all(
         isinstance(node, ast.Import | ast.ImportFrom)
         or ast.unparse(node).startswith("section.show(")
         for node in body
     )
-
-
-def computing(cells: Iterable) -> list:
-    """The code cells whose outputs a run made."""
-    return [c for c in cells if c.cell_type == "code" and not is_idle(c)]
 
 
 def read_section(path: Path) -> Section:

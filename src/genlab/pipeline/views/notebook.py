@@ -9,7 +9,7 @@ import nbformat
 from genlab.pipeline.execution.results import is_injected
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys
-from genlab.pipeline.runs.pages import Section, computing
+from genlab.pipeline.runs.pages import Section, computes
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.views.foreign import disarmed, disarmed_output
 from genlab.section import code
@@ -22,9 +22,9 @@ def page_notebook(
     """The notebook to render.
 
     With a current key its prose and layout are the section file's, its outputs the run's, matched
-    code cell by code cell: a typo in the prose is mended without a kernel, and a cell that shows
-    source comes and goes without one.  With `stale`, what
-    changed since, it is the run's notebook under a mark, its Markdown as prose only.
+    cell by cell that computes: a typo in the prose is mended without a kernel, and a cell that
+    shows source comes and goes without one.  With `stale`, what changed since, it is the run's
+    notebook under a mark, its Markdown as prose only.
     """
     executed = nbformat.read(run.notebook, as_version=4)
     if stale is not None:
@@ -34,10 +34,9 @@ def page_notebook(
             for cell in disarmed(executed.cells, own)
         ]
     else:
-        results = (c for c in computing(executed.cells) if not is_injected(c))
-        wanted = computing(section.notebook.cells)
+        results = (c for c in executed.cells if computes(c) and not is_injected(c))
         cells = [
-            _with_outputs(cell, next(results)) if cell in wanted else cell.copy()
+            _with_outputs(cell, next(results)) if computes(cell) else cell.copy()
             for cell in section.notebook.cells
         ]
         _show_source(cells, section)
