@@ -1,5 +1,4 @@
-"""Autoencoders: reconstruction losses, sparse codes, noise, fine-tuning together with a classifier,
-and samples by class.
+"""Autoencoders: reconstruction losses, sparse codes, noise, and two convolutional networks.
 
 Every loss is a sum over pixels and a mean over images, so that losses of different pictures and
 batches compare.
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import KFold
 from torch import nn
 from torch.nn import functional
@@ -19,16 +17,16 @@ from torch.nn import functional
 from genlab import checks
 from genlab.images.networks import (
     as_images,
-    check_labels,
     conv_decoder,
     conv_encoder,
     initialised,
-    mlp,
     moved,
     pooled_encoder,
 )
 from genlab.streams import stream
-from genlab.training.torch import in_batches, train
+from genlab.training import Trained
+from genlab.training import torch as training
+from genlab.training.torch import Descent, builder, device_of, in_batches, run_epochs
 
 # loss(output of the decoder, images) -> (n,), summed over pixels; "bernoulli" reads the output as
 # log-odds.
@@ -82,6 +80,7 @@ class Autoencoder(nn.Module):
         return LOSSES[self.loss](self.decode(self.encode(x if seen is None else seen)), x)
 
 
+@builder
 def conv_autoencoder(latent_dim: int, *, loss: str = "mse", seed: int, **about) -> Autoencoder:
     """The convolutional autoencoder of source D; `about`, sizes and dropout, goes to `conv_encoder`
     and `conv_decoder`."""
@@ -93,175 +92,99 @@ def conv_autoencoder(latent_dim: int, *, loss: str = "mse", seed: int, **about) 
     )
 
 
+@dataclass(frozen=True)
+class Rules(training.Rules):
+    """How an autoencoder is trained.
+
+    `l1`: weight of Σ|z| (sparse codes).  `noise`: share of pixels set to zero in what the encoder
+    sees (denoising: Vincent et al. 2008).  `shift` and `flip` as for `moved`.
+    """
+
+    l1: float = 0.0
+    noise: float = 0.0
+    shift: int = 0
+    flip: bool = False
+
+    def check(self) -> None:
+        super().check()
+        checks.number(self.l1, "l1", "at least 0")
+        checks.number(self.noise, "noise", "in [0, 1)")
+        checks.count(self.shift, "shift", 0)
+
+
 def train_autoencoder(
     net: Autoencoder,
     images: np.ndarray,
     *,
+    rules: Rules,
+    epochs: int,
     seed: int,
-    l1: float = 0.0,
-    noise: float = 0.0,
-    shift: int = 0,
-    flip: bool = False,
-    **rules,
-) -> tuple[Autoencoder, dict[str, np.ndarray]]:
-    """A trained copy of `net` for images (n, 28, 28), and the history.
-
-    `l1`: weight of Σ|z| (sparse); `noise`: share of pixels set to zero in what the encoder sees
-    (denoising: Vincent et al. 2008); `shift` and `flip` as for `moved`.  `rules`: epochs, lr and
-    the rest of `training.train`.
-    """
-    checks.number(noise, "noise", "in [0, 1)")
-    checks.number(l1, "l1", "at least 0")
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
+    """A copy of `net`, trained by `update` on images (n, 28, 28).  Raises ValueError, Diverged."""
     net = copy.deepcopy(net)
+    data = (as_images(images, device_of(net)),)
+    return run_epochs(
+        update, net, data, rules, epochs=epochs, seed=seed, what="autoencoder",
+        until=until, resume=resume,
+    )  # fmt: skip
 
-    def loss(x):
-        x = moved(x, shift=shift, flip=flip)
-        z = net.encode(x * (torch.rand_like(x) >= noise) if noise else x)
-        return (LOSSES[net.loss](net.decode(z), x) + l1 * z.abs().sum(1)).mean()
 
-    return net, train(net, loss, (as_images(images),), seed=seed, what="autoencoder", **rules)
+def update(descent: Descent, batch: tuple, rules: Rules) -> dict[str, torch.Tensor]:
+    """One step down the error of reconstructing images (n, 1, 28, 28), plus l1 · Σ|z|."""
+    net, x = descent.net, moved(*batch, shift=rules.shift, flip=rules.flip)
+    z = net.encode(x * (torch.rand_like(x) >= rules.noise) if rules.noise else x)
+    errors = LOSSES[net.loss](net.decode(z), x)
+    return {"loss": descent.down((errors + rules.l1 * z.abs().sum(1)).mean())}
 
 
 def codes(net: Autoencoder, images: np.ndarray) -> np.ndarray:
     """Codes (n, latent_dim) of images (n, 28, 28)."""
-    return in_batches(net.encode, as_images(images))
+    return in_batches(net.encode, as_images(images, device_of(net)))
 
 
 def reconstructions(net: Autoencoder, images: np.ndarray) -> np.ndarray:
     """Images (n, 28, 28) in [0, 1]."""
-    return in_batches(lambda x: net.images(net.encode(x)), as_images(images))[:, 0]
+    return in_batches(lambda x: net.images(net.encode(x)), as_images(images, device_of(net)))[:, 0]
 
 
 def squared_errors(net: Autoencoder, images: np.ndarray) -> np.ndarray:
     """Squared error of every image, summed over its pixels, (n,); divide by 784 for source D's
     mean squared error."""
-    x = as_images(images)[:, 0].numpy()
-    return ((reconstructions(net, images) - x) ** 2).sum((1, 2))
-
-
-@dataclass
-class Classified:
-    """An autoencoder with a linear classifier on its codes."""
-
-    net: Autoencoder
-    head: nn.Module
-
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """(n, n_classes)."""
-        return in_batches(lambda x: self.head(self.net.encode(x)).softmax(1), as_images(images))
-
-
-def train_probe(
-    net: Autoencoder,
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    seed: int,
-    n_classes: int = 10,
-    **rules,
-) -> Classified:
-    """A linear classifier on the codes of `net`, which stays as it is:
-    source D's one-layer matcher."""
-    x, y = torch.from_numpy(codes(net, images)), check_labels(labels, len(images), n_classes)
-    head = mlp([x.shape[1], n_classes], seed=stream(seed, "init") + 2)
-    train(
-        head,
-        lambda z, t: functional.cross_entropy(head(z), t),
-        (x, y),
-        seed=seed,
-        what="probe",
-        **rules,
-    )
-    return Classified(net, head)
-
-
-def fine_tune(
-    both: Classified,
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    seed: int,
-    weight: float,
-    shift: int = 0,
-    flip: bool = False,
-    smoothing: float = 0.0,
-    **rules,
-) -> tuple[Classified, dict[str, np.ndarray]]:
-    """A copy of `both` whose encoder, decoder and classifier were trained together, and the
-    history.
-
-    The loss is the reconstruction's, a sum over pixels, + `weight` · cross-entropy, with labels
-    smoothed by `smoothing`; `shift` and `flip` as for `moved`.  Source D's sum of a *mean* over
-    pixels and the cross-entropy is weight=784.
-    """
-    both = copy.deepcopy(both)
-    x, y = as_images(images), check_labels(labels, len(images), both.head[-1].out_features)
-
-    def loss(x, y):
-        x = moved(x, shift=shift, flip=flip)
-        z = both.net.encode(x)
-        cross_entropy = functional.cross_entropy(both.head(z), y, label_smoothing=smoothing)
-        return LOSSES[both.net.loss](both.net.decode(z), x).mean() + weight * cross_entropy
-
-    nets = nn.ModuleList([both.net, both.head])
-    return both, train(nets, loss, (x, y), seed=seed, what="fine-tuning", **rules)
+    return ((reconstructions(net, images) - checks.images(images)) ** 2).sum((1, 2))
 
 
 def cross_validate(
-    images: np.ndarray, settings: dict, *, folds: int, seed: int, fresh: bool = True, **rules
+    images: np.ndarray,
+    *,
+    latent_dim: int,
+    rules: Rules,
+    folds: int,
+    epochs: int,
+    seed: int,
+    fresh: bool = True,
 ) -> tuple[np.ndarray, Autoencoder]:
     """Squared error an image on each held-out fold, (folds,), and the last fold's network.
 
-    settings: "latent_dim", "lr" and "weight_decay".  `fresh`: every fold starts from new weights.
-    Otherwise, as in source D, each goes on from the last one's, which has been trained on what is
-    now held out.  `rules`: epochs and the rest of `training.train`.
+    `fresh`: every fold starts from new weights.  Otherwise, as in source D, each goes on from the
+    last one's, which has been trained on what is now held out.
     """
-    checks.images(images)
     images = np.asarray(images)
+    checks.images(images)
     folds = checks.count(folds, "folds", 2, len(images))
-    rules |= {name: settings[name] for name in ("lr", "weight_decay")}
-    net, errors = conv_autoencoder(settings["latent_dim"], seed=seed), []
+    net, errors = conv_autoencoder(latent_dim, seed=seed), []
     for fold, (seen, held_out) in enumerate(KFold(folds).split(images)):
         if fresh:
-            net = conv_autoencoder(settings["latent_dim"], seed=seed + fold)
-        net, _ = train_autoencoder(net, images[seen], seed=seed + fold, **rules)
+            net = conv_autoencoder(latent_dim, seed=seed + fold)
+        net = train_autoencoder(
+            net, images[seen], rules=rules, epochs=epochs, seed=seed + fold
+        ).model
         errors.append(squared_errors(net, images[held_out]).mean())
     return np.array(errors), net
 
 
-def prototypes(
-    both: Classified, images: np.ndarray, labels: np.ndarray, *, share: float = 0.1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Source D's recipe: mean and standard deviation, each (n_classes, latent_dim), of the codes of
-    each class's `share` of images that the classifier is surest of."""
-    images = checks.images(images)
-    labels = checks.labels(labels, "labels", len(images))
-    checks.number(share, "share", "in [0, 1]")
-    z, sure = codes(both.net, images), both.probabilities(images)
-    if np.bincount(labels, minlength=sure.shape[1]).min() < 2:
-        raise ValueError(f"labels hold {np.bincount(labels)} of the classes: at least two of each")
-    picked = []
-    for c in range(sure.shape[1]):
-        own = np.flatnonzero(labels == c)
-        picked.append(own[np.argsort(-sure[own, c])[: max(2, round(share * len(own)))]])
-    return np.stack([z[p].mean(0) for p in picked]), np.stack([z[p].std(0, ddof=1) for p in picked])
-
-
-def class_mixtures(
-    z: np.ndarray, labels: np.ndarray, *, components: int, seed: int
-) -> list[GaussianMixture]:
-    """The repair: a Gaussian mixture for the codes of each class, all of them,
-    with full covariances."""
-    z = checks.points(2, dtype=None, z=z)[0]
-    labels = checks.labels(labels, "labels", len(z))
-    least = np.bincount(labels).min()
-    components = checks.count(components, "components", 1, least, ": codes of the smallest class")
-    return [
-        GaussianMixture(components, random_state=stream(seed, "train")).fit(z[labels == c])
-        for c in range(int(labels.max()) + 1)
-    ]
-
-
+@builder
 def repaired_autoencoder(
     latent_dim: int, *, channels: Sequence[int] = (32, 64, 64), hidden: int = 256, seed: int
 ) -> Autoencoder:
@@ -281,7 +204,7 @@ def repaired_autoencoder(
     return Autoencoder(encoder, _repaired_decoder(latent_dim, channels, hidden, key + 1))
 
 
-@torch.random.fork_rng(devices=[])  # layers draw weights when they are made, which nobody asked for
+@builder
 def _repaired_decoder(inputs: int, channels: Sequence[int], hidden: int, key: int) -> nn.Sequential:
     last, first = channels[:2]
     net = nn.Sequential(

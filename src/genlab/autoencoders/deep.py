@@ -7,17 +7,19 @@ draws them for any network), "glorot" (`glorot`), or a list of trained RBMs (`un
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from genlab import checks
-from genlab.autoencoders.convolutional import Autoencoder, squared_errors, train_autoencoder
+from genlab.autoencoders.convolutional import Autoencoder, Rules, squared_errors, train_autoencoder
 from genlab.images.networks import as_images, mlp
 from genlab.streams import stream
-from genlab.training import check_epochs
-from genlab.training.torch import batches
+from genlab.training import Trained, check_epochs
+from genlab.training.torch import Batches, builder, device_of, train
 
 RBMs = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
@@ -36,6 +38,7 @@ class Noise(nn.Module):
         return x + self.sd * torch.randn_like(x) if self.training else x
 
 
+@builder
 def deep_autoencoder(
     sizes: Sequence[int],
     *,
@@ -104,8 +107,8 @@ def unroll(net: Autoencoder, rbms: RBMs) -> Autoencoder:
                     f"an RBM of shape {W.shape} for a layer of {tuple(above.weight.shape[::-1])}"
                 )
             for layer, weight, bias in ((above, np.asarray(W).T, c), (below, np.asarray(W), b)):
-                layer.weight.copy_(torch.tensor(np.asarray(weight, np.float32)))
-                layer.bias.copy_(torch.tensor(np.asarray(bias, np.float32)))
+                layer.weight.copy_(torch.from_numpy(np.array(weight, np.float32)))
+                layer.bias.copy_(torch.from_numpy(np.array(bias, np.float32)))
     return net
 
 
@@ -124,29 +127,28 @@ def train_deep(
     *,
     sizes: Sequence[int],
     start: str | RBMs,
+    rules: Rules,
+    epochs: int,
     seed: int,
-    activation: str = "sigmoid",
-    loss: str = "mse",
-    code_noise: float | None = None,
-    **rules,
-) -> tuple[Autoencoder, dict[str, np.ndarray]]:
-    """A deep autoencoder trained on `images` (n, 28, 28), and its history; `rules` go to
-    `training.train`."""
-    net = started(sizes, start, seed=seed, activation=activation, loss=loss, code_noise=code_noise)
-    return train_autoencoder(net, images, seed=seed, **rules)
+    **shape,
+) -> Trained:
+    """A deep autoencoder trained on `images` (n, 28, 28); shape: activation, loss, code_noise and
+    device of `deep_autoencoder`."""
+    net = started(sizes, start, seed=seed, **shape)
+    return train_autoencoder(net, images, rules=rules, epochs=epochs, seed=seed)
 
 
 def learning_curve(images: np.ndarray, held_out: np.ndarray, **how) -> dict[str, np.ndarray]:
     """The history of `train_deep` and the mean "squared_error" of the images `held_out` at its end,
     without the network."""
-    net, history = train_deep(images, **how)
+    net, history, *_ = train_deep(images, **how)
     return history | {"squared_error": squared_errors(net, held_out).mean()}
 
 
 def gradient_norms(net: Autoencoder, images: np.ndarray) -> np.ndarray:
     """Norm of the gradient of the mean loss in the weights of each layer, from the pixels to the
     code and back: (2 · layers,)."""
-    x = as_images(images)
+    x = as_images(images, device_of(net))
     net.zero_grad()
     net.errors(x).mean().backward()
     return np.array(
@@ -154,42 +156,93 @@ def gradient_norms(net: Autoencoder, images: np.ndarray) -> np.ndarray:
     )
 
 
+class LinearRBM(NamedTuple):
+    """W (n_visible, n_hidden), visible bias b (n_visible,), hidden bias c (n_hidden,)."""
+
+    W: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """How a linear RBM climbs: velocity <- momentum · velocity + gradient, with -weight_decay · W
+    in that of W, parameters += lr · velocity."""
+
+    lr: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 2e-4
+    batch_size: int = 100
+
+    def check(self) -> None:
+        """ValueError for a rule that makes no sense, with the value and the range."""
+        checks.number(self.lr, "lr", "positive")
+        checks.number(self.momentum, "momentum", "in [0, 1)")
+        checks.number(self.weight_decay, "weight_decay", "at least 0")
+
+
 def train_linear_rbm(
     data: np.ndarray,
     *,
     n_hidden: int,
+    rules: Ascent,
     epochs: int,
     seed: int,
-    lr: float = 1e-3,
-    batch_size: int = 100,
-    momentum: float = 0.9,
-    weight_decay: float = 2e-4,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The RBM at the top, whose hidden units are Gaussian with variance 1, by CD-1;
-    returns W (n_visible, n_hidden), b, c.
+    until: int | None = None,
+    resume: Trained | None = None,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """The RBM at the top, whose hidden units are Gaussian with variance 1, by CD-1; the model is a
+    `LinearRBM`.
 
     E(v, h) = ½‖h - c‖² - b·v - vᵀWh, so p(h|v) = N(c + Wᵀv, I) and p(v_i = 1|h) = σ((b + Wh)_i),
     as for the codes of Hinton & Salakhutdinov (2006).  data (n, n_visible): probabilities,
     from which new bits are drawn in every epoch.
     """
+    rules.check()
     data = checks.probabilities(data, "data")
-    check_epochs(epochs, batch_size, len(data))
+    check_epochs(epochs, rules.batch_size, len(data))
     n_hidden = checks.count(n_hidden, "n_hidden")
-    v = torch.tensor(np.asarray(data, np.float32))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train"))
-        W = 0.1 * torch.randn(v.shape[1], n_hidden)
-        b, c = torch.logit(v.mean(0), eps=1e-3), torch.zeros(n_hidden)
-        parameters = [W, b, c]
-        velocity = [torch.zeros_like(p) for p in parameters]
-        for _ in range(epochs):
-            for (batch,) in batches((v,), batch_size, len(v) // batch_size):
-                for p, speed, g in zip(
-                    parameters, velocity, contrast(W, b, c, torch.bernoulli(batch)), strict=True
-                ):
-                    speed.mul_(momentum).add_(g - weight_decay * p if p is W else g, alpha=lr)
-                    p.add_(speed)
-    return W.numpy(), b.numpy(), c.numpy()
+    where = torch.get_default_device() if device is None else torch.device(device)
+    v, steps = torch.from_numpy(np.array(data, np.float32)).to(where), len(data) // rules.batch_size
+    zero = [torch.zeros(s, device=where) for s in ((v.shape[1], n_hidden), v.shape[1], n_hidden)]
+    rbm, velocity = (
+        nn.ParameterList(nn.Parameter(p.clone(), requires_grad=False) for p in zero)
+        for _ in range(2)
+    )
+    batches = Batches((v,), rules.batch_size)
+
+    def begin():
+        W, b, _ = rbm
+        W.copy_(0.1 * torch.randn(W.shape, device=where))
+        b.copy_(torch.logit(v.mean(0), eps=1e-3))
+
+    history, state = train(
+        lambda: linear_rbm_update(rbm, velocity, next(batches), rules),
+        (rbm, velocity, batches),
+        rules=rules,
+        ends=steps * np.arange(1, epochs + 1),
+        seed=seed,
+        what="linear RBM",
+        device=where,
+        until=until and steps * checks.count(until, "until", 1, epochs),
+        resume=resume,
+        begin=begin,
+    )
+    return Trained(LinearRBM(*(p.cpu().numpy() for p in rbm)), history, state=state)
+
+
+def linear_rbm_update(
+    rbm: Sequence[torch.Tensor], velocity: Sequence[torch.Tensor], batch: tuple, rules: Ascent
+) -> dict[str, torch.Tensor]:
+    """One step of ascent from fresh bits of the probabilities (n, n_visible) in `batch`; logs the
+    norm of the gradient in W."""
+    gradient = contrast(*rbm, torch.bernoulli(*batch))
+    for p, speed, g in zip(rbm, velocity, gradient, strict=True):
+        decayed = g - rules.weight_decay * p if p is rbm[0] else g
+        speed.mul_(rules.momentum).add_(decayed, alpha=rules.lr)
+        p.add_(speed)
+    return {"gradient": gradient[0].norm()}
 
 
 def contrast(W: torch.Tensor, b: torch.Tensor, c: torch.Tensor, v: torch.Tensor, *, steps: int = 1):
@@ -203,6 +256,7 @@ def contrast(W: torch.Tensor, b: torch.Tensor, c: torch.Tensor, v: torch.Tensor,
     return (v.T @ h_pos - v_neg.T @ h) / n, (v - v_neg).mean(0), (h_pos - h).mean(0)
 
 
+@builder
 def sparse_autoencoder(n_units: int, *, keep: int | None = None, seed: int) -> Autoencoder:
     """One layer of `n_units` rectified units and a linear dictionary of as many pictures;
     `keep` as in `Autoencoder`.
@@ -222,30 +276,41 @@ def train_sparse(
     images: np.ndarray,
     *,
     n_units: int,
+    rules: Rules,
+    epochs: int,
     seed: int,
     keep: int | None = None,
-    l1: float = 0.0,
-    **rules,
-) -> tuple[Autoencoder, dict[str, np.ndarray]]:
-    """A `sparse_autoencoder` trained on `images` (n, 28, 28), and its history."""
-    return train_autoencoder(
-        sparse_autoencoder(n_units, keep=keep, seed=seed), images, seed=seed, l1=l1, **rules
-    )
+    device: torch.device | str | None = None,
+) -> Trained:
+    """A `sparse_autoencoder` trained on `images` (n, 28, 28)."""
+    net = sparse_autoencoder(n_units, keep=keep, seed=seed, device=device)
+    return train_autoencoder(net, images, rules=rules, epochs=epochs, seed=seed)
 
 
-def train_logistic_pca(
-    images: np.ndarray, *, n_codes: int, seed: int, **rules
-) -> tuple[Autoencoder, dict[str, np.ndarray]]:
-    """A linear map to `n_codes` numbers and one back to log-odds, trained on `images` by the
-    Bernoulli loss, and its history.
-
-    Logistic PCA proper finds the codes of every image by optimisation; here a linear encoder
-    gives them in one step.
-    """
+@builder
+def linear_autoencoder(n_codes: int, *, seed: int) -> Autoencoder:
+    """A linear map to `n_codes` numbers and one back, to log-odds."""
     key = stream(seed, "init")
-    net = Autoencoder(
+    return Autoencoder(
         nn.Sequential(nn.Flatten(), *mlp([784, n_codes], seed=key)),
         mlp([n_codes, 784], seed=key + 1),
         loss="bernoulli",
     )
-    return train_autoencoder(net, images, seed=seed, **rules)
+
+
+def train_logistic_pca(
+    images: np.ndarray,
+    *,
+    n_codes: int,
+    rules: Rules,
+    epochs: int,
+    seed: int,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """A `linear_autoencoder` trained on `images` by the Bernoulli loss.
+
+    Logistic PCA proper finds the codes of every image by optimisation; here a linear encoder
+    gives them in one step.
+    """
+    net = linear_autoencoder(n_codes, seed=seed, device=device)
+    return train_autoencoder(net, images, rules=rules, epochs=epochs, seed=seed)

@@ -11,6 +11,7 @@ paper has log(1 - D).
 """
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,21 +19,21 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from genlab import checks
-from genlab.autoencoders.variational import VAE, kl_to_standard_normal
+from genlab.autoencoders.bounds import kl_to_standard_normal
+from genlab.autoencoders.variational import VAE
 from genlab.images.networks import SIDE, as_images, initialised
 from genlab.streams import stream
-from genlab.training import Diverged, check_epochs, progress
-from genlab.training.torch import batches
+from genlab.training import Trained
+from genlab.training import torch as training
+from genlab.training.torch import Descent, builder, device_of, run_epochs
 
 
 class Discriminator(nn.Module):
     """Images (n, 784) -> features (n, 2 · width · 49) of two convolutions of stride 2, and log-odds
     (n,) that the image is real."""
 
-    @torch.random.fork_rng(devices=[])
-    def __init__(self, *, width: int = 16, seed: int):
+    def __init__(self, width: int):
         super().__init__()
-        width = checks.count(width, "width")
         self.features = nn.Sequential(
             nn.Unflatten(1, (1, SIDE, SIDE)),
             nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2),  # 14 x 14
@@ -40,12 +41,17 @@ class Discriminator(nn.Module):
             nn.Flatten(),
         )  # fmt: skip
         self.head = nn.Linear(2 * width * 49, 1)
-        initialised(self, stream(seed, "init") + 2)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features and log-odds."""
         f = self.features(x)
         return f, self.head(f).squeeze(1)
+
+
+@builder
+def discriminator(*, width: int = 16, seed: int) -> Discriminator:
+    """An untrained discriminator.  ValueError for a width below 1."""
+    return initialised(Discriminator(checks.count(width, "width")), stream(seed, "init") + 2)
 
 
 def losses(
@@ -73,55 +79,61 @@ def backward(parts: tuple[nn.Module, ...], losses: tuple[torch.Tensor, ...]) -> 
         loss.backward(inputs=list(part.parameters()), retain_graph=loss is not losses[-1])
 
 
+@dataclass(frozen=True)
+class Rules(training.Rules):
+    """How a VAE-GAN is trained: `similarity_weight` is that of the error in features in the
+    decoder's loss."""
+
+    lr: float = 5e-4
+    lr_last: float | None = 0.0
+    betas: tuple[float, float] = (0.5, 0.999)
+    similarity_weight: float = 0.1
+
+    def check(self) -> None:
+        super().check()
+        checks.number(self.similarity_weight, "similarity_weight", "at least 0")
+
+
+class Networks(nn.Module):
+    """A VAE and the discriminator through which it sees."""
+
+    def __init__(self, vae: VAE, discriminator: Discriminator):
+        super().__init__()
+        self.vae, self.discriminator = vae, discriminator
+
+
 def train_vae_gan(
     images: np.ndarray,
     start: VAE,
     *,
+    width: int = 16,
+    rules: Rules,
     epochs: int,
     seed: int,
-    similarity_weight: float = 0.1,
-    width: int = 16,
-    lr: float = 5e-4,
-    batch_size: int = 128,
-) -> tuple[VAE, dict[str, np.ndarray]]:
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
     """Go on from a trained VAE (which is not changed) with a discriminator's features in place of
-    pixels; the VAE and the history.
+    pixels; the model is the VAE.
 
-    images (n, 28, 28) are shown in grey.  Adam with decay rates 0.5 and 0.999, its rate falling
-    from lr to zero by a cosine.  The history has "step" and the means of "encoder", "decoder" and
-    "discriminator" of every epoch.  Raises Diverged, ValueError.
+    images (n, 28, 28) are shown in grey.  Raises Diverged, ValueError.
     """
-    x = as_images(images).flatten(1)
-    check_epochs(epochs, batch_size, len(x))
-    checks.number(similarity_weight, "similarity_weight", "at least 0")
-    checks.number(lr, "lr", "positive")
-    vae, discriminator, steps = (
-        copy.deepcopy(start),
-        Discriminator(width=width, seed=seed),
-        len(x) // batch_size,
-    )
-    parts = (vae.encoder, vae.decoder, discriminator)
-    optimizer = torch.optim.Adam(
-        [p for part in parts for p in part.parameters()], lr=lr, betas=(0.5, 0.999), fused=True
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps * epochs)
-    history = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train"))
-        for epoch in progress(epochs, "VAE-GAN"):
-            good, total = copy.deepcopy(vae.state_dict()), torch.zeros(3)
-            for step, (batch,) in enumerate(batches((x,), batch_size, steps)):
-                three = losses(vae, discriminator, batch, similarity_weight=similarity_weight)
-                values = torch.stack(three).detach()
-                if not torch.isfinite(values).all():
-                    raise Diverged("VAE-GAN", epoch * steps + step, good)
-                backward(parts, three)
-                optimizer.step()
-                schedule.step()
-                optimizer.zero_grad(set_to_none=True)
-                total += values
-            history.append((total / steps).tolist())
-    columns = np.array(history).T
-    return vae, {"step": steps * np.arange(1, epochs + 1)} | dict(
-        zip(("encoder", "decoder", "discriminator"), columns, strict=True)
-    )
+    where = device_of(start)
+    nets = Networks(copy.deepcopy(start), discriminator(width=width, seed=seed, device=where))
+    data = (as_images(images, where).flatten(1),)
+    trained = run_epochs(
+        update, nets, data, rules, epochs=epochs, seed=seed, what="VAE-GAN",
+        until=until, resume=resume,
+    )  # fmt: skip
+    return trained._replace(model=nets.vae)
+
+
+def update(descent: Descent, batch: tuple, rules: Rules) -> dict[str, torch.Tensor]:
+    """One step of every network down its own loss, at grey values (n, 784)."""
+    vae, discriminator = descent.net.vae, descent.net.discriminator
+    three = losses(vae, discriminator, *batch, similarity_weight=rules.similarity_weight)
+    descent.optimizer.zero_grad(set_to_none=True)
+    backward((vae.encoder, vae.decoder, discriminator), three)
+    descent.optimizer.step()
+    names = ("encoder", "decoder", "discriminator")
+    return {name: loss.detach() for name, loss in zip(names, three, strict=True)}

@@ -1,55 +1,27 @@
-"""The variational autoencoder (Kingma & Welling 2014): Gaussian codes, Bernoulli pixels, and bounds
-on the likelihood.
+"""The variational autoencoder (Kingma & Welling 2014): Gaussian codes and Bernoulli pixels.
 
-log p(x) >= E_q[log p(x|z)] - KL(q(z|x) | p(z)); with n importance samples,
-log p(x) >= E[log (1/n) Σ p(x, z_i)/q(z_i|x)] (Burda, Grosse & Salakhutdinov 2016, eq. 8), which
-rises with n.
 A condition y, if there is one, joins the input of both networks: a class, or the pixels of an
-image that are known, and x is then the rest of it (Sohn, Lee & Yan 2015).
+image that are known, and x is then the rest of it (Sohn, Lee & Yan 2015).  Its rival there,
+`train_completion`, has no codes.
 """
 
 import copy
-import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import logsigmoid, one_hot
+from torch.nn.functional import one_hot
 
 from genlab import checks
+from genlab.autoencoders.bounds import elbo, importance_bound, log_bernoulli
 from genlab.images.networks import SIDE, as_images, check_labels, mlp
 from genlab.streams import stream
-from genlab.training.torch import in_batches, train
-
-LOG_2PI = math.log(2 * math.pi)
-
-
-def unit_kl(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
-    """KL(N(mean, exp(log_var)) | N(0, 1)) = (mean² + exp(log_var) - 1 - log_var)/2 of every
-    latent unit [nats]."""
-    return 0.5 * (mean**2 + log_var.exp() - 1 - log_var)
-
-
-def kl_to_standard_normal(mean: torch.Tensor, log_var: torch.Tensor) -> torch.Tensor:
-    """KL(N(mean, exp(log_var)) | N(0, I)), summed over the last axis [nats]."""
-    return unit_kl(mean, log_var).sum(-1)
-
-
-def log_normal(
-    z: torch.Tensor, mean: torch.Tensor | float = 0.0, log_var: torch.Tensor | float = 0.0
-) -> torch.Tensor:
-    """log N(z; mean, exp(log_var)) of independent coordinates, summed over the last axis [nats]."""
-    log_var = torch.as_tensor(log_var)
-    return -0.5 * ((z - mean) ** 2 / log_var.exp() + log_var + LOG_2PI).sum(-1)
-
-
-def log_bernoulli(x: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Σ log p(x_i) of independent bits with these log-odds a, Σ x_i a_i - log(1 + exp a_i),
-    over the last axis [nats]; broadcasts."""
-    return torch.einsum("...i,...i->...", x, logits) + logsigmoid(-logits).sum(-1)
+from genlab.training import Trained
+from genlab.training import torch as training
+from genlab.training.torch import Descent, device_of, in_batches, run_epochs
 
 
 class VAE(nn.Module):
@@ -64,17 +36,22 @@ class VAE(nn.Module):
         n_pixels: int = SIDE**2,
         n_condition: int = 0,
         seed: int,
+        device: torch.device | str | None = None,
     ):
         super().__init__()
         self.latent_dim = latent_dim = checks.count(latent_dim, "latent_dim")
         key = stream(seed, "init")
         self.encoder = mlp(
-            [n_pixels + n_condition, *hidden, 2 * latent_dim], activation=nn.Tanh, seed=key
+            [n_pixels + n_condition, *hidden, 2 * latent_dim],
+            activation=nn.Tanh,
+            seed=key,
+            device=device,
         )
         self.decoder = mlp(
             [latent_dim + n_condition, *reversed(hidden), n_pixels],
             activation=nn.Tanh,
             seed=key + 1,
+            device=device,
         )
 
     def encode(
@@ -88,111 +65,6 @@ class VAE(nn.Module):
         return self.decoder(z if y is None else torch.cat([z, y.expand(*z.shape[:-1], -1)], -1))
 
 
-def elbo(
-    vae: VAE,
-    x: torch.Tensor,
-    y: torch.Tensor | None = None,
-    *,
-    kl_weight: float = 1.0,
-    free_bits: float = 0.0,
-) -> torch.Tensor:
-    """One-sample ELBO with the KL in closed form, weighted by `kl_weight`; shape (n,) for bits x
-    (n, n_pixels) [nats].
-
-    With `free_bits` a unit whose KL, as a mean over these n images, is below that many nats pays
-    exactly that many (Kingma et al. 2016, eq. 15): nothing is gained by switching it off.
-    """
-    mean, log_var = vae.encode(x, y)
-    z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
-    kl = unit_kl(mean, log_var)
-    paid = kl.mean(0).clamp(min=free_bits).sum() if free_bits else kl.sum(-1)
-    return log_bernoulli(x, vae.decode(z, y)) - kl_weight * paid
-
-
-def _log_weights(vae: VAE, x: torch.Tensor, y: torch.Tensor | None, samples: int) -> torch.Tensor:
-    """log p(x|z) p(z) / q(z|x) for `samples` draws z from q(z|x) of each image, shape
-    (samples, n) [nats]."""
-    samples = checks.count(samples, "samples")
-    mean, log_var = vae.encode(x, y)
-    z = mean + (0.5 * log_var).exp() * torch.randn(samples, *mean.shape)
-    return log_bernoulli(x, vae.decode(z, y)) + log_normal(z) - log_normal(z, mean, log_var)
-
-
-def importance_bound(
-    vae: VAE, x: torch.Tensor, y: torch.Tensor | None = None, *, samples: int
-) -> torch.Tensor:
-    """log (1/n) Σ p(x|z_i) p(z_i) / q(z_i|x) for `samples` draws from q, shape (n,):
-    the ELBO for one, log p(x) in the limit [nats]."""
-    return _log_weights(vae, x, y, samples).logsumexp(0) - math.log(samples)
-
-
-@torch.no_grad()
-def log_weights(
-    vae: VAE,
-    x: torch.Tensor,
-    y: torch.Tensor | None = None,
-    *,
-    samples: int,
-    seed: int,
-    images: int = 20,
-    chunk: int = 100,
-) -> torch.Tensor:
-    """Log importance weights (samples, n) of bits x (n, n_pixels) under the stream "evaluate",
-    `images` x `chunk` of them at a time."""
-    x = torch.as_tensor(checks.probabilities(x, "x").astype(np.float32, copy=False))
-    samples = checks.count(samples, "samples")
-    chunks = [min(chunk, samples - i) for i in range(0, samples, chunk)] or [samples]
-    conditions = itertools.repeat(None) if y is None else y.split(images)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "evaluate"))
-        return torch.cat(
-            [
-                torch.cat([_log_weights(vae, part, about, k) for k in chunks])
-                for part, about in zip(x.split(images), conditions, strict=False)
-            ],
-            1,
-        )
-
-
-def grouped_bound(log_w: torch.Tensor, samples: int) -> np.ndarray:
-    """The bound of `samples` draws for every image (n,), averaged over all groups that log weights
-    (draws, n) hold [nats].
-
-    ValueError if the draws do not divide into such groups.
-    """
-    if not 1 <= samples <= len(log_w) or len(log_w) % samples:
-        raise ValueError(f"samples={samples} must divide the {len(log_w)} draws")
-    return (log_w.unflatten(0, (-1, samples)).logsumexp(1) - math.log(samples)).mean(0).numpy()
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """value: mean bound [nats].  se: its standard error over images.  effective_samples:
-    mean (Σw)²/Σw² of the importance weights."""
-
-    value: float
-    se: float
-    effective_samples: float
-
-
-def summary(log_w: torch.Tensor) -> Likelihood:
-    """The importance estimate that log weights (samples, n) hold."""
-    each = grouped_bound(log_w, len(log_w))
-    # (Σw)² / Σw², by logarithms, since the weights themselves underflow.
-    effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
-    return Likelihood(
-        float(each.mean()), float(each.std(ddof=1) / np.sqrt(len(each))), float(effective.mean())
-    )
-
-
-def log_likelihood(
-    vae: VAE, x: torch.Tensor, y: torch.Tensor | None = None, *, samples: int, seed: int
-) -> Likelihood:
-    """Importance estimate of the mean log p(x) (or log p(x|y)) over bits x (n, n_pixels) from
-    `samples` draws an image."""
-    return summary(log_weights(vae, x, y, samples=samples, seed=seed))
-
-
 def toss(p: torch.Tensor) -> torch.Tensor:
     """Bits, each 1 with its probability p."""
     return (torch.rand_like(p) < p).to(p.dtype)
@@ -203,7 +75,7 @@ def observed_pixels(quadrants: int) -> torch.Tensor:
     upper right; ValueError but for 1, 2, 3."""
     if quadrants not in (1, 2, 3):
         raise ValueError(f"quadrants={quadrants} must be 1, 2 or 3")
-    seen = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    seen = torch.zeros(SIDE, SIDE, dtype=torch.bool, device="cpu")
     half = SIDE // 2
     seen[half:, :half] = True
     seen[:half, :half] = quadrants > 1
@@ -211,18 +83,25 @@ def observed_pixels(quadrants: int) -> torch.Tensor:
     return seen.flatten()
 
 
+@lru_cache
+def _places(quadrants: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The places of missing and of observed pixels, on the device once for all batches."""
+    seen = observed_pixels(quadrants)
+    return tuple(which.nonzero().squeeze(1).to(device) for which in (~seen, seen))
+
+
 def split(x: torch.Tensor, quadrants: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (n, 784) as missing pixels and observed pixels, in this order."""
-    seen = observed_pixels(quadrants)
-    return x[:, ~seen], x[:, seen]
+    missing, observed = _places(quadrants, x.device)
+    return x[:, missing], x[:, observed]
 
 
 def join(missing: torch.Tensor, observed: torch.Tensor, quadrants: int) -> torch.Tensor:
     """The inverse of `split`: missing (..., n, n_missing) and observed (n, n_observed) as
     images (..., n, 784)."""
-    seen = observed_pixels(quadrants)
     x = missing.new_empty(*missing.shape[:-1], SIDE**2)
-    x[..., ~seen], x[..., seen] = missing, observed.expand(*missing.shape[:-1], -1)
+    places = _places(quadrants, x.device)
+    x[..., places[0]], x[..., places[1]] = missing, observed.expand(*missing.shape[:-1], -1)
     return x
 
 
@@ -234,89 +113,132 @@ def start_at_mean(net: nn.Sequential, mean: torch.Tensor) -> None:
     net[-1].bias.copy_(mean.clamp(0.01, 0.99).logit())
 
 
+@dataclass(frozen=True)
+class Rules(training.Rules):
+    """How a VAE is trained.
+
+    samples > 1: on the bound of that many importance samples (IWAE), which has no KL to weigh.
+    `warm_up`: epochs over which the weight of the KL rises from zero to `kl_weight`.  `free_bits`
+    [nats] as for `bounds.elbo`.
+    """
+
+    samples: int = 1
+    kl_weight: float = 1.0
+    warm_up: int = 0
+    free_bits: float = 0.0
+
+    def check(self) -> None:
+        super().check()
+        checks.count(self.samples, "samples")
+        checks.number(self.kl_weight, "kl_weight", "at least 0")
+        checks.count(self.warm_up, "warm_up", 0)
+        checks.number(self.free_bits, "free_bits", "at least 0")
+        if self.samples > 1 and (self.kl_weight != 1 or self.warm_up or self.free_bits):
+            raise ValueError(
+                f"samples={self.samples}: kl_weight, warm_up and free_bits belong to the ELBO, "
+                "samples=1"
+            )
+
+
 def train_vae(
     images: np.ndarray,
     *,
     latent_dim: int = 50,
     hidden: Sequence[int] = (400, 400),
-    epochs: int,
-    seed: int,
-    samples: int = 1,
-    kl_weight: float = 1.0,
-    warm_up: int = 0,
-    free_bits: float = 0.0,
     labels: np.ndarray | None = None,
     quadrants: int = 0,
     start: VAE | None = None,
-    batch_size: int = 128,
-    **rules,
-) -> tuple[VAE, dict[str, np.ndarray]]:
-    """A VAE of images (n, 28, 28) whose pixels are tossed anew each time they are shown, and the
-    history of its loss [nats an image].
+    rules: Rules,
+    epochs: int,
+    seed: int,
+    until: int | None = None,
+    resume: Trained | None = None,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """A VAE of images (n, 28, 28) whose pixels are tossed anew each time they are shown; its loss
+    is minus the bound [nats an image].
 
-    samples > 1: the bound of that many importance samples (IWAE), which has no KL to weigh.
-    warm_up: epochs over which the weight of the KL rises from zero to `kl_weight`.  labels (n,) or
-    quadrants: what the VAE is conditioned on.  start: go on from this one, of the same sizes; it is
-    not changed.  rules: lr, lr_last and the rest of `training.train`.  Raises ValueError, Diverged.
+    labels (n,) or quadrants: what the VAE is conditioned on.  start: go on from this one, of the
+    same sizes; it is not changed.  Raises ValueError, Diverged.
     """
-    samples, warm_up = checks.count(samples, "samples"), checks.count(warm_up, "warm_up", 0)
-    checks.number(free_bits, "free_bits", "at least 0")
-    checks.number(kl_weight, "kl_weight", "at least 0")
-    if samples > 1 and (kl_weight != 1 or warm_up or free_bits):
-        raise ValueError(
-            f"samples={samples}: kl_weight, warm_up and free_bits belong to the ELBO, samples=1"
-        )
+    rules.check()
     if labels is not None and quadrants:
         raise ValueError(f"quadrants={quadrants} beside labels: labels or quadrants, not both")
-    data = [as_images(images).flatten(1)]
-    if labels is not None:
-        data.append(one_hot(check_labels(labels, len(images)), 10).float())
     n_seen = int(observed_pixels(quadrants).sum()) if quadrants else 0
-    n_condition = n_seen if quadrants else 10 * (len(data) - 1)
-    vae = copy.deepcopy(start)
-    if vae is None:
-        vae = VAE(
-            latent_dim, hidden=hidden, n_pixels=SIDE**2 - n_seen, n_condition=n_condition, seed=seed
-        )
+    n_condition = n_seen if quadrants else 10 * (labels is not None)
+    vae = copy.deepcopy(start) or VAE(
+        latent_dim, hidden=hidden, n_pixels=SIDE**2 - n_seen, n_condition=n_condition, seed=seed,
+        device=device,
+    )  # fmt: skip
+    where = device_of(vae)
+    data = [as_images(images, where).flatten(1)]
+    if labels is not None:
+        classes = check_labels(labels, len(images), device=where)
+        data.append(one_hot(classes, 10).float())
+    if start is None:
         mean = data[0].mean(0)
         start_at_mean(vae.decoder, split(mean[None], quadrants)[0][0] if quadrants else mean)
-    step, ramp = itertools.count(1), max(1, warm_up * (len(images) // batch_size))
+    ramp = max(1, rules.warm_up * (len(images) // max(1, rules.batch_size)))
+    return run_epochs(
+        partial(update, quadrants=quadrants, ramp=ramp), vae, data, rules, epochs=epochs,
+        seed=seed, what="VAE", until=until, resume=resume,
+    )  # fmt: skip
 
-    def loss(p, y=None):
-        x = toss(p)
-        if quadrants:
-            x, y = split(x, quadrants)
-        if samples > 1:
-            return -importance_bound(vae, x, y, samples=samples).mean()
-        return -elbo(
-            vae, x, y, kl_weight=kl_weight * min(1, next(step) / ramp), free_bits=free_bits
-        ).mean()
 
-    return vae, train(
-        vae, loss, tuple(data), epochs=epochs, seed=seed, batch_size=batch_size, what="VAE", **rules
-    )
+def update(
+    descent: Descent, batch: tuple, rules: Rules, *, quadrants: int = 0, ramp: int = 1
+) -> dict[str, torch.Tensor]:
+    """One step up the bound at the probabilities (n, 784) of pixels, tossed anew; the weight of the
+    KL rises over the first `ramp` updates."""
+    vae, (p, *about) = descent.net, batch
+    x, y = split(toss(p), quadrants) if quadrants else (toss(p), *about, None)[:2]
+    if rules.samples > 1:
+        bound = importance_bound(vae, x, y, samples=rules.samples)
+    else:
+        kl_weight = rules.kl_weight * min(1, (descent.done + 1) / ramp)
+        bound = elbo(vae, x, y, kl_weight=kl_weight, free_bits=rules.free_bits)
+    return {"loss": descent.down(-bound.mean())}
 
 
 def train_completion(
-    images: np.ndarray, *, quadrants: int, hidden: Sequence[int] = (400, 400), seed: int, **rules
-) -> tuple[nn.Module, dict[str, np.ndarray]]:
-    """A network without latent numbers: observed bits -> log-odds of every missing bit by itself,
-    and its history."""
+    images: np.ndarray,
+    *,
+    quadrants: int,
+    hidden: Sequence[int] = (400, 400),
+    rules: training.Rules,
+    epochs: int,
+    seed: int,
+    until: int | None = None,
+    resume: Trained | None = None,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """A network without latent numbers: observed bits -> log-odds of every missing bit by
+    itself."""
     n_seen = int(observed_pixels(quadrants).sum())
-    net = mlp([n_seen, *hidden, SIDE**2 - n_seen], activation=nn.Tanh, seed=stream(seed, "init"))
-    pixels = as_images(images).flatten(1)
+    sizes = [n_seen, *hidden, SIDE**2 - n_seen]
+    net = mlp(sizes, activation=nn.Tanh, seed=stream(seed, "init"), device=device)
+    pixels = as_images(images, device_of(net)).flatten(1)
     start_at_mean(net, split(pixels.mean(0)[None], quadrants)[0][0])
+    return run_epochs(
+        partial(completion_update, quadrants=quadrants), net, (pixels,), rules, epochs=epochs,
+        seed=seed, what="completion", until=until, resume=resume,
+    )  # fmt: skip
 
-    def loss(p):
-        x, y = split(toss(p), quadrants)
-        return -log_bernoulli(x, net(y)).mean()
 
-    return net, train(net, loss, (pixels,), seed=seed, what="completion", **rules)
+def completion_update(
+    descent: Descent, batch: tuple, rules: training.Rules, *, quadrants: int
+) -> dict[str, torch.Tensor]:
+    """One step up log p(missing | observed) at the probabilities (n, 784) of pixels, tossed
+    anew."""
+    x, y = split(toss(*batch), quadrants)
+    return {"loss": descent.down(-log_bernoulli(x, descent.net(y)).mean())}
 
 
 def encoded(vae: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of q(z|x), each (n, latent_dim), for images (n, 28, 28)."""
-    both = in_batches(lambda x: torch.cat(vae.encode(x.flatten(1)), 1), as_images(images))
+    both = in_batches(
+        lambda x: torch.cat(vae.encode(x.flatten(1)), 1), as_images(images, device_of(vae))
+    )
     mean, log_var = np.split(both, 2, 1)
     return mean, np.exp(0.5 * log_var)
 
@@ -326,11 +248,12 @@ def decoded(vae: VAE, z: np.ndarray, labels: np.ndarray | None = None) -> np.nda
     the VAE knows classes."""
     z = checks.points(1, dtype=np.float32, z=z)[0]
     checks.shape(z, "z", (len(z), vae.latent_dim))
-    x = torch.from_numpy(z)
+    where = device_of(vae)
+    x = torch.from_numpy(z).to(where)
     if labels is None:
         out = in_batches(lambda z: vae.decode(z).sigmoid(), x)
     else:
-        both = torch.cat([x, one_hot(check_labels(labels, len(x)), 10)], 1)
+        both = torch.cat([x, one_hot(check_labels(labels, len(x), device=where), 10)], 1)
         out = in_batches(lambda zy: vae.decoder(zy).sigmoid(), both)
     return out.reshape(-1, SIDE, SIDE)
 

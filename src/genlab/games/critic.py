@@ -7,6 +7,7 @@ slopes that are not 1.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from torch import nn
 from genlab import checks
 from genlab.images.networks import mlp
 from genlab.streams import stream
-from genlab.training import Diverged, check_epochs, progress
+from genlab.training import Trained, check_epochs
+from genlab.training import torch as training
+from genlab.training.torch import Descent, train
 
 
 def critic_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
@@ -44,7 +47,7 @@ def gradient_penalty(critic: Callable, real: torch.Tensor, fake: torch.Tensor) -
     Its gradient reaches the critic alone: x̂ is cut off from the generator.  For a linear critic
     w·x it is (|w| - 1)².
     """
-    t = torch.rand(len(real), *[1] * (real.ndim - 1))
+    t = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
     between = fake.detach() + t * (real - fake.detach())
     return ((gradient_norms(critic, between) - 1) ** 2).mean()
 
@@ -60,72 +63,94 @@ def clip_weights(critic: nn.Module, clip_value: float) -> None:
 # --- between two samples of points that stand still, where W₁ can be computed ---
 
 
+@dataclass(frozen=True)
+class Rules(training.Rules):
+    """How a critic is trained: its slope is bounded by a gradient penalty of weight `gp_weight`, or
+    by weights clipped at `clip_value`; one of the two is 0."""
+
+    lr_last: float | None = 0.0
+    betas: tuple[float, float] = (0.5, 0.9)
+    batch_size: int = 256
+    gp_weight: float = 0.0
+    clip_value: float = 0.0
+
+    def check(self) -> None:
+        super().check()
+        gp_weight = checks.number(self.gp_weight, "gp_weight", "at least 0")
+        clip_value = checks.number(self.clip_value, "clip_value", "at least 0")
+        if (gp_weight > 0) == (clip_value > 0):
+            raise ValueError(
+                f"gp_weight={gp_weight}, clip_value={clip_value}: one of them above 0, the other 0"
+            )
+
+
 def train_critic(
     x: np.ndarray,
     y: np.ndarray,
     *,
+    hidden: Sequence[int] = (128, 128, 128),
+    rules: Rules,
     steps: int,
     seed: int,
-    hidden: Sequence[int] = (128, 128, 128),
-    gp_weight: float = 0.0,
-    clip_value: float = 0.0,
-    lr: float = 1e-3,
-    lr_last: float = 0.0,
-    batch_size: int = 256,
     records: int = 40,
-) -> tuple[nn.Sequential, dict[str, np.ndarray]]:
-    """A critic between points x (n, d) and y (m, d), bounded by a gradient penalty or
-    by clipping, one of the two.
+    until: int | None = None,
+    resume: Trained | None = None,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """A critic between points x (n, d) and y (m, d).
 
-    Adam with betas (0.5, 0.9), its rate falling from lr to lr_last by a cosine.  The history has,
-    at the end of each of `records` equal parts, "step", "estimate": mean f(x) - mean f(y) over all
-    points, and "slope": the largest |∂f| at x, y and between pairs of them.  estimate / slope is a
-    lower bound on W₁ up to slopes elsewhere.  Raises Diverged, ValueError.
+    The history has, at the end of each of `records` equal parts, "estimate": mean f(x) - mean f(y)
+    over all points, and "slope": the largest |∂f| at x, y and between pairs of them.
+    estimate / slope is a lower bound on W₁ up to slopes elsewhere.  Raises Diverged, ValueError.
     """
-    a, b = map(torch.from_numpy, checks.points(1, dtype=np.float32, x=x, y=y))
-    check_epochs(1, batch_size, min(len(a), len(b)))
-    gp_weight = checks.number(gp_weight, "gp_weight", "at least 0")
-    clip_value = checks.number(clip_value, "clip_value", "at least 0")
-    if (gp_weight > 0) == (clip_value > 0):
-        raise ValueError(
-            f"gp_weight={gp_weight}, clip_value={clip_value}: one of them above 0, the other 0"
-        )
-    checks.number(lr, "lr", "positive")
+    rules.check()
+    points = checks.points(1, dtype=np.float32, x=x, y=y)
+    check_epochs(1, rules.batch_size, min(map(len, points)))
     records = checks.count(records, "records")
     steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
-    net = mlp([a.shape[1], *hidden, 1], activation=nn.ReLU, seed=stream(seed, "init"))
+    sizes = [points[0].shape[1], *hidden, 1]
+    net = mlp(sizes, activation=nn.ReLU, seed=stream(seed, "init"), device=device)
     critic = nn.Sequential(*net, nn.Flatten(0))
-    optimizer = torch.optim.Adam(critic.parameters(), lr=lr, betas=(0.5, 0.9), fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, eta_min=lr_last)
-    ends, history = steps * np.arange(records + 1) // records, []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train"))
-        for record in progress(records, "critic"):
-            for _ in range(ends[record], ends[record + 1]):
-                real, fake = (
-                    points[torch.randint(len(points), (batch_size,))] for points in (a, b)
-                )
-                loss = critic_loss(critic(real), critic(fake))
-                if gp_weight:
-                    loss = loss + gp_weight * gradient_penalty(critic, real, fake)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                if clip_value:
-                    clip_weights(critic, clip_value)
-            history.append(_reading(critic, a, b))
-            if not np.isfinite(history[-1]).all():
-                raise Diverged("critic", int(ends[record + 1]), critic.state_dict())
-    estimate, slope = np.array(history).T
-    return critic.eval(), {"step": ends[1:], "estimate": estimate, "slope": slope}
+    where = training.device_of(critic)
+    a, b = (torch.from_numpy(part).to(where) for part in points)
+    descent = Descent(critic, rules, steps)
+    history, state = train(
+        lambda: update(
+            descent, *(p[torch.randint(len(p), (rules.batch_size,), device=where)] for p in (a, b)),
+            rules,
+        ),
+        (descent,),
+        rules=rules,
+        ends=steps * np.arange(1, records + 1) // records,
+        seed=seed,
+        what="critic",
+        device=where,
+        until=until,
+        resume=resume,
+        reading=lambda: _reading(critic, a, b),
+    )  # fmt: skip
+    return Trained(critic.eval(), history, state=state)
 
 
-def _reading(critic: nn.Module, a: torch.Tensor, b: torch.Tensor) -> tuple[float, float]:
+def update(
+    descent: Descent, real: torch.Tensor, fake: torch.Tensor, rules: Rules
+) -> dict[str, torch.Tensor]:
+    """One step of the critic down its loss at points real and fake, each (n, d)."""
+    critic = descent.net
+    loss = critic_loss(critic(real), critic(fake))
+    if rules.gp_weight:
+        loss = loss + rules.gp_weight * gradient_penalty(critic, real, fake)
+    loss = descent.down(loss)
+    if rules.clip_value:
+        clip_weights(critic, rules.clip_value)
+    return {"loss": loss}
+
+
+def _reading(critic: nn.Module, a: torch.Tensor, b: torch.Tensor) -> dict[str, float]:
     """The critic's estimate between all points a and b, and its largest slope at them and
     halfway between pairs."""
     n = min(len(a), len(b))
     with torch.no_grad():
         estimate = critic(a).mean() - critic(b).mean()
     slope = gradient_norms(critic, torch.cat([a, b, (a[:n] + b[:n]) / 2])).max()
-    return estimate.item(), slope.item()
+    return {"estimate": estimate.item(), "slope": slope.item()}

@@ -6,8 +6,9 @@ numbers.  Losses are means over the batch.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +26,9 @@ from genlab.games.devices import (
 from genlab.games.players import Discriminator, Generator, generated, latents, still
 from genlab.images.networks import as_images, check_labels
 from genlab.streams import stream
-from genlab.training import Diverged, check_epochs, progress
-from genlab.training.torch import batches
+from genlab.training import Trained, check_epochs
+from genlab.training import torch as training
+from genlab.training.torch import Batches, Descent, device_of, train
 
 # --- losses, of logits; D = sigmoid(logit) is the probability of being real ---
 
@@ -67,39 +69,100 @@ LOSSES = {
     "wasserstein": (critic_loss, critic_generator_loss),
 }
 
-# --- one update of one player; both return what to log, as tensors without a graph ---
+
+@dataclass(frozen=True)
+class Rules(training.Rules):
+    """How the game is played.
+
+    loss: a name in LOSSES.  n_critic: updates of the discriminator a round, or several such numbers
+    that follow one another in equal parts of the training.  real_target as for
+    `discriminator_loss`.  match_features: the generator aims at `feature_matching`.  gp_weight: of
+    the gradient penalty; history_weight: of historical averaging, for both players; clip_value > 0
+    bounds all weights of the critic.  class_weight: of the class losses; class_fakes=False: only
+    real images teach the class head, in contrast to Odena et al. (2017, eq. 3).  ema_decay: of the
+    average of the generator's weights (0: the last ones), or several, which change nothing in the
+    game.
+    """
+
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    batch_size: int = 64
+    loss: str = "non_saturating"
+    n_critic: int | Sequence[int] = 1
+    real_target: float = 1.0
+    match_features: bool = False
+    history_weight: float = 0.0
+    gp_weight: float = 0.0
+    clip_value: float = 0.0
+    class_weight: float = 1.0
+    class_fakes: bool = True
+    ema_decay: float | Sequence[float] = 0.999
+
+    def check(self) -> None:
+        super().check()
+        checks.one_of(self.loss, "loss", LOSSES)
+        if not self.rounds or min(self.rounds) < 1:
+            raise ValueError(f"n_critic={self.n_critic}: one number, or several, each at least 1")
+        checks.number(self.real_target, "real_target", "in [0, 1]")
+        if self.real_target <= 0.5 or (self.real_target < 1 and self.loss == "wasserstein"):
+            raise ValueError(
+                f"real_target={self.real_target} must be in (0.5, 1], and 1 for a critic"
+            )
+        for name in ("history_weight", "gp_weight", "clip_value", "class_weight"):
+            checks.number(getattr(self, name), name, "at least 0")
+        if not self.decays:
+            raise ValueError(f"ema_decay={self.ema_decay}: one number, or several")
+        for decay in self.decays:
+            checks.number(decay, "ema_decay", "in [0, 1)")
+
+    @property
+    def rounds(self) -> tuple[int, ...]:
+        """n_critic of each part of the training."""
+        return (self.n_critic,) if isinstance(self.n_critic, int) else tuple(self.n_critic)
+
+    @property
+    def decays(self) -> list[float]:
+        """Every ema_decay."""
+        return np.atleast_1d(self.ema_decay).tolist()
 
 
-def update(net: nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    """One step down the gradient of `loss` in the weights of `net`; no other network gets a
-    gradient."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward(inputs=list(net.parameters()))
-    optimizer.step()
+class Game(NamedTuple):
+    """Both players on their ways down, the averages of the generator's weights by each decay, and
+    the means of both players' weights over all rounds, or None where no rule needs them."""
+
+    generator: Descent
+    discriminator: Descent
+    averages: Sequence[Generator]
+    pasts: Sequence[nn.Module] | None = None
 
 
-def discriminator_step(
-    generator: Generator, discriminator: Discriminator, optimizer: torch.optim.Optimizer,
-    real: torch.Tensor, labels: torch.Tensor | None = None, *,
-    loss: Callable = discriminator_loss, class_weight: float = 1.0, class_fakes: bool = True,
-    penalty: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
-    clip_value: float = 0.0,
-) -> dict[str, torch.Tensor]:  # fmt: skip
+class Players(NamedTuple):
+    """generator: with its weights averaged; of several decays a list of generators."""
+
+    generator: Generator | list[Generator]
+    discriminator: Discriminator
+
+
+# --- one update of each player; both return what to log, as tensors without a graph ---
+
+
+def discriminator_update(
+    game: Game, real: torch.Tensor, labels: torch.Tensor | None, rules: Rules
+) -> dict[str, torch.Tensor]:
     """Update the discriminator on real images (n, channels, 28, 28) and as many generated ones,
     of the same classes.
 
-    loss(real logits, fake logits); penalty(real, fake) is added if given; clip_value > 0 bounds all
-    weights afterwards.  With class_fakes=False only real images teach the class head, in contrast
-    to Odena et al. (2017, eq. 3).
-    Logged apart: the loss, the class losses, the penalty as weighted; "logit_gap", mean logit of
+    Logged apart: the loss, the class losses, the penalties as weighted; "logit_gap", mean logit of
     real minus of generated images, is what a critic says of W₁.
     """
+    generator, discriminator = game.generator.net, game.discriminator.net
     # The generator's running statistics shall follow its own updates alone.
     with torch.no_grad(), still(generator):
         fake = generator(latents(generator, len(real)), labels)
     f_real, f_fake = discriminator.features(real), discriminator.features(fake)
     on_real, on_fake = discriminator.log_odds(f_real), discriminator.log_odds(f_fake)
-    total = value = loss(on_real, on_fake)
+    smooth = {} if rules.real_target == 1 else {"real_target": rules.real_target}
+    total = value = LOSSES[rules.loss][0](on_real, on_fake, **smooth)
     logs = {
         "discriminator_loss": value,
         "accuracy_real": (on_real > 0).float().mean(),
@@ -109,192 +172,142 @@ def discriminator_step(
     if labels is not None:
         logs["class_loss_real"] = class_loss(discriminator.class_head(f_real), labels)
         logs["class_loss_fake"] = class_loss(discriminator.class_head(f_fake), labels)
-        total = total + class_weight * (
-            logs["class_loss_real"] + class_fakes * logs["class_loss_fake"]
+        total = total + rules.class_weight * (
+            logs["class_loss_real"] + rules.class_fakes * logs["class_loss_fake"]
         )
-    if penalty is not None:
-        logs["penalty"] = penalty(real, fake)
-        total = total + logs["penalty"]
-    update(discriminator, optimizer, total)
-    if clip_value:
-        clip_weights(discriminator, clip_value)
+    if rules.gp_weight or rules.history_weight:
+        penalty = 0
+        if rules.gp_weight:
+            penalty = rules.gp_weight * gradient_penalty(discriminator, real, fake)
+        if rules.history_weight:
+            past = squared_distance(discriminator, game.pasts[1])
+            penalty = penalty + rules.history_weight * past
+        logs["penalty"] = penalty
+        total = total + penalty
+    game.discriminator.down(total)
+    if rules.clip_value:
+        clip_weights(discriminator, rules.clip_value)
     return {name: x.detach() for name, x in logs.items()}
 
 
-def generator_step(
-    generator: Generator, discriminator: Discriminator, optimizer: torch.optim.Optimizer,
-    n: int, *,
-    loss: Callable = non_saturating_generator_loss, class_weight: float = 1.0,
-    match: torch.Tensor | None = None, penalty: Callable[[], torch.Tensor] | None = None,
-) -> dict[str, torch.Tensor]:  # fmt: skip
-    """Update the generator on n latent draws, of random classes if it knows classes.
-
-    loss(fake logits), or with real images `match` the distance of mean features from theirs;
-    penalty() is added if given.
-    """
-    labels = torch.randint(generator.n_classes, (n,)) if generator.n_classes else None
+def generator_update(game: Game, real: torch.Tensor, rules: Rules) -> dict[str, torch.Tensor]:
+    """Update the generator on as many latent draws as there are real images, of random classes if
+    it knows classes."""
+    generator, discriminator, n = game.generator.net, game.discriminator.net, len(real)
+    labels = None
+    if generator.n_classes:
+        labels = torch.randint(generator.n_classes, (n,), device=real.device)
     with still(discriminator):
         features = discriminator.features(generator(latents(generator, n), labels))
         log_odds = discriminator.log_odds(features)
-        if match is None:
-            total = value = loss(log_odds)
+        if rules.match_features:
+            total = value = feature_matching(discriminator.features(real).detach(), features)
         else:
-            total = value = feature_matching(discriminator.features(match).detach(), features)
+            total = value = LOSSES[rules.loss][1](log_odds)
     logs = {"generator_loss": value, "fooled": (log_odds > 0).float().mean()}
     if labels is not None:
         logs["generator_class_loss"] = class_loss(discriminator.class_head(features), labels)
-        total = total + class_weight * logs["generator_class_loss"]
-    if penalty is not None:
-        total = total + penalty()
-    update(generator, optimizer, total)
+        total = total + rules.class_weight * logs["generator_class_loss"]
+    if rules.history_weight:
+        total = total + rules.history_weight * squared_distance(generator, game.pasts[0])
+    game.generator.down(total)
     return {name: x.detach() for name, x in logs.items()}
+
+
+def update(game: Game, batches: Batches, rules: Rules) -> dict[str, torch.Tensor]:
+    """One round: n_critic updates of the discriminator, one of the generator, and the averages."""
+    step, steps = game.generator.done, game.generator.steps
+    for _ in range(rules.rounds[step * len(rules.rounds) // steps]):
+        real, *known = next(batches)
+        real = real.view(rules.batch_size, -1, *real.shape[2:])
+        logs = discriminator_update(game, real, *(known or (None,)), rules)
+    logs |= generator_update(game, real, rules)
+    for average, decay in zip(game.averages, rules.decays, strict=True):
+        # Rate 1 / t, the mean of all steps, until that is below 1 - decay: else the random start
+        # would stay in the average for some 1 / (1 - decay) steps.  0: the last weights.
+        rate = max(1 - decay, 1 / (step + 1)) if decay else 1.0
+        move_towards(average, game.generator.net, rate)
+    if game.pasts:
+        for past, player in zip(game.pasts, (game.generator, game.discriminator), strict=True):
+            move_towards(past, player.net, 1 / (step + 1))
+    return logs
 
 
 # --- the game ---
 
 
 def train_gan(
-    images: np.ndarray, generator: Generator, discriminator: Discriminator, *,
-    steps: int, seed: int, labels: np.ndarray | None = None,
-    loss: str = "non_saturating", n_critic: int | Sequence[int] = 1,
-    real_target: float = 1.0, match_features: bool = False, history_weight: float = 0.0,
-    gp_weight: float = 0.0, clip_value: float = 0.0,
-    class_weight: float = 1.0, class_fakes: bool = True,
-    batch_size: int = 64, lr: float = 2e-4, lr_last: float | None = None,
-    betas: tuple[float, float] | None = (0.5, 0.999), ema_decay: float | Sequence[float] = 0.999,
-    grid: int = 64, records: int = 40, what: str = "GAN",
-) -> tuple[Generator | list[Generator], Discriminator, dict[str, np.ndarray]]:  # fmt: skip
-    """Play `steps` rounds: n_critic updates of the discriminator, one of the generator.
-    The arguments are not changed.
+    images: np.ndarray,
+    generator: Generator,
+    discriminator: Discriminator,
+    *,
+    labels: np.ndarray | None = None,
+    rules: Rules,
+    steps: int,
+    seed: int,
+    grid: int = 64,
+    records: int = 40,
+    what: str = "GAN",
+    until: int | None = None,
+    resume: Trained | None = None,
+) -> Trained:
+    """Play `steps` rounds; the model are both `Players`, in evaluation mode.  The arguments are not
+    changed.
 
     images (n, 28, 28); for a generator of c channels each of its images is c of them, stacked anew
-    every time (Stacked-MNIST).  labels (n,) for players that know classes; class_fakes: whether
-    generated images teach the discriminator classes, too.  loss: a name in LOSSES.  n_critic: a
-    number, or several that follow one another in equal parts of the training.  gp_weight: of the
-    gradient penalty; history_weight: of historical averaging, for both players.
-    Adam with these betas, or RMSprop for None (Arjovsky et al. 2017); rates fall from lr to
-    lr_last by a cosine if that is given.
-
-    Returns the generator with its weights averaged by `ema_decay` (0: the last ones; of several
-    decays, which change nothing in the game, a list of generators), the discriminator, all in
-    evaluation mode, and the history: means over each of `records` equal parts of the training of
-    what the two steps log, "step" where it ends, and "snapshot" (records, grid, 28, 28), the
-    (first) averaged generator there at `grid` fixed latent draws (of classes 0, 1, 2, ... in turn)
-    in [0, 1], half precision.  Raises Diverged, ValueError.
+    every time (Stacked-MNIST).  labels (n,) for players that know classes.  The history has means
+    over each of `records` equal parts of the training of what the two updates log, and "snapshot"
+    (records, grid, 28, 28), what the (first) averaged generator makes at its end of `grid` fixed
+    latent draws (of classes 0, 1, 2, ... in turn) in [0, 1], half precision.  Raises Diverged,
+    ValueError.
     """
-    x, y = _checked_data(images, labels, generator, discriminator, batch_size)
-    _check_rules(loss, n_critic, real_target, steps, records)
-    _check_numbers(lr, ema_decay, history_weight, gp_weight, clip_value, class_weight)
-    if gp_weight and any(
-        isinstance(m, (nn.BatchNorm2d, MinibatchDiscrimination)) for m in discriminator.modules()
-    ):
-        raise ValueError(
-            f"gp_weight={gp_weight}: the penalty is of single images, so the critic must not mix "
-            "them: norm='none', kernels=0"
-        )
-    generator, discriminator = (
-        copy.deepcopy(generator).train(),
-        copy.deepcopy(discriminator).train(),
+    rules.check()
+    records = checks.count(records, "records")
+    steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
+    data = _checked_data(images, labels, generator, discriminator, rules)
+    game = _opened(
+        copy.deepcopy(generator).train(), copy.deepcopy(discriminator).train(), rules, steps
     )
-    decays = np.atleast_1d(ema_decay).tolist()
-    averages = [copy.deepcopy(generator) for _ in decays]
-    pasts = {net: copy.deepcopy(net) for net in (generator, discriminator)}
-    descent_g, schedule_g = _descent(generator, lr, betas, lr_last, steps)
-    descent_d, schedule_d = _descent(discriminator, lr, betas, lr_last, steps)
-    d_loss, g_loss = LOSSES[loss]
-    if real_target < 1:
-        d_loss = partial(d_loss, real_target=real_target)
-    rounds = (n_critic,) if isinstance(n_critic, int) else tuple(n_critic)
-
-    def d_penalty(real, fake):
-        total = gp_weight * gradient_penalty(discriminator, real, fake) if gp_weight else 0
-        return (
-            total + history_weight * squared_distance(discriminator, pasts[discriminator])
-            if history_weight
-            else total
-        )
-
-    def g_penalty():
-        return history_weight * squared_distance(generator, pasts[generator])
-
-    def play(step: int) -> dict[str, torch.Tensor]:
-        for _ in range(rounds[step * len(rounds) // steps]):
-            real, *known = next(reals)
-            logs = discriminator_step(
-                generator, discriminator, descent_d, real, *known, loss=d_loss,
-                class_weight=class_weight, class_fakes=class_fakes,
-                penalty=d_penalty if gp_weight or history_weight else None, clip_value=clip_value,
-            )  # fmt: skip
-        logs |= generator_step(
-            generator, discriminator, descent_g, batch_size, loss=g_loss, class_weight=class_weight,
-            match=real if match_features else None, penalty=g_penalty if history_weight else None,
-        )  # fmt: skip
-        schedule_g.step()
-        schedule_d.step()
-        for average, decay in zip(averages, decays, strict=True):
-            # Rate 1 / t, the mean of all steps, until that is below 1 - decay: else the random
-            # start would stay in the average for some 1 / (1 - decay) steps.  0: the last weights.
-            move_towards(average, generator, max(1 - decay, 1 / (step + 1)) if decay else 1.0)
-        if history_weight:
-            for net, past in pasts.items():
-                move_towards(past, net, 1 / (step + 1))
-        return logs
-
+    batches = Batches(data, rules.batch_size * generator.channels)
     about = np.arange(grid) % generator.n_classes if generator.n_classes else None
-    z = latents(generator, grid, torch.Generator().manual_seed(stream(seed, "sample"))).numpy()
-    history, ends = [], steps * np.arange(records + 1) // records
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train"))
-        reals = real_batches(x, y, batch_size, generator.channels)
-        for record in progress(records, what):
-            good = copy.deepcopy(averages[0].state_dict())
-            logs = [play(step) for step in range(ends[record], ends[record + 1])]
-            values = torch.stack([torch.stack(list(row.values())) for row in logs])
-            finite = torch.isfinite(values).all(1)
-            if not finite.all():
-                raise Diverged(what, int(ends[record] + (~finite).nonzero()[0]), good)
-            means = dict(zip(logs[0], values.mean(0).tolist(), strict=True))
-            history.append(
-                means | {"snapshot": generated(averages[0], z, about).astype(np.float16)}
-            )
-    columns = {name: np.array([row[name] for row in history]) for name in history[0]}
-    averages = [average.eval() for average in averages]
-    smooth = averages if np.ndim(ema_decay) else averages[0]
-    return smooth, discriminator.eval(), {"step": ends[1:]} | columns
+    z = latents(generator, grid, torch.Generator().manual_seed(stream(seed, "sample")))
+    z = z.cpu().numpy()
+    history, state = train(
+        lambda: update(game, batches, rules),
+        (game.generator, game.discriminator, *game.averages, *(game.pasts or ()), batches),
+        rules=rules,
+        ends=steps * np.arange(1, records + 1) // records,
+        seed=seed,
+        what=what,
+        device=device_of(generator),
+        until=until,
+        resume=resume,
+        reading=lambda: {"snapshot": generated(game.averages[0], z, about).astype(np.float16)},
+    )
+    averages = [average.eval() for average in game.averages]
+    smooth = averages if np.ndim(rules.ema_decay) else averages[0]
+    return Trained(Players(smooth, game.discriminator.net.eval()), history, state=state)
 
 
-def real_batches(
-    x: torch.Tensor, y: torch.Tensor | None, batch_size: int, channels: int = 1
-) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Without end: real images (batch_size, channels, 28, 28), and their labels if y is given,
-    from epoch after epoch of x in a new order drawn from torch's generator."""
-    data = (x,) if y is None else (x, y)
-    taken = batch_size * channels
-    while True:
-        for rows, *known in batches(data, taken, len(x) // taken):
-            yield rows.view(batch_size, channels, *rows.shape[2:]), *known
-
-
-def _descent(
-    net: nn.Module, lr: float, betas: tuple[float, float] | None, last: float | None, steps: int
-):
-    """The optimiser of one player and the schedule of its rate."""
-    if betas is None:
-        optimizer = torch.optim.RMSprop(net.parameters(), lr=lr)
-    else:
-        optimizer = torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True)
-    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(
-        optimizer, steps, eta_min=lr if last is None else last
+def _opened(generator: Generator, discriminator: Discriminator, rules: Rules, steps: int) -> Game:
+    """The game before its first round."""
+    players = generator, discriminator
+    return Game(
+        *(Descent(net, rules, steps) for net in players),
+        [copy.deepcopy(generator) for _ in rules.decays],
+        [copy.deepcopy(net) for net in players] if rules.history_weight else None,
     )
 
 
 def _checked_data(
-    images, labels, generator, discriminator, batch_size
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Images as (n, 1, 28, 28) in [-1, 1] and labels; ValueError where they and the players do not
-    belong together."""
-    x = 2 * as_images(images) - 1
-    check_epochs(1, batch_size * generator.channels, len(x))
+    images: np.ndarray, labels: np.ndarray | None,
+    generator: Generator, discriminator: Discriminator, rules: Rules,
+) -> tuple[torch.Tensor, ...]:  # fmt: skip
+    """Images as (n, 1, 28, 28) in [-1, 1], and labels if there are any; ValueError where they and
+    the players do not belong together."""
+    where = device_of(generator)
+    x = 2 * as_images(images, where) - 1
+    check_epochs(1, rules.batch_size * generator.channels, len(x))
     if generator.n_classes != discriminator.n_classes or (labels is None) == bool(
         generator.n_classes
     ):
@@ -305,27 +318,13 @@ def _checked_data(
         )
     if labels is not None and generator.channels > 1:
         raise ValueError(f"channels={generator.channels}: stacked images have no single label")
-    return x, None if labels is None else check_labels(labels, len(x), generator.n_classes)
-
-
-def _check_rules(loss, n_critic, real_target, steps, records) -> None:
-    """ValueError for a game that cannot be played."""
-    checks.one_of(loss, "loss", LOSSES)
-    if min([n_critic] if isinstance(n_critic, int) else n_critic, default=0) < 1:
-        raise ValueError(f"n_critic={n_critic}: one number, or several, each at least 1")
-    if not 0.5 < real_target <= 1 or (real_target < 1 and loss == "wasserstein"):
-        raise ValueError(f"real_target={real_target} must be in (0.5, 1], and 1 for a critic")
-    checks.count(records, "records")
-    checks.count(steps, "steps", records, hint=f", one for each of records={records}")
-
-
-def _check_numbers(lr, ema_decay, *weights) -> None:
-    """ValueError for a rate that is not positive, no decay or one outside [0, 1), or a negative
-    weight."""
-    decays = np.atleast_1d(ema_decay)
-    checks.numbers([lr, *weights], "lr and weights")
-    if lr <= 0 or not len(decays) or not ((decays >= 0) & (decays < 1)).all() or min(weights) < 0:
+    if rules.gp_weight and any(
+        isinstance(m, (nn.BatchNorm2d, MinibatchDiscrimination)) for m in discriminator.modules()
+    ):
         raise ValueError(
-            f"lr={lr} must be above 0, ema_decay={ema_decay} in [0, 1), "
-            f"weights {weights} at least 0"
+            f"gp_weight={rules.gp_weight}: the penalty is of single images, so the critic must not "
+            "mix them: norm='none', kernels=0"
         )
+    if labels is None:
+        return (x,)
+    return x, check_labels(labels, len(x), generator.n_classes, device=where)

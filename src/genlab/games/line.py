@@ -2,6 +2,7 @@
 and its loss log 4 - 2 JSD(p, q)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,9 @@ from genlab import checks
 from genlab.games.game import discriminator_loss
 from genlab.images.networks import mlp
 from genlab.streams import stream
-from genlab.training import Diverged, progress
+from genlab.training import Trained
+from genlab.training import torch as training
+from genlab.training.torch import Descent, train
 
 
 class Mixture(NamedTuple):
@@ -75,11 +78,21 @@ def loss_of(log_odds: np.ndarray, p: Mixture, q: Mixture, x: np.ndarray) -> floa
     return float(np.trapezoid(at, x))
 
 
-def draw(mixture: Mixture, n: int) -> torch.Tensor:
+def draw(mixture: Mixture, n: int, device: torch.device) -> torch.Tensor:
     """n points (n, 1) from the mixture, by torch's generator."""
-    w, m, s = (torch.tensor(part, dtype=torch.float32) for part in mixture)
+    w, m, s = (torch.tensor(part, dtype=torch.float32, device=device) for part in mixture)
     k = torch.multinomial(w, n, replacement=True)
-    return (m[k] + s[k] * torch.randn(n)).unsqueeze(1)
+    return (m[k] + s[k] * torch.randn(n, device=device)).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Rules(training.Rules):
+    """How the discriminator is trained: Adam, its rate falling to zero."""
+
+    lr: float = 5e-3
+    lr_last: float | None = 0.0
+    fused: bool = False
+    batch_size: int = 256
 
 
 def train_discriminator(
@@ -87,45 +100,51 @@ def train_discriminator(
     q: Mixture,
     x: np.ndarray,
     *,
+    hidden: Sequence[int] = (64, 64),
+    rules: Rules,
     steps: int,
     seed: int,
-    hidden: Sequence[int] = (64, 64),
-    lr: float = 5e-3,
-    batch_size: int = 256,
     records: int = 40,
-) -> dict[str, np.ndarray]:
-    """Tell fresh draws of p from fresh draws of q: Adam, its rate falling from lr
-    to zero by a cosine.
+    until: int | None = None,
+    resume: Trained | None = None,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """Tell fresh draws of p from fresh draws of q.
 
-    Returns, at the end of each of `records` parts which grow geometrically, "step", "log_odds"
+    The history has, at the end of each of `records` parts which grow geometrically, "log_odds"
     (records, n) at points x (n,) and their "loss" by `loss_of`.  Raises Diverged, ValueError.
     """
+    rules.check()
     x = _line(x)
-    checks.number(lr, "lr", "positive")
-    batch_size, records = (checks.count(batch_size, "batch_size"), checks.count(records, "records"))
+    checks.count(rules.batch_size, "batch_size")
+    records = checks.count(records, "records")
     steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
-    net = nn.Sequential(
-        *mlp([1, *hidden, 1], activation=nn.SiLU, seed=stream(seed, "init")), nn.Flatten(0)
+    net = mlp([1, *hidden, 1], activation=nn.SiLU, seed=stream(seed, "init"), device=device)
+    net = nn.Sequential(*net, nn.Flatten(0))
+    where = training.device_of(net)
+    points = torch.from_numpy(np.asarray(x, np.float32)).to(where).unsqueeze(1)
+    descent = Descent(net, rules, steps)
+
+    @torch.no_grad()
+    def reading():
+        log_odds = net(points).cpu().numpy().astype(float)
+        return {"log_odds": log_odds, "loss": loss_of(log_odds, p, q, x)}
+
+    history, state = train(
+        lambda: update(descent, *(draw(m, rules.batch_size, where) for m in (p, q))),
+        (descent,),
+        rules=rules,
+        ends=np.unique(np.geomspace(1, steps, records).round().astype(int)),
+        seed=seed,
+        what="discriminator",
+        device=where,
+        until=until,
+        resume=resume,
+        reading=reading,
     )
-    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    ends = np.unique(np.geomspace(1, steps, records).round().astype(int))
-    points, found = torch.from_numpy(np.asarray(x, np.float32)).unsqueeze(1), []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(seed, "train"))
-        for record in progress(len(ends), "discriminator"):
-            for _ in range(ends[record - 1] if record else 0, ends[record]):
-                loss = discriminator_loss(net(draw(p, batch_size)), net(draw(q, batch_size)))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-            with torch.no_grad():
-                found.append(net(points).numpy().astype(float))
-            if not np.isfinite(found[-1]).all():
-                raise Diverged("discriminator", int(ends[record]), net.state_dict())
-    return {
-        "step": ends,
-        "log_odds": np.array(found),
-        "loss": np.array([loss_of(d, p, q, x) for d in found]),
-    }
+    return Trained(net.eval(), history, state=state)
+
+
+def update(descent: Descent, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+    """One step of the discriminator down its loss at points real and fake, each (n, 1)."""
+    return {"loss": descent.down(discriminator_loss(descent.net(real), descent.net(fake)))}

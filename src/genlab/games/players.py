@@ -18,7 +18,7 @@ from genlab import checks
 from genlab.games.devices import MinibatchDiscrimination, VirtualBatchNorm
 from genlab.images.networks import SIDE, check_labels, check_sizes, initialised, mlp
 from genlab.streams import stream
-from genlab.training.torch import in_batches
+from genlab.training.torch import builder, device_of, in_batches
 
 LEAK = 0.2  # slope of LeakyReLU below zero (Radford et al. 2016, section 4)
 N_REFERENCE = 64  # latent draws whose images virtual batch normalisation refers to
@@ -96,7 +96,7 @@ class Discriminator(nn.Module):
 # --- fully connected, as in source D ---
 
 
-@torch.random.fork_rng(devices=[])  # layers draw weights when they are made, which nobody asked for
+@builder
 def mlp_generator(
     latent_dim: int = 64,
     *,
@@ -119,7 +119,7 @@ def mlp_generator(
     )
 
 
-@torch.random.fork_rng(devices=[])
+@builder
 def mlp_discriminator(
     *,
     hidden: Sequence[int] = (1024, 512, 256),
@@ -143,7 +143,7 @@ def mlp_discriminator(
 # --- convolutional, by the five guidelines of Radford et al. (2016) ---
 
 
-@torch.random.fork_rng(devices=[])
+@builder
 def dcgan_generator(
     latent_dim: int = 64,
     *,
@@ -183,7 +183,7 @@ def dcgan_generator(
     return Generator(body, latent_dim, n_classes=n_classes, channels=channels, reference=reference)
 
 
-@torch.random.fork_rng(devices=[])
+@builder
 def dcgan_discriminator(
     *,
     width: int = 32,
@@ -260,8 +260,10 @@ def still(net: nn.Module) -> Iterator[None]:
 
 
 def latents(generator: Generator, n: int, rng: torch.Generator | None = None) -> torch.Tensor:
-    """n draws of N(0, I) for this generator, from `rng` or torch's own stream."""
-    return torch.randn(n, generator.latent_dim, generator=rng)
+    """n draws of N(0, I) for this generator, from `rng` or torch's own stream, on its device."""
+    where = device_of(generator)
+    drawn_on = where if rng is None else rng.device
+    return torch.randn(n, generator.latent_dim, generator=rng, device=drawn_on).to(where)
 
 
 def generated(generator: Generator, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
@@ -275,12 +277,15 @@ def generated(generator: Generator, z: np.ndarray, labels: np.ndarray | None = N
     z = checks.numbers(z, "z", np.float32)
     if z.ndim != 2 or not len(z) or z.shape[1] != generator.latent_dim:
         raise ValueError(f"z of shape {z.shape} must be (n, {generator.latent_dim})")
-    z = torch.from_numpy(z)
-    known = None if labels is None else check_labels(labels, len(z), max(generator.n_classes, 1))
+    where = device_of(generator)
+    z = torch.from_numpy(z).to(where)
+    if labels is not None:
+        labels = check_labels(labels, len(z), max(generator.n_classes, 1), device=where)
     training = generator.training
     generator.eval()
     x = in_batches(
-        lambda i: generator(z[i], None if known is None else known[i]), torch.arange(len(z))
+        lambda i: generator(z[i], None if labels is None else labels[i]),
+        torch.arange(len(z), device=where),
     )
     generator.train(training)
     return (
@@ -295,7 +300,7 @@ def sample(
     n = checks.count(n, "n")
     return generated(
         generator,
-        latents(generator, n, torch.Generator().manual_seed(stream(seed, "sample"))).numpy(),
+        latents(generator, n, torch.Generator().manual_seed(stream(seed, "sample"))).cpu().numpy(),
         labels,
     )
 

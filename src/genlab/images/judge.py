@@ -5,6 +5,8 @@ Distances in its features compare models of this book with each other and with r
 nothing published.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import nn
@@ -12,35 +14,56 @@ from torch.nn import functional
 
 from genlab.images.networks import as_images, check_labels, moved, pooled_encoder
 from genlab.streams import stream
-from genlab.training.torch import in_batches, train
+from genlab.training import Trained
+from genlab.training import torch as training
+from genlab.training.torch import Descent, device_of, in_batches, run_epochs
+
+
+@dataclass(frozen=True)
+class Rules(training.Rules):
+    """How the judge is trained: on copies moved by up to `shift` pixels, with labels smoothed by
+    `smoothing`; `flip`: mirrored copies too, for garments, not for digits."""
+
+    lr: float = 2e-3
+    lr_last: float | None = 0.0
+    shift: int = 2
+    flip: bool = False
+    smoothing: float = 0.05
 
 
 def train_judge(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    seed: int,
+    rules: Rules,
     epochs: int,
-    flip: bool = False,
-    lr: float = 2e-3,
-) -> nn.Sequential:
-    """A judge for images (n, 28, 28) and labels (n,), trained on copies moved by up to two pixels;
-    `flip`: mirrored copies too, for garments, not for digits."""
-    judge = pooled_encoder(10, dropout=0.25, seed=stream(seed, "init"))
+    seed: int,
+    until: int | None = None,
+    resume: Trained | None = None,
+    device: torch.device | str | None = None,
+) -> Trained:
+    """A judge for images (n, 28, 28) and labels (n,)."""
+    judge = pooled_encoder(10, dropout=0.25, seed=stream(seed, "init"), device=device)
+    where = device_of(judge)
+    data = as_images(images, where), check_labels(labels, len(images), device=where)
+    return run_epochs(
+        update, judge, data, rules, epochs=epochs, seed=seed, what="judge",
+        until=until, resume=resume,
+    )  # fmt: skip
 
-    def loss(x, y):
-        return functional.cross_entropy(
-            judge(moved(x, shift=2, flip=flip)), y, label_smoothing=0.05
-        )
 
-    data = as_images(images), check_labels(labels, len(images))
-    train(judge, loss, data, epochs=epochs, seed=seed, lr=lr, lr_last=0.0, what="judge")
-    return judge
+def update(descent: Descent, batch: tuple, rules: Rules) -> dict[str, torch.Tensor]:
+    """One step down the cross-entropy [nats] of images (n, 1, 28, 28) and labels (n,)."""
+    x, labels = batch
+    log_odds = descent.net(moved(x, shift=rules.shift, flip=rules.flip))
+    loss = functional.cross_entropy(log_odds, labels, label_smoothing=rules.smoothing)
+    return {"loss": descent.down(loss)}
 
 
 def judged(judge: nn.Sequential, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features (n, 128), which are positive, and class probabilities (n, 10) of
     images (n, 28, 28)."""
-    features = in_batches(judge[:-1], as_images(images))
+    where = device_of(judge)
+    features = in_batches(judge[:-1], as_images(images, where))
     with torch.no_grad():
-        return features, judge[-1](torch.from_numpy(features)).softmax(1).numpy()
+        return features, judge[-1](torch.from_numpy(features).to(where)).softmax(1).cpu().numpy()

@@ -1,5 +1,9 @@
 """Encoders and decoders for 28 x 28 images: fully connected and convolutional, with weights that
-depend on the seed alone."""
+depend on the seed alone.
+
+Whatever makes a network takes `device=`, where it shall lie, by default torch's own default; it
+computes where it lies.
+"""
 
 import copyreg
 import math
@@ -12,11 +16,12 @@ from torch import nn
 from torch.nn import functional
 
 from genlab import checks
+from genlab.training.torch import builder
 
 SIDE = checks.SIDE
 
 
-@torch.random.fork_rng(devices=[])  # layers draw weights when they are made, which nobody asked for
+@builder
 def mlp(
     sizes: Sequence[int], *, activation: type[nn.Module] = nn.ReLU, dropout: float = 0.0, seed: int
 ) -> nn.Sequential:
@@ -42,7 +47,7 @@ def check_sizes(sizes: Sequence[int], dropout: float) -> None:
     checks.number(dropout, "dropout", "in [0, 1)")
 
 
-@torch.random.fork_rng(devices=[])
+@builder
 def conv_encoder(
     outputs: int,
     *,
@@ -72,7 +77,7 @@ def conv_encoder(
     return initialised(net, seed)
 
 
-@torch.random.fork_rng(devices=[])
+@builder
 def conv_decoder(
     inputs: int,
     *,
@@ -98,7 +103,7 @@ def conv_decoder(
     return initialised(net, seed)
 
 
-@torch.random.fork_rng(devices=[])
+@builder
 def pooled_encoder(
     outputs: int,
     *,
@@ -161,36 +166,40 @@ def fan_in(layer: nn.Module) -> float:
     return layer.weight[0].numel()
 
 
-def rebuilt(values: np.ndarray, strides: tuple[int, ...], learnt: bool) -> torch.Tensor:
+def rebuilt(
+    values: np.ndarray, strides: tuple[int, ...], learnt: bool, device: str = "cpu"
+) -> torch.Tensor:
     """A tensor or a parameter from its values, laid out in memory with these strides."""
-    x = torch.empty_strided(values.shape, strides, dtype=torch.from_numpy(values).dtype).copy_(
-        torch.from_numpy(values)
-    )
+    values = torch.from_numpy(values)
+    x = torch.empty_strided(values.shape, strides, dtype=values.dtype, device=device).copy_(values)
     return nn.Parameter(x) if learnt else x
 
 
 def reduced(x: torch.Tensor) -> tuple:
-    """How to pickle `x`: as its values and its layout, on which the choice of kernels and so the
-    last digit of a result depends.
+    """How to pickle `x`: as its values, its device and its layout, on which the choice of kernels
+    and so the last digit of a result depends.
 
     torch's own way writes memory addresses, so that equal networks have unequal hashes.
     """
-    return rebuilt, (x.detach().cpu().numpy().copy(), x.stride(), isinstance(x, nn.Parameter))
+    about = x.detach().cpu().numpy().copy(), x.stride(), isinstance(x, nn.Parameter)
+    return rebuilt, about if x.device.type == "cpu" else (*about, x.device.type)
 
 
 copyreg.pickle(torch.Tensor, reduced)
 copyreg.pickle(nn.Parameter, reduced)
 
 
-def as_images(x: np.ndarray) -> torch.Tensor:
+def as_images(x: np.ndarray, device: torch.device) -> torch.Tensor:
     """Grey values (n, 28, 28) as a tensor (n, 1, 28, 28): bytes are divided by 255, floats must lie
     in [0, 1].  ValueError otherwise."""
-    return torch.from_numpy(checks.images(x)).unsqueeze(1)
+    return torch.from_numpy(checks.images(x)).to(device).unsqueeze(1)
 
 
-def check_labels(labels: np.ndarray, n: int, n_classes: int = 10) -> torch.Tensor:
+def check_labels(
+    labels: np.ndarray, n: int, n_classes: int = 10, *, device: torch.device
+) -> torch.Tensor:
     """Labels (n,) as integers; ValueError if one is out of range or their number is wrong."""
-    return torch.from_numpy(checks.labels(labels, "labels", n, n_classes))
+    return torch.from_numpy(checks.labels(labels, "labels", n, n_classes)).to(device)
 
 
 def moved(x: torch.Tensor, *, shift: int, flip: bool) -> torch.Tensor:
@@ -198,7 +207,10 @@ def moved(x: torch.Tensor, *, shift: int, flip: bool) -> torch.Tensor:
     with `flip` half of them mirrored.  Without either nothing is drawn and x comes back."""
     if not (shift or flip):
         return x
-    dy, dx = torch.randint(0, 2 * shift + 1, (2,)).tolist()
+    # On the processor, whatever the device: Python must know them.
+    dy, dx = torch.randint(0, 2 * shift + 1, (2,), device="cpu").tolist()
     height, width = x.shape[2:]
     x = functional.pad(x, (shift,) * 4)[:, :, dy : dy + height, dx : dx + width]
-    return torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x) if flip else x
+    return (
+        torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x) if flip else x
+    )

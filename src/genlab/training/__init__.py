@@ -15,18 +15,41 @@ from tqdm import tqdm
 from genlab import checks
 
 
+class Interrupted(NamedTuple):
+    """Where a training stopped before its end: what the next update starts from, after `done` of
+    `steps` updates by these rules and this seed."""
+
+    state: Any
+    done: int
+    rules: Any
+    seed: int
+    steps: int
+
+
 class Trained(NamedTuple):
     """What a training returns.
 
     model: what was trained.  history: "step", the number of updates done, and as many values of
     what is minimised and of what is logged beside it.  chains: where the training's Markov chains
-    stopped, if it has any.  state: all that the next update would start from.
+    stopped, if it has any.  state: what `resume` goes on from, if `until` stopped it.
     """
 
     model: Any
     history: dict[str, np.ndarray]
     chains: np.ndarray | None = None
-    state: Any = None
+    state: Interrupted | None = None
+
+    def interrupted(self, rules: Any, seed: int, steps: int) -> tuple[Any, int]:
+        """The state that the next update starts from, and the number of updates done.  ValueError
+        if this training is over, or was another."""
+        if self.state is None:
+            raise ValueError("resume: that training is over; it stops early with until=")
+        given = {"rules": rules, "seed": seed, "its number of updates": steps}
+        begun = dict(zip(given, self.state[2:], strict=True))
+        for name, value in given.items():
+            if value != begun[name]:
+                raise ValueError(f"resume: {name} was {begun[name]}, not {value}")
+        return self.state.state, self.state.done
 
 
 class Diverged(FloatingPointError):
