@@ -248,7 +248,7 @@ def train_dbm(
         key=jax.random.key(stream(seed, "init")),
     )
     means = mean, jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
-    state, history = run_epochs(
+    state, history, rest = run_epochs(
         EPOCH,
         State(dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means),
         data,
@@ -259,7 +259,7 @@ def train_dbm(
         until=until,
         resume=resume,
     )
-    return Trained(state.dbm, history, np.asarray(state.chains), state)
+    return Trained(state.dbm, history, np.asarray(state.chains), rest)
 
 
 def update(

@@ -203,7 +203,7 @@ def train_up_down(
     seen = jnp.asarray(data[: rules.batch_size], jnp.float32)
     first = jnp.concatenate([up(dbn, seen), labels[: rules.batch_size]], 1)
     chains = sample_bits(first, key=jax.random.key(stream(seed, "init")))
-    state, history = run_epochs(
+    state, history, rest = run_epochs(
         EPOCH,
         State(dbn, chains),
         (data, labels),
@@ -214,7 +214,7 @@ def train_up_down(
         until=until,
         resume=resume,
     )
-    return Trained(state.dbn, history, np.asarray(state.chains), state)
+    return Trained(state.dbn, history, np.asarray(state.chains), rest)
 
 
 def update(

@@ -19,7 +19,7 @@ from genlab.boltzmann.dbn import log_bernoulli
 from genlab.boltzmann.exact import states
 from genlab.boltzmann.rbm import of_units, sample_bits
 from genlab.streams import stream
-from genlab.training import Diverged, Trained, progress
+from genlab.training import Diverged, Trained, left, progress
 from genlab.training.jax import all_finite, until_divergence
 
 
@@ -107,7 +107,8 @@ def train_helmholtz(
     )
     start = 0
     if resume is not None:
-        machine, start = resume.state, int(resume.history["step"][-1]) // part
+        machine, done = resume.interrupted(rules, seed, part * chunks)
+        start = done // part
     until = chunks if until is None else checks.count(until, "until", start + 1, chunks)
     key, rows = jax.random.key(stream(seed, "train")), []
     for i in progress(until - start, "Helmholtz machine"):
@@ -121,7 +122,8 @@ def train_helmholtz(
     curves = np.array(rows).T
     history = {"step": part * np.arange(start + 1, until + 1)}
     history |= {"log_likelihood": curves[0], "bound": curves[1]}
-    return Trained(machine, history, state=machine)
+    rest = left(machine, history, rules, seed, part * chunks)
+    return Trained(machine, history, state=rest)
 
 
 def update(

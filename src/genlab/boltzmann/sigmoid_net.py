@@ -133,7 +133,7 @@ def train_classifier(
     labels = checks.labels(labels, "labels", n, len(layers[-1].c))
     check_epochs(epochs, rules.batch_size, n)
     layers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), list(layers))
-    state, history = run_epochs(
+    state, history, rest = run_epochs(
         EPOCH,
         State(layers, ADAM.init(layers)),
         (data, labels, side),
@@ -144,7 +144,7 @@ def train_classifier(
         until=until,
         resume=resume,
     )
-    return Trained(state.layers, history, state=state)
+    return Trained(state.layers, history, state=rest)
 
 
 def update(

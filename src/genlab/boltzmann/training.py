@@ -153,7 +153,7 @@ def train_rbm(
     means = jnp.asarray(data.mean(0), jnp.float32), jnp.full(len(rbm.c), 0.5)
     state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
 
-    state, history = run_epochs(
+    state, history, rest = run_epochs(
         EPOCH,
         state,
         data,
@@ -168,7 +168,7 @@ def train_rbm(
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
     chains = sample_visible(state.rbm, mean, key=jax.random.key(stream(seed, "sample")))
-    return Trained(state.rbm, history, np.asarray(chains), state)
+    return Trained(state.rbm, history, np.asarray(chains), rest)
 
 
 def update(

@@ -251,11 +251,12 @@ def train_gan(
     key = jax.random.key(stream(seed, "init"))
     fixed = jax.random.normal(jax.random.fold_in(key, 1), (SNAPSHOT_POINTS, rules.latent))
     shown = jax.jit(jax.vmap(generate, in_axes=(0, None)))
-    state, history = train_stack(
+    state, history, rest = train_stack(
         partial(update, rules=rules, optimizers=optimizers, steps=steps),
         jax.vmap(lambda k: first_state(rules, optimizers, key=k))(jax.random.split(key, len(data))),
         data,
         held_out,
+        rules=rules,
         steps=steps,
         seed=seed,
         until=until,
@@ -265,7 +266,7 @@ def train_gan(
         snapshot=lambda state: shown(state.generator.average, fixed),
     )
     return Trained(
-        Players(state.generator.average, state.discriminator.params), history, state=state
+        Players(state.generator.average, state.discriminator.params), history, state=rest
     )
 
 

@@ -215,18 +215,19 @@ def train_diffusion(
     params = jax.vmap(lambda k: init(rules, key=k))(
         jax.random.split(jax.random.key(stream(seed, "init")), len(data))
     )
-    state, history = train_stack(
+    state, history, rest = train_stack(
         partial(update, sigmas=sigmas, rules=rules, optimizer=optimizer),
         jax.vmap(partial(start_weights, optimizer=optimizer))(params),
         data,
         held_out,
+        rules=rules,
         steps=steps,
         seed=seed,
         until=until,
         resume=resume,
         what="diffusion",
     )
-    return Trained(state.average, history, state=state)
+    return Trained(state.average, history, state=rest)
 
 
 # --- compiled over the stack of data sets ---

@@ -180,18 +180,19 @@ def train_energy(
         lambda k: init_fourier_mlp((2, *rules.hidden, 1), rules.n_waves, bandwidth=BANDWIDTH, key=k)
     )(jax.random.split(key, n_sets))
     chains = noise_like(jnp.zeros((n_sets, rules.n_chains, 2)), key=jax.random.fold_in(key, 1))
-    state, history = train_stack(
+    state, history, rest = train_stack(
         partial(update, rules=rules, optimizer=optimizer),
         State(jax.vmap(partial(start_weights, optimizer=optimizer))(params), chains),
         data,
         held_out,
+        rules=rules,
         steps=steps,
         seed=seed,
         until=until,
         resume=resume,
         what=f"EBM ({rules.loss}, {rules.sampler})",
     )
-    return Trained(state.weights.average, history, state.chains, state)
+    return Trained(state.weights.average, history, state.chains, rest)
 
 
 def sample_energy(

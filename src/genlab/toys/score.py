@@ -109,21 +109,22 @@ def train_score(
     params = jax.vmap(lambda k: init_mlp((2, *rules.hidden, 2), key=k))(
         jax.random.split(jax.random.key(stream(seed, "init")), len(data))
     )
-    state, history = train_stack(
+    state, history, rest = train_stack(
         partial(update, rules=rules, optimizer=optimizer),
         jax.vmap(partial(start_weights, optimizer=optimizer))(params),
         data,
         held_out,
+        rules=rules,
         steps=steps,
         seed=seed,
         until=until,
         resume=resume,
         what=f"DSM (sigma {rules.sigma:g})",
     )
-    return Trained(state.params, history, state=state)
+    return Trained(state.params, history, state=rest)
 
 
-def _rules(n, steps, step_size, keep_every) -> dict:
+def _checked_chains(n, steps, step_size, keep_every) -> dict:
     """The rules of `_chains`, checked."""
     checks.number(step_size, "step_size", "positive")
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
@@ -158,7 +159,7 @@ def sample_langevin(
     Returns the points (sets, n, 2) and the path (sets, kept, n, 2), a frame per `keep_every` steps
     (default: the last).
     """
-    chains = _rules(n, steps, step_size, keep_every)
+    chains = _checked_chains(n, steps, step_size, keep_every)
 
     @jax.jit
     @jax.vmap
@@ -257,7 +258,7 @@ def sample_blurred(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`sample_langevin` with the exact scores in the network's place: what is wrong with these is
     the sampler's fault."""
-    chains = _rules(n, steps, step_size, keep_every)
+    chains = _checked_chains(n, steps, step_size, keep_every)
     if len({(b.half, b.score.shape) for b in blurred}) != 1:
         raise ValueError(f"blurred={[b.half for b in blurred]}: tables of one size, at least one")
     half = blurred[0].half

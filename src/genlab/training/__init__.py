@@ -52,6 +52,14 @@ class Trained(NamedTuple):
         return self.state.state, self.state.done
 
 
+def left(
+    state: Any, history: dict[str, np.ndarray], rules: Any, seed: int, steps: int
+) -> Interrupted | None:
+    """What a training of `steps` updates leaves where its history ends: nothing at its end."""
+    done = int(history["step"][-1])
+    return None if done == steps else Interrupted(state, done, rules, seed, steps)
+
+
 class Diverged(FloatingPointError):
     """A training met a number that is not finite; `step` says where, `state` holds what was still
     finite: before that step or, where Python is told only once an epoch, before that epoch."""

@@ -17,7 +17,7 @@ import optax
 
 from genlab import checks
 from genlab.streams import stream
-from genlab.training import Diverged, Trained, progress
+from genlab.training import Diverged, Interrupted, Trained, left, progress
 
 State = Any
 Step = Callable[[State, jax.Array], tuple[State, dict[str, jax.Array]]]
@@ -121,11 +121,14 @@ def train_stack(
     data: jax.Array,
     held_out: jax.Array,
     *,
+    rules: Any,
+    steps: int,
     seed: int,
     resume: Trained | None = None,
     **how,
-) -> tuple[State, dict[str, np.ndarray]]:
-    """`train` one model per data set, all in one compiled program.
+) -> tuple[State, dict[str, np.ndarray], Interrupted | None]:
+    """`train` one model per data set by `rules`, all in one compiled program; returns also what
+    `resume` goes on from, if `until` stopped it.
 
     ``update(state, data (n, 2), held_out (m, 2), key=...) -> (state, logs)`` is one step of one of
     them; state (sets, ...), data (sets, n, 2), held_out (sets, m, 2).  `resume`: what an
@@ -139,11 +142,11 @@ def train_stack(
 
     start = 0
     if resume is not None:
-        state, start = resume.state, int(resume.history["step"][-1])
-    state, history = train(
-        step, state, key=jax.random.key(stream(seed, "train")), start=start, **how
-    )
-    return jax.tree.map(np.asarray, state), history
+        state, start = resume.interrupted(rules, seed, steps)
+    key = jax.random.key(stream(seed, "train"))
+    state, history = train(step, state, steps=steps, key=key, start=start, **how)
+    state = jax.tree.map(np.asarray, state)
+    return state, history, left(state, history, rules, seed, steps)
 
 
 def floats(x: Any) -> jax.Array | np.ndarray:
@@ -254,14 +257,14 @@ def run_epochs(
     what: str,
     until: int | None = None,
     resume: Trained | None = None,
-) -> tuple[State, dict[str, np.ndarray]]:
+) -> tuple[State, dict[str, np.ndarray], Interrupted | None]:
     """`epochs` times the epoch, each over all rows of `data` in a new order, in batches of
     rules.batch_size; with `until` only so many of them, with `resume` those that an interrupted
     training left.
 
-    Returns the last state and the history: "step" and the mean of every log over each epoch.
-    Raises Diverged at the first step whose logs or new state are not finite, with the state before
-    it.
+    Returns the last state, the history, "step" and the mean of every log over each epoch, and what
+    `resume` goes on from, if `until` stopped it.  Raises Diverged at the first step whose logs or
+    new state are not finite, with the state before it.
     """
     # Labels stay integers; all else is single precision.
     data = jax.tree.map(
@@ -271,7 +274,8 @@ def run_epochs(
     n = len(jax.tree.leaves(data)[0])
     steps, batch_size, start = n // rules.batch_size, rules.batch_size, 0
     if resume is not None:
-        state, start = resume.state, int(resume.history["step"][-1]) // steps
+        state, done = resume.interrupted(rules, seed, steps * epochs)
+        start = done // steps
     until = epochs if until is None else checks.count(until, "until", start + 1, epochs)
     # A copy: `run` consumes its argument, the caller's arrays stay valid.
     state = jax.tree.map(jnp.array, state)
@@ -292,4 +296,4 @@ def run_epochs(
     history = {"step": steps * np.arange(start + 1, until + 1)} | {
         name: np.array([row[name] for row in rows_of_history]) for name in rows_of_history[0]
     }
-    return state, history
+    return state, history, left(state, history, rules, seed, steps * epochs)

@@ -18,7 +18,7 @@ from torch import nn
 
 from genlab import checks
 from genlab.streams import stream
-from genlab.training import Diverged, Interrupted, Trained, check_epochs, progress
+from genlab.training import Diverged, Interrupted, Trained, check_epochs, left, progress
 
 Logs = dict[str, torch.Tensor]
 
@@ -175,10 +175,10 @@ def train(
                 raise Diverged(what, start + good, _saved(parts, device))
             means = dict(zip(logs[0], values.mean(0).tolist(), strict=True))
             history.append(means | reading())
-        left = _saved(parts, device)
+        after = _saved(parts, device)
     columns = {name: np.array([row[name] for row in history]) for name in history[0]}
-    state = None if until == total else Interrupted(left, until, rules, seed, total)
-    return {"step": np.array(ends)} | columns, state
+    columns = {"step": np.array(ends)} | columns
+    return columns, left(after, columns, rules, seed, total)
 
 
 def run_epochs(
