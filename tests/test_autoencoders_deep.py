@@ -10,7 +10,10 @@ from blobs import noisy_blobs
 from torch import nn
 
 from genlab.autoencoders import convolutional, deep
+from genlab.autoencoders.convolutional import Rules
 from genlab.images import networks
+
+CPU = torch.device("cpu")
 
 
 def linear(net):
@@ -86,7 +89,7 @@ def test_an_unrolled_machine_computes_what_the_machines_do():
 
 def test_gradient_norms_are_slopes_of_the_loss(pictures):
     net = deep.started([784, 20, 5], "glorot", seed=0)
-    x = convolutional.as_images(pictures[:50])
+    x = networks.as_images(pictures[:50], CPU)
     norms = deep.gradient_norms(net, pictures[:50])
     for layer, norm in zip(linear(net), norms, strict=True):
         direction, step = layer.weight.grad / norm, 1e-2
@@ -137,13 +140,38 @@ def test_the_top_machines_gradient_is_that_of_its_likelihood():
     assert worst(300) < 5 < worst(1)
 
 
+def test_the_top_machine_climbs_with_momentum_and_weights_that_decay():
+    """Two steps of the formula from the same contrasts; weights that do not decay are the twin."""
+    generator = torch.Generator().manual_seed(0)
+    p, *start = (torch.rand(s, generator=generator) for s in ((20, 5), (5, 2), (5,), (2,)))
+
+    def after_two(decay):
+        parameters, velocity = start, [0.0, 0.0, 0.0]
+        for step in range(2):
+            torch.manual_seed(step)
+            gradient = deep.contrast(*parameters, torch.bernoulli(p))
+            pull = (decay * parameters[0], 0, 0)
+            velocity = [0.5 * v + g - d for v, g, d in zip(velocity, gradient, pull, strict=True)]
+            parameters = [x + 0.2 * v for x, v in zip(parameters, velocity, strict=True)]
+        return parameters, gradient[0].norm()
+
+    rules = deep.Ascent(lr=0.2, momentum=0.5, weight_decay=0.1)
+    rbm, velocity = [x.clone() for x in start], [torch.zeros_like(x) for x in start]
+    for step in range(2):
+        torch.manual_seed(step)
+        logs = deep.linear_rbm_update(rbm, velocity, (p,), rules)
+    expected, norm = after_two(decay=0.1)
+    torch.testing.assert_close(rbm, expected)
+    torch.testing.assert_close(logs["gradient"], norm)
+    assert not torch.allclose(rbm[0], after_two(decay=0.0)[0][0])
+
+
 def test_the_top_machine_learns_what_its_bits_share():
     rng = np.random.default_rng(0)
     bits = np.repeat(rng.random((2000, 1)) < 0.5, 6, axis=1) ^ (rng.random((2000, 6)) < 0.05)
     states = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)))
-    W, b, c = map(
-        torch.from_numpy, deep.train_linear_rbm(bits, n_hidden=1, epochs=30, seed=0, lr=0.01)
-    )
+    trained = deep.train_linear_rbm(bits, n_hidden=1, rules=deep.Ascent(lr=0.01), epochs=30, seed=0)
+    W, b, c = map(torch.from_numpy, trained.model)
     rows = torch.from_numpy(bits @ 2 ** np.arange(5, -1, -1))
     independent = -6 * np.log(2)
     assert independent + 1.5 < float(exact(W, b, c, states)[rows].mean())
@@ -151,16 +179,9 @@ def test_the_top_machine_learns_what_its_bits_share():
 
 def test_noise_is_there_in_training_only_and_drives_codes_apart(pictures):
     def decided(noise):
-        how = dict(
-            start="he",
-            activation="relu",
-            code_noise=noise,
-            seed=0,
-            epochs=25,
-            lr=3e-3,
-            batch_size=20,
-        )
-        net, _ = deep.train_deep(pictures, sizes=[784, 30, 8], **how)
+        how = dict(start="he", activation="relu", code_noise=noise, epochs=25, seed=0)
+        rules = Rules(lr=3e-3, batch_size=20)
+        net = deep.train_deep(pictures, sizes=[784, 30, 8], rules=rules, **how).model
         z = convolutional.codes(net, pictures)
         assert (
             np.array_equal(z, convolutional.codes(net, pictures)) and z.min() >= 0 and z.max() <= 1
@@ -169,17 +190,22 @@ def test_noise_is_there_in_training_only_and_drives_codes_apart(pictures):
 
     assert decided(0.0) < 0.48 < decided(4.0)
     net = deep.started([784, 30, 8], "he", code_noise=4.0, seed=0).train()
-    x = convolutional.as_images(pictures[:5])
+    x = networks.as_images(pictures[:5], CPU)
     assert not torch.equal(net.encode(x), net.encode(x))
 
 
 def test_sparse_codes_are_sparse(pictures):
-    rules = dict(n_units=20, seed=0, epochs=15, batch_size=20)
+    plain, l1 = (Rules(batch_size=20, l1=weight) for weight in (0.0, 1.0))
+
+    def number_active(rules, keep=None):
+        how = dict(n_units=20, rules=rules, keep=keep, epochs=15, seed=0)
+        net = deep.train_sparse(pictures, **how).model
+        return (convolutional.codes(net, pictures) > 0).sum(1)
+
     active = {
-        name: (
-            convolutional.codes(deep.train_sparse(pictures, **rules, **how)[0], pictures) > 0
-        ).sum(1)
-        for name, how in {"plain": {}, "l1": {"l1": 1.0}, "keep": {"keep": 3}}.items()
+        "plain": number_active(plain),
+        "l1": number_active(l1),
+        "keep": number_active(plain, keep=3),
     }
     assert (
         active["keep"].max() <= 3 < active["plain"].mean()
@@ -191,9 +217,8 @@ def test_logistic_pca_explains_bits_better_than_their_frequencies(pictures):
     x = pictures.reshape(-1, 784) / 255
     p = x.mean(0).clip(1e-3, 1 - 1e-3)
     frequencies = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1).mean()
-    net, history = deep.train_logistic_pca(
-        pictures, n_codes=3, seed=0, epochs=60, batch_size=50, lr=1e-2
-    )
+    rules = Rules(lr=1e-2, batch_size=50)
+    net, history, *_ = deep.train_logistic_pca(pictures, n_codes=3, rules=rules, epochs=60, seed=0)
     assert history["loss"][-1] < 0.9 * frequencies
     z = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
     # The decoder is linear.
@@ -203,8 +228,8 @@ def test_logistic_pca_explains_bits_better_than_their_frequencies(pictures):
 
 
 def test_a_learning_curve_is_that_of_the_training(pictures):
-    how = dict(sizes=[784, 20, 5], start="glorot", seed=3, epochs=2, batch_size=50)
-    net, history = deep.train_deep(pictures[:150], **how)
+    how = dict(sizes=[784, 20, 5], start="glorot", rules=Rules(batch_size=50), epochs=2, seed=3)
+    net, history, *_ = deep.train_deep(pictures[:150], **how)
     curve = deep.learning_curve(pictures[:150], pictures[150:], **how)
     assert np.array_equal(curve["loss"], history["loss"])
     assert curve["squared_error"] == pytest.approx(
@@ -213,6 +238,13 @@ def test_a_learning_curve_is_that_of_the_training(pictures):
 
 
 def test_bad_input_is_refused_in_words(pictures):
+    def climb(data, epochs):
+        how = dict(n_hidden=1, rules=deep.Ascent(batch_size=3), epochs=epochs, seed=0)
+        deep.train_linear_rbm(data, **how)
+
+    def sparse(n_units):
+        deep.train_sparse(pictures, n_units=n_units, rules=Rules(), epochs=1, seed=0)
+
     for call, words in (
         (lambda: deep.deep_autoencoder([784, 0], seed=0), "at least two, each at least 1"),
         (lambda: deep.deep_autoencoder([100, 5], seed=0), "begin with the 784 pixels"),
@@ -230,19 +262,9 @@ def test_bad_input_is_refused_in_words(pictures):
             lambda: deep.started([784, 4], [(np.zeros((784, 5)), 0, 0)], seed=0),
             r"shape \(784, 5\) for a layer of \(784, 4\)",
         ),
-        (
-            lambda: deep.train_linear_rbm(
-                np.full((9, 3), 2.0), n_hidden=1, epochs=1, seed=0, batch_size=3
-            ),
-            "within",
-        ),
-        (
-            lambda: deep.train_linear_rbm(
-                np.zeros((9, 3)), n_hidden=1, epochs=0, seed=0, batch_size=3
-            ),
-            "epochs=0",
-        ),
-        (lambda: deep.train_sparse(pictures, n_units=0, seed=0, epochs=1), "each at least 1"),
+        (lambda: climb(np.full((9, 3), 2.0), epochs=1), "within"),
+        (lambda: climb(np.zeros((9, 3)), epochs=0), "epochs=0"),
+        (lambda: sparse(0), "each at least 1"),
     ):
         with pytest.raises(ValueError, match=words):
             call()

@@ -8,14 +8,16 @@ from blobs import blobs
 from torch.nn.functional import softplus
 
 from genlab.autoencoders import vae_gan, variational
-from genlab.training import Diverged
+from genlab.autoencoders.bounds import kl_to_standard_normal
+from genlab.autoencoders.vae_gan import Rules
+from genlab.training.torch import Descent
 
 
 @pytest.fixture
 def nets():
     """A small VAE, a discriminator, and eight grey pictures as rows."""
     x = torch.rand(8, 784, generator=torch.Generator().manual_seed(0))
-    return variational.VAE(2, hidden=(8,), seed=0), vae_gan.Discriminator(width=2, seed=0), x
+    return variational.VAE(2, hidden=(8,), seed=0), vae_gan.discriminator(width=2, seed=0), x
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def test_the_encoder_pays_the_kl_and_half_the_squared_difference_of_features(net
     z = mean + (log_var / 2).exp() * torch.randn_like(mean)
     again, drawn = vae.decode(z).sigmoid(), vae.decode(torch.randn_like(z)).sigmoid()
     similarity = 0.5 * ((discriminator.features(x) - discriminator.features(again)) ** 2).sum() / 8
-    kl = variational.kl_to_standard_normal(mean, log_var).mean()
+    kl = kl_to_standard_normal(mean, log_var).mean()
     logits = [discriminator(picture)[1] for picture in (x, again, drawn)]
     adversarial = softplus(-logits[1]).mean() + softplus(-logits[2]).mean()
     expected = (kl + similarity, 3 * similarity + adversarial)
@@ -94,45 +96,49 @@ def test_each_network_follows_its_own_loss_and_the_sum_of_all_does_not(nets):
         assert float((summed - mine).norm() / mine.norm()) > 0.1
 
 
-def test_training_moves_the_vae_and_leaves_the_start_and_torch_alone(pictures):
-    start, _ = variational.train_vae(
-        pictures, latent_dim=2, hidden=(32,), epochs=20, seed=0, batch_size=50, lr=3e-3
-    )
+def test_training_moves_the_vae_and_leaves_the_start_alone(pictures):
+    start = variational.train_vae(
+        pictures, latent_dim=2, hidden=(32,), rules=variational.Rules(lr=3e-3, batch_size=50),
+        epochs=20, seed=0,
+    ).model  # fmt: skip
     before = {k: v.clone() for k, v in start.state_dict().items()}
-    torch.manual_seed(3)
-    expected = torch.rand(1)
-    torch.manual_seed(3)
-    runs = [
-        vae_gan.train_vae_gan(
-            pictures, start, epochs=2, seed=s, similarity_weight=1.0, width=4, batch_size=50
-        )
-        for s in (0, 0, 1)
-    ]
-    assert torch.equal(torch.rand(1), expected)
+    rules = Rules(similarity_weight=1.0, batch_size=50)
+    vae, history, *_ = vae_gan.train_vae_gan(
+        pictures, start, width=4, rules=rules, epochs=2, seed=0
+    )
     assert all(torch.equal(v, before[k]) for k, v in start.state_dict().items())
-    (vae, history), (again, _), (other, _) = runs
     moved = {k.split(".")[0] for k, v in vae.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"encoder", "decoder"} and history["step"].tolist() == [4, 8]
     assert all(np.isfinite(history[k]).all() for k in ("encoder", "decoder", "discriminator"))
-    assert all(torch.equal(v, again.state_dict()[k]) for k, v in vae.state_dict().items())
-    assert not all(torch.equal(v, other.state_dict()[k]) for k, v in vae.state_dict().items())
+
+
+def test_a_step_of_training_logs_the_losses_and_follows_them(nets):
+    """What the networks' gradients are in the update is what `backward` leaves."""
+    vae, discriminator, x = nets
+    right, expected = gradients(nets, vae_gan.backward), []
+    gradients(nets, lambda parts, three: (sum(three).backward(), expected.extend(three)))
+    both, rules = vae_gan.Networks(vae, discriminator), Rules(similarity_weight=0.1)
+    before = {k: v.clone() for k, v in both.state_dict().items()}
+    torch.manual_seed(0)
+    logs = vae_gan.update(Descent(both, rules, 1), (x,), rules)
+    assert list(logs) == ["encoder", "decoder", "discriminator"]
+    assert [v.item() for v in logs.values()] == [loss.item() for loss in expected]
+    for part, mine in zip((vae.encoder, vae.decoder, discriminator), right, strict=True):
+        torch.testing.assert_close(torch.cat([p.grad.flatten() for p in part.parameters()]), mine)
+    assert not any(torch.equal(v, before[k]) for k, v in both.state_dict().items())
 
 
 def test_bad_input_is_refused_in_words(pictures):
     vae = variational.VAE(2, hidden=(8,), seed=0)
+
+    def train(pictures=pictures, epochs=1, **rules):
+        vae_gan.train_vae_gan(pictures, vae, rules=Rules(**rules), epochs=epochs, seed=0)
+
     for call, words in (
-        (lambda: vae_gan.Discriminator(width=0, seed=0), "width=0 must be at least 1"),
-        (lambda: vae_gan.train_vae_gan(pictures, vae, epochs=0, seed=0), "epochs=0"),
-        (
-            lambda: vae_gan.train_vae_gan(pictures, vae, epochs=1, seed=0, similarity_weight=-1),
-            "similarity_weight=-1",
-        ),
-        (
-            lambda: vae_gan.train_vae_gan(pictures[:, :14], vae, epochs=1, seed=0),
-            r"must be \(n, 28, 28\)",
-        ),
+        (lambda: vae_gan.discriminator(width=0, seed=0), "width=0 must be at least 1"),
+        (lambda: train(epochs=0), "epochs=0"),
+        (lambda: train(similarity_weight=-1), "similarity_weight=-1"),
+        (lambda: train(pictures[:, :14]), r"must be \(n, 28, 28\)"),
     ):
         with pytest.raises(ValueError, match=words):
             call()
-    with pytest.raises(Diverged, match="training of the VAE-GAN stopped at step"):
-        vae_gan.train_vae_gan(pictures, vae, epochs=3, seed=0, lr=1e30, width=2, batch_size=50)

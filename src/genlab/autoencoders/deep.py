@@ -250,7 +250,8 @@ def contrast(W: torch.Tensor, b: torch.Tensor, c: torch.Tensor, v: torch.Tensor,
     the mean log p(v) in W, b and c."""
     h = h_pos = v @ W + c
     for _ in range(steps):
-        v_neg = torch.bernoulli(torch.sigmoid((h + torch.randn_like(h)) @ W.T + b))
+        p = torch.sigmoid((h + torch.randn_like(h)) @ W.T + b)
+        v_neg = torch.bernoulli(p.nan_to_num())  # what diverged is for the training to say
         h = v_neg @ W + c
     n = len(v)
     return (v.T @ h_pos - v_neg.T @ h) / n, (v - v_neg).mean(0), (h_pos - h).mean(0)

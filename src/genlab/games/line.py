@@ -128,7 +128,8 @@ def train_discriminator(
     @torch.no_grad()
     def reading():
         log_odds = net(points).cpu().numpy().astype(float)
-        return {"log_odds": log_odds, "loss": loss_of(log_odds, p, q, x)}
+        finite = np.isfinite(log_odds).all()
+        return {"log_odds": log_odds, "loss": loss_of(log_odds, p, q, x) if finite else np.nan}
 
     history, state = train(
         lambda: update(descent, *(draw(m, rules.batch_size, where) for m in (p, q))),

@@ -143,7 +143,7 @@ def train(
     history, "step" = ends, the mean of every log from one end to the next, and there what `reading`
     says; and, with `until`, what `resume` goes on from.
     Raises Diverged at the first step whose logs or new state are not finite, with the state before
-    it.
+    it, or where a reading is not.
     """
     total, done = int(ends[-1]), 0
     if resume is not None:
@@ -173,8 +173,10 @@ def train(
             if not _finite([values, *_tensors(parts)]):
                 good = _replayed(advance, parts, before, device)
                 raise Diverged(what, start + good, _saved(parts, device))
-            means = dict(zip(logs[0], values.mean(0).tolist(), strict=True))
-            history.append(means | reading())
+            read = reading()
+            if not all(np.isfinite(value).all() for value in read.values()):
+                raise Diverged(what, ends[record], _saved(parts, device))
+            history.append(dict(zip(logs[0], values.mean(0).tolist(), strict=True)) | read)
         after = _saved(parts, device)
     columns = {name: np.array([row[name] for row in history]) for name in history[0]}
     columns = {"step": np.array(ends)} | columns
