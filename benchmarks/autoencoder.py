@@ -15,21 +15,22 @@ import time
 
 import torch
 
-from genlab.autoencoders.convolutional import LOSSES, conv_autoencoder, train_autoencoder
+from genlab.autoencoders.convolutional import LOSSES, Rules, conv_autoencoder, train_autoencoder
 from genlab.data import images
 from genlab.images.networks import as_images
+from genlab.training.torch import device_of
 
 BATCH, LATENT = 128, 10
 
 
 def ours(net, pictures) -> None:
-    train_autoencoder(net, pictures, epochs=1, seed=0, batch_size=BATCH)
+    train_autoencoder(net, pictures, rules=Rules(batch_size=BATCH), epochs=1, seed=0)
 
 
 def bare_loop(net, pictures) -> None:
     """What any loop has to do: shuffle, forward, backward, Adam; nothing is recorded and
     nothing is checked."""
-    net, x = copy.deepcopy(net), as_images(pictures)
+    net, x = copy.deepcopy(net), as_images(pictures, device_of(net))
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
     for rows in torch.randperm(len(x))[: len(x) // BATCH * BATCH].view(-1, BATCH):
         batch = x[rows]
@@ -46,7 +47,7 @@ def pythae(net, pictures) -> None:
     from pythae.models.nn import BaseDecoder, BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-    net, x = copy.deepcopy(net), as_images(pictures)
+    net, x = copy.deepcopy(net), as_images(pictures, device_of(net))
 
     class Encoder(BaseEncoder):
         def __init__(self):

@@ -17,11 +17,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from genlab.data import images
 from genlab.games import game, players
-from genlab.games.critic import critic_loss, gradient_penalty
 from genlab.images.networks import as_images
+from genlab.training.torch import Descent, device_of
 
 BATCH, LATENT, CRITIC_UPDATES, WEIGHT = 64, 64, 5, 10.0
 ADAM = {"lr": 2e-4, "betas": (0.5, 0.9)}
+RULES = game.Rules(
+    loss="wasserstein", n_critic=CRITIC_UPDATES, gp_weight=WEIGHT, batch_size=BATCH, ema_decay=0.0,
+    **ADAM,
+)  # fmt: skip
 
 
 class Transformed(Dataset):
@@ -78,10 +82,8 @@ def plain_rounds(pictures, generator, critic, rounds: int) -> None:
 
 def our_rounds(pictures, generator, critic, rounds: int) -> None:
     game.train_gan(
-        pictures, generator, critic, steps=rounds, seed=0, loss="wasserstein",
-        n_critic=CRITIC_UPDATES, gp_weight=WEIGHT, batch_size=BATCH,
-        ema_decay=0.0, grid=1, records=1, **ADAM,
-    )  # fmt: skip
+        pictures, generator, critic, rules=RULES, steps=rounds, seed=0, grid=1, records=1
+    )
 
 
 def rate(work: Callable, count: int) -> float:
@@ -98,20 +100,14 @@ def fresh() -> tuple[players.Generator, players.Discriminator]:
 
 def main(repeats: int, updates: int) -> None:
     pictures = images.load("mnist", "train").images
-    real = 2 * as_images(pictures[: BATCH * 20]).view(20, BATCH, 1, 28, 28) - 1
+    shown = as_images(pictures[: BATCH * 20], device_of(fresh()[1]))
+    real = 2 * shown.view(20, BATCH, 1, 28, 28) - 1
     found: dict[str, list[float]] = {}
 
     def our_updates():
-        generator, critic = fresh()
-        optimizer = torch.optim.Adam(critic.parameters(), fused=True, **ADAM)
-
-        def penalty(x, y):
-            return WEIGHT * gradient_penalty(critic, x, y)
-
+        both = game.Game(*(Descent(net, RULES, updates) for net in fresh()), averages=[])
         for i in range(updates):
-            game.discriminator_step(
-                generator, critic, optimizer, real[i % 20], loss=critic_loss, penalty=penalty
-            )
+            game.discriminator_update(both, real[i % 20], None, RULES)
 
     def plain_updates():
         generator, critic = fresh()

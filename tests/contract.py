@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from genlab import transport
-from genlab.autoencoders import convolutional, deep, vae_gan, variational
+from genlab.autoencoders import classified, convolutional, deep, vae_gan, variational
 from genlab.boltzmann import dbm, dbn, exact, helmholtz, likelihood, rbm, several, sigmoid_net
 from genlab.boltzmann import training as rbm_training
 from genlab.data import toy
@@ -22,8 +22,10 @@ from genlab.images import judge, networks
 from genlab.metrics import distances, retrieval, scorecard
 from genlab.metrics import images as image_metrics
 from genlab.toys import adversarial, diffusion, energy, langevin, samplers, score
+from genlab.training import torch as descent
 
 KEY = jax.random.key(0)
+CPU = torch.device("cpu")
 SIGMAS = [8.0, 4.0, 2.0, 1.0]
 
 
@@ -92,7 +94,7 @@ LAYERS = sigmoid_net.init_layers([4, 3, 2], key=KEY)
 JUDGE = networks.mlp([784, 128, 10], seed=0)
 JUDGE = torch.nn.Sequential(torch.nn.Flatten(), *JUDGE).eval()
 AUTOENCODER = deep.deep_autoencoder([784, 3], seed=0)
-CLASSIFIED = convolutional.Classified(AUTOENCODER, networks.mlp([3, 2], seed=0))
+CLASSIFIED = classified.Classified(AUTOENCODER, networks.mlp([3, 2], seed=0))
 VAE = variational.VAE(2, hidden=(3,), seed=0)
 GENERATOR = players.mlp_generator(2, hidden=(3,), seed=0).eval()
 CRITIC = players.mlp_discriminator(hidden=(3,), seed=0)
@@ -418,10 +420,10 @@ CASES: dict[str, Case] = {
     ),
     # images in torch
     "images.networks.as_images": Case(
-        lambda images: networks.as_images(images).numpy(), pictures("images")
+        lambda images: networks.as_images(images, CPU).numpy(), pictures("images")
     ),
     "images.networks.check_labels": Case(
-        lambda labels: networks.check_labels(labels, 6).numpy(),
+        lambda labels: networks.check_labels(labels, 6, device=CPU).numpy(),
         lambda rng: {"labels": labels(6, 2, rng)},
     ),
     "images.judge.judged": Case(functools.partial(judge.judged, JUDGE), pictures("images"), **JAX),
@@ -434,14 +436,14 @@ CASES: dict[str, Case] = {
     "autoencoders.convolutional.squared_errors": Case(
         functools.partial(convolutional.squared_errors, AUTOENCODER), pictures("images"), **JAX
     ),
-    "autoencoders.convolutional.prototypes": Case(
-        functools.partial(convolutional.prototypes, CLASSIFIED),
+    "autoencoders.classified.prototypes": Case(
+        functools.partial(classified.prototypes, CLASSIFIED),
         with_labels("labels", pictures("images", n=8), 8, 2),
         **JAX,
     ),
-    "autoencoders.convolutional.class_mixtures": Case(
+    "autoencoders.classified.class_mixtures": Case(
         lambda z, labels: [
-            m.means_ for m in convolutional.class_mixtures(z, labels, components=1, seed=0)
+            m.means_ for m in classified.class_mixtures(z, labels, components=1, seed=0)
         ],
         with_labels("labels", points("z", n=8), 8, 2),
         loose=1e-6,
@@ -487,7 +489,9 @@ CASES = {name: replace(case, slow=any(s in name for s in SLOW)) for name, case i
 # Border of a training: bad arrays are refused before anything is trained.
 IMAGES = pictures("images")
 ONE = {"epochs": 1, "seed": 0}
-RULES = ONE | {"batch_size": 2}
+STEP = {"steps": 1, "records": 1, "seed": 0}
+PAIRS = ONE | {"rules": descent.Rules(batch_size=2)}
+CODED = ONE | {"rules": convolutional.Rules(batch_size=2)}
 NET = {"hidden": (3,), "batch_size": 4}
 
 
@@ -500,7 +504,7 @@ def stacks(rng) -> dict[str, np.ndarray]:
     return {name: x[None] for name, x in points("data", "held_out")(rng).items()}
 
 
-def classified(rng) -> dict[str, np.ndarray]:
+def known(rng) -> dict[str, np.ndarray]:
     return points("data", n=6, d=4)(rng) | {"labels": labels(6, 2, rng)}
 
 
@@ -549,104 +553,112 @@ TRAININGS: dict[str, Case] = {
                 LAYERS, data, labels, rules=sigmoid_net.Rules(batch_size=2), **ONE
             ).model
         ),
-        classified,
+        known,
         **JAX,
     ),
     "autoencoders.deep.train_linear_rbm": Case(
-        lambda data: deep.train_linear_rbm(data, n_hidden=2, **RULES), bits("data"), **JAX
+        lambda data: (
+            deep.train_linear_rbm(data, n_hidden=2, rules=deep.Ascent(batch_size=2), **ONE).model
+        ),
+        bits("data"),
+        **JAX,
     ),
     "games.critic.train_critic": Case(
         lambda x, y: critic.train_critic(
-            x, y, steps=1, records=1, seed=0, hidden=(3,), clip_value=1.0, batch_size=4
-        )[1]["estimate"],
+            x, y, rules=critic.Rules(clip_value=1.0, batch_size=4), **STEP, hidden=(3,)
+        ).history["estimate"],
         two,
         loose=1e-4,
     ),
     "games.line.train_discriminator": Case(
         lambda x: line.train_discriminator(
-            MIXTURE, MIXTURE, x, steps=1, records=1, seed=0, hidden=(3,)
-        )["loss"],
+            MIXTURE, MIXTURE, x, rules=line.Rules(), **STEP, hidden=(3,)
+        ).history["loss"],
         lambda rng: {"x": np.arange(5.0)},
         loose=1e-4,
     ),
     "games.game.train_gan": Case(
         lambda images: game.train_gan(
-            images, GENERATOR, CRITIC, steps=1, records=1, seed=0, batch_size=2, grid=2
-        )[2]["generator_loss"],
+            images, GENERATOR, CRITIC, rules=game.Rules(batch_size=2), **STEP, grid=2
+        ).history["generator_loss"],
         IMAGES,
         loose=1e-4,
     ),
     "images.judge.train_judge": Case(
-        lambda images, labels: judge.train_judge(images, labels, seed=0, epochs=0),
+        lambda images, labels: judge.train_judge(
+            images, labels, rules=judge.Rules(batch_size=2), **ONE
+        ).history["loss"],
         with_labels("labels", IMAGES, 6, 2),
+        loose=1e-4,
     ),
     "autoencoders.convolutional.train_autoencoder": Case(
-        lambda images: convolutional.train_autoencoder(AUTOENCODER, images, **RULES)[1]["loss"],
-        IMAGES,
-        loose=1e-4,
-    ),
-    "autoencoders.convolutional.train_probe": Case(
-        lambda images, labels: (
-            convolutional.train_probe(AUTOENCODER, images, labels, n_classes=2, **RULES)
-            .head[0]
-            .weight.detach()
-        ),
-        with_labels("labels", IMAGES, 6, 2),
-        loose=1e-4,
-    ),
-    "autoencoders.convolutional.fine_tune": Case(
-        lambda images, labels: convolutional.fine_tune(
-            CLASSIFIED, images, labels, weight=1.0, **RULES
-        )[1]["loss"],
-        with_labels("labels", IMAGES, 6, 2),
-        loose=1e-4,
-    ),
-    "autoencoders.convolutional.cross_validate": Case(
-        lambda images: convolutional.cross_validate(
-            images,
-            {"latent_dim": 2, "lr": 1e-3, "weight_decay": 0.0},
-            folds=2,
-            seed=0,
-            epochs=1,
-            batch_size=2,
-        )[0],
-        IMAGES,
-        loose=1e-3,
-    ),
-    "autoencoders.deep.train_deep": Case(
-        lambda images: deep.train_deep(images, sizes=[784, 2], start="he", **RULES)[1]["loss"],
-        IMAGES,
-        loose=1e-4,
-    ),
-    "autoencoders.deep.learning_curve": Case(
-        lambda images, held_out: deep.learning_curve(
-            images, held_out, sizes=[784, 2], start="he", **RULES
-        )["squared_error"],
-        pictures("images", "held_out"),
-        loose=1e-4,
-    ),
-    "autoencoders.deep.train_sparse": Case(
-        lambda images: deep.train_sparse(images, n_units=2, **RULES)[1]["loss"], IMAGES, loose=1e-4
-    ),
-    "autoencoders.deep.train_logistic_pca": Case(
-        lambda images: deep.train_logistic_pca(images, n_codes=2, **RULES)[1]["loss"],
-        IMAGES,
-        loose=1e-4,
-    ),
-    "autoencoders.variational.train_vae": Case(
-        lambda images: variational.train_vae(images, start=VAE, latent_dim=2, **RULES)[1]["loss"],
-        IMAGES,
-        loose=1e-4,
-    ),
-    "autoencoders.variational.train_completion": Case(
-        lambda images: variational.train_completion(images, quadrants=1, hidden=(3,), **RULES)[1][
+        lambda images: convolutional.train_autoencoder(AUTOENCODER, images, **CODED).history[
             "loss"
         ],
         IMAGES,
         loose=1e-4,
     ),
+    "autoencoders.convolutional.cross_validate": Case(
+        lambda images: convolutional.cross_validate(images, latent_dim=2, folds=2, **CODED)[0],
+        IMAGES,
+        loose=1e-3,
+    ),
+    "autoencoders.classified.train_probe": Case(
+        lambda images, labels: (
+            classified.train_probe(AUTOENCODER, images, labels, n_classes=2, **PAIRS)
+            .model.head[0]
+            .weight.detach()
+        ),
+        with_labels("labels", IMAGES, 6, 2),
+        loose=1e-4,
+    ),
+    "autoencoders.classified.fine_tune": Case(
+        lambda images, labels: classified.fine_tune(
+            CLASSIFIED, images, labels, rules=classified.TuningRules(batch_size=2), **ONE
+        ).history["loss"],
+        with_labels("labels", IMAGES, 6, 2),
+        loose=1e-4,
+    ),
+    "autoencoders.deep.train_deep": Case(
+        lambda images: deep.train_deep(images, sizes=[784, 2], start="he", **CODED).history["loss"],
+        IMAGES,
+        loose=1e-4,
+    ),
+    "autoencoders.deep.learning_curve": Case(
+        lambda images, held_out: deep.learning_curve(
+            images, held_out, sizes=[784, 2], start="he", **CODED
+        )["squared_error"],
+        pictures("images", "held_out"),
+        loose=1e-4,
+    ),
+    "autoencoders.deep.train_sparse": Case(
+        lambda images: deep.train_sparse(images, n_units=2, **CODED).history["loss"],
+        IMAGES,
+        loose=1e-4,
+    ),
+    "autoencoders.deep.train_logistic_pca": Case(
+        lambda images: deep.train_logistic_pca(images, n_codes=2, **CODED).history["loss"],
+        IMAGES,
+        loose=1e-4,
+    ),
+    "autoencoders.variational.train_vae": Case(
+        lambda images: variational.train_vae(
+            images, start=VAE, latent_dim=2, rules=variational.Rules(batch_size=2), **ONE
+        ).history["loss"],
+        IMAGES,
+        loose=1e-4,
+    ),
+    "autoencoders.variational.train_completion": Case(
+        lambda images: variational.train_completion(
+            images, quadrants=1, hidden=(3,), **PAIRS
+        ).history["loss"],
+        IMAGES,
+        loose=1e-4,
+    ),
     "autoencoders.vae_gan.train_vae_gan": Case(
-        lambda images: vae_gan.train_vae_gan(images, VAE, width=1, **RULES)[1]["encoder"],
+        lambda images: vae_gan.train_vae_gan(
+            images, VAE, width=1, rules=vae_gan.Rules(batch_size=2), **ONE
+        ).history["encoder"],
         IMAGES,
         loose=1e-4,
     ),

@@ -34,7 +34,7 @@ FAULTS = (
           "State(rbm, velocity, chains, means", "State(rbm, velocity, state.chains, means"),
     Fault("the rate of ascent never falls", "rbm", "boltzmann/training.py",
           "lr = rules.lr + (rules.lr_last - rules.lr) * done", "lr = rules.lr"),
-    Fault("a variance taken for a standard deviation", "vae", "autoencoders/variational.py",
+    Fault("a variance taken for a standard deviation", "vae", "autoencoders/bounds.py",
           "z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)",
           "z = mean + log_var.exp() * torch.randn_like(mean)"),
     Fault("the gradient penalty at real images", "wgan", "games/critic.py",
@@ -50,7 +50,7 @@ FAULTS = (
     Fault("bits drawn too often, by 2⁻⁸", "rbm", "boltzmann/rbm.py",
           "(draws + 0.5 < p * 2**16)", "(draws - 255.5 < p * 2**16)"),
     Fault("dropout left on at evaluation", "gan", "training/torch.py",
-          "    nets.eval()\n", "    nets.train()\n"),
+          "Trained(net.eval(), history", "Trained(net.train(), history"),
     Fault("weights of MS-SSIM permuted", "gan", "metrics/images.py",
           "SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001)", "SSIM_WEIGHTS = (0.3001, 0.0448, 0.2856)"),
 )  # fmt: skip

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.games.critic import critic_generator_loss, critic_loss, gradient_penalty, train_critic
+from genlab.games.critic import (
+    Rules,
+    critic_generator_loss,
+    critic_loss,
+    gradient_penalty,
+    train_critic,
+)
 from genlab.games.players import Discriminator, dcgan_discriminator, dcgan_generator
 
 
@@ -82,15 +88,9 @@ def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allow
     """
     rng = np.random.default_rng(0)
     x, c = rng.normal(size=(500, 2)), np.array([1.2, -1.6])
-    about = {
-        "steps": 600,
-        "seed": 0,
-        "hidden": (64, 64),
-        "records": 3,
-        "batch_size": 100,
-        "lr": 1e-2,
-    }
-    _, history = train_critic(x + c, x, gp_weight=gp_weight, **about)
+    rules = Rules(gp_weight=gp_weight, batch_size=100, lr=1e-2)
+    about = {"steps": 600, "seed": 0, "hidden": (64, 64), "records": 3}
+    history = train_critic(x + c, x, rules=rules, **about).history
     assert history["estimate"][-1] == pytest.approx(2 * (1 + 2 / (2 * gp_weight)), rel=0.05)
     assert history["estimate"][-1] / history["slope"][-1] < 2 * 1.02
     assert history["step"].tolist() == [200, 400, 600]
@@ -99,12 +99,15 @@ def test_a_critic_with_penalty_overshoots_the_distance_by_what_the_penalty_allow
 def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
     rng = np.random.default_rng(0)
     x, c = rng.normal(size=(500, 2)), np.array([1.2, -1.6])
-    about = {"steps": 200, "seed": 0, "hidden": (32,), "records": 1, "batch_size": 100, "lr": 1e-2}
-    found = {v: train_critic(x + c, x, clip_value=v, **about) for v in (0.05, 0.2)}
-    for value, (critic, history) in found.items():
+    about = {"steps": 200, "seed": 0, "hidden": (32,), "records": 1}
+    found = {
+        v: train_critic(x + c, x, rules=Rules(clip_value=v, batch_size=100, lr=1e-2), **about)
+        for v in (0.05, 0.2)
+    }
+    for value, (critic, history, *_) in found.items():
         assert max(float(p.detach().abs().max()) for p in critic.parameters()) <= np.float32(value)
         assert 0.5 * 2 < history["estimate"][-1] / history["slope"][-1] < 1.02 * 2
-    small, large = (found[v][1]["estimate"][-1] for v in (0.05, 0.2))
+    small, large = (found[v].history["estimate"][-1] for v in (0.05, 0.2))
     # two layers: four times the weights, sixteen times the slope
     assert small < 0.5 and large > 8 * small
 
@@ -112,10 +115,10 @@ def test_without_its_slope_the_estimate_of_a_clipped_critic_means_nothing():
 @pytest.mark.parametrize(
     ("x", "y", "rules", "words"),
     [
-        (np.zeros((9, 2)), np.zeros((9, 3)), {"steps": 1, "gp_weight": 1.0}, r"must be \(n, 2\)"),
-        (np.zeros((300, 2)), np.zeros((300, 2)), {"steps": 50}, "one of them above 0"),
+        (np.zeros((9, 2)), np.zeros((9, 3)), {"gp_weight": 1.0}, r"must be \(n, 2\)"),
+        (np.zeros((300, 2)), np.zeros((300, 2)), {}, "one of them above 0"),
     ],
 )
 def test_bad_input_is_refused_in_words(x, y, rules, words):
     with pytest.raises(ValueError, match=words):
-        train_critic(x, y, seed=0, **rules)
+        train_critic(x, y, rules=Rules(**rules), steps=50, seed=0)

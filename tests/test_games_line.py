@@ -3,6 +3,7 @@ and a trained one that comes near it."""
 
 import numpy as np
 import pytest
+import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
@@ -65,7 +66,7 @@ def test_where_the_densities_agree_only_a_coin_is_right():
 
 
 def test_draws_follow_their_mixture():
-    x = line.draw(P, 20_000).numpy()[:, 0]
+    x = line.draw(P, 20_000, torch.device("cpu")).numpy()[:, 0]
     sd = np.sqrt(np.mean(density_p(X) * X**2) * np.ptp(X))  # mean 0
     assert abs(x.mean()) < 4 * sd / np.sqrt(len(x))
     assert x.std() == pytest.approx(sd, rel=4 * 0.5 / np.sqrt(len(x)))
@@ -74,26 +75,34 @@ def test_draws_follow_their_mixture():
 
 @pytest.mark.slow
 def test_a_trained_discriminator_comes_down_to_the_bound_and_never_below():
-    found = line.train_discriminator(
-        P, Q, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8
-    )
+    about = {"rules": line.Rules(lr=1e-2), "steps": 500, "seed": 0, "hidden": (32, 32)}
+    found = line.train_discriminator(P, Q, X, records=8, **about).history
     bound = line.loss_of(line.optimal_log_odds(P, Q, X), P, Q, X)
     assert (found["loss"] >= bound).all() and found["step"][-1] == 500
     assert found["loss"][-1] - bound < 0.01 < 0.1 < found["loss"][0] - bound
-    swapped = line.train_discriminator(
-        Q, P, X, steps=500, seed=0, hidden=(32, 32), lr=1e-2, records=8
-    )
+    swapped = line.train_discriminator(Q, P, X, records=8, **about).history
     # the twin that takes the one for the other
     assert line.loss_of(swapped["log_odds"][-1], P, Q, X) > np.log(4)
 
 
-def test_a_training_is_a_function_of_its_arguments():
-    one, again, other = (
-        line.train_discriminator(P, Q, X[::100], steps=5, seed=s, records=3)["log_odds"]
-        for s in (0, 0, 1)
+def test_the_history_is_at_steps_that_grow_geometrically_and_at_every_point():
+    trained = line.train_discriminator(
+        P, Q, X[::100], rules=line.Rules(), steps=9, seed=0, records=3
     )
-    assert np.array_equal(one, again) and not np.array_equal(one, other)
-    assert one.shape == (len(np.unique(np.geomspace(1, 5, 3).round())), len(X[::100]))
+    history = trained.history
+    assert history["step"].tolist() == [1, 3, 9]
+    assert history["log_odds"].shape == (3, len(X[::100]))
+    np.testing.assert_allclose(
+        history["loss"], [line.loss_of(d, P, Q, X[::100]) for d in history["log_odds"]]
+    )
+    with torch.no_grad():  # the last row is what the network says now
+        now = trained.model(torch.tensor(X[::100], dtype=torch.float32)[:, None]).numpy()
+    np.testing.assert_allclose(history["log_odds"][-1], now, atol=1e-6)
+
+
+def untrained(*, records, rules=None):
+    rules = rules or line.Rules()
+    return line.train_discriminator(P, Q, X, rules=rules, steps=3, seed=0, records=records)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +111,8 @@ def test_a_training_is_a_function_of_its_arguments():
         (lambda: line.log_density(line.Mixture((0.5, 0.6), (0, 1), (1, 1)), X), "which sum to 1"),
         (lambda: line.log_density(line.Mixture((1.0,), (0.0, 1.0), (1.0,)), X), "as many weights"),
         (lambda: line.log_density(line.Mixture((1.0,), (0.0,), (0.0,)), X), "above 0"),
-        (
-            lambda: line.train_discriminator(P, Q, X, steps=3, seed=0, records=4),
-            "steps=3 must be at least 4",
-        ),
-        (lambda: line.train_discriminator(P, Q, X, steps=3, seed=0, records=3, lr=0.0), "lr=0.0"),
+        (lambda: untrained(records=4), "steps=3 must be at least 4"),
+        (lambda: untrained(records=3, rules=line.Rules(lr=0.0)), "lr=0.0"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words):

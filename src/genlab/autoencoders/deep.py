@@ -19,7 +19,7 @@ from genlab.autoencoders.convolutional import Autoencoder, Rules, squared_errors
 from genlab.images.networks import as_images, mlp
 from genlab.streams import stream
 from genlab.training import Trained, check_epochs
-from genlab.training.torch import Batches, builder, device_of, train
+from genlab.training.torch import Batches, builder, device_of, epochs_until, train
 
 RBMs = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
@@ -166,8 +166,8 @@ class LinearRBM(NamedTuple):
 
 @dataclass(frozen=True)
 class Ascent:
-    """How a linear RBM climbs: velocity <- momentum · velocity + gradient, with -weight_decay · W
-    in that of W, parameters += lr · velocity."""
+    """How a linear RBM climbs: velocity <- momentum · velocity + lr · gradient, with
+    -weight_decay · W in that of W; parameters += velocity."""
 
     lr: float = 1e-3
     momentum: float = 0.9
@@ -225,7 +225,7 @@ def train_linear_rbm(
         seed=seed,
         what="linear RBM",
         device=where,
-        until=until and steps * checks.count(until, "until", 1, epochs),
+        until=steps * epochs_until(until, epochs, steps, resume),
         resume=resume,
         begin=begin,
     )

@@ -170,7 +170,7 @@ def train_vae(
         latent_dim, hidden=hidden, n_pixels=SIDE**2 - n_seen, n_condition=n_condition, seed=seed,
         device=device,
     )  # fmt: skip
-    where = device_of(vae)
+    where = device_of(vae if device is None else vae.to(device))
     data = [as_images(images, where).flatten(1)]
     if labels is not None:
         classes = check_labels(labels, len(images), device=where)

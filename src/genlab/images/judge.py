@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from genlab import checks
 from genlab.images.networks import as_images, check_labels, moved, pooled_encoder
 from genlab.streams import stream
 from genlab.training import Trained
@@ -29,6 +30,11 @@ class Rules(training.Rules):
     shift: int = 2
     flip: bool = False
     smoothing: float = 0.05
+
+    def check(self) -> None:
+        super().check()
+        checks.count(self.shift, "shift", 0)
+        checks.number(self.smoothing, "smoothing", "in [0, 1)")
 
 
 def train_judge(

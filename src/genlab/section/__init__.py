@@ -85,9 +85,9 @@ def run_folder() -> Path:
 
 
 def device() -> str:
-    """Device class of this run, "cpu" or "cuda:NAME", as the runner decided by the section's
+    """Where this run shall compute, "cpu" or "cuda", as the runner decided by the section's
     policy."""
-    return os.environ.get("GENLAB_DEVICE", "cpu")
+    return os.environ.get("GENLAB_DEVICE", "cpu").partition(":")[0]
 
 
 def save(**arrays) -> None:

@@ -45,6 +45,8 @@ class Rules:
             checks.number(self.lr_last, "lr_last", "at least 0")
         checks.number(self.weight_decay, "weight_decay", "at least 0")
         checks.one_of(self.optimizer, "optimizer", ("adam", "sgd", "rmsprop"))
+        if len(self.betas) != 2:
+            raise ValueError(f"betas={self.betas} must be two decay rates")
         for beta in self.betas:
             checks.number(beta, "betas", "in [0, 1)")
         checks.number(self.momentum, "momentum", "in [0, 1)")
@@ -203,8 +205,6 @@ def run_epochs(
     rules.check()
     n = len(data[0])
     check_epochs(epochs, rules.batch_size, n)
-    if until is not None:
-        checks.count(until, "until", 1, epochs)
     steps = n // rules.batch_size
     descent, batches = Descent(net, rules, steps * epochs), Batches(data, rules.batch_size)
     net.train()
@@ -216,10 +216,17 @@ def run_epochs(
         seed=seed,
         what=what,
         device=device_of(net),
-        until=until and steps * until,
+        until=steps * epochs_until(until, epochs, steps, resume),
         resume=resume,
     )
     return Trained(net.eval(), history, state=state)
+
+
+def epochs_until(until: int | None, epochs: int, steps: int, resume: Trained | None) -> int:
+    """Where a training of epochs of `steps` updates stops [epochs]: at its end, or at `until`, if
+    that lies ahead."""
+    begun = 0 if resume is None or resume.state is None else resume.state.done // steps
+    return epochs if until is None else checks.count(until, "until", begun + 1, epochs)
 
 
 # --- what a training can go back to ---
@@ -284,13 +291,27 @@ def _finite(tensors: Sequence[torch.Tensor]) -> bool:
 
 @contextmanager
 def generator_from(seed: int, device: torch.device) -> Iterator[None]:
-    """In this context torch draws for `device` from `seed`; then its generators go on as before."""
+    """In this context torch draws for `device` from `seed`, and computes on a GPU by kernels that
+    give the same numbers again; then its generators go on as before."""
     cuda = device.type == "cuda"
-    with torch.random.fork_rng([device] if cuda else []):
+    with torch.random.fork_rng([device] if cuda else []), _deterministic(cuda):
         torch.default_generator.manual_seed(seed)
         if cuda:
-            torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
+
+
+@contextmanager
+def _deterministic(wanted: bool) -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled()
+    if wanted:
+        torch.utils.deterministic.fill_uninitialized_memory = False  # only costs time
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def builder(make: Callable) -> Callable:

@@ -98,6 +98,11 @@ def environment(
             env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         else:
             env["NPROC"] = str(threads)  # the size of XLA's pool
+    else:  # sums in the same order each time
+        env |= {
+            "XLA_FLAGS": "--xla_gpu_deterministic_ops=true",
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        }
     if fresh:
         env["GENLAB_REMEMBER"] = "refresh"
     return env

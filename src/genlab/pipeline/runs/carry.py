@@ -59,7 +59,7 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
     stale = []
     for name in in_order(names):
         run = store.published(name)
-        if name in names and run and run.record["key"] == keys.current_key(name, "full"):
+        if name in names and run and keys.is_current(run):
             yield name, True, "is current"
         elif name in names:
             stale.append(name)
@@ -149,7 +149,7 @@ def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
     section = get_section(record["section"])
     try:
         params = section.values(record["profile"], {})
-        parts = keys.key_parts(section, params, record["profile"])
+        parts = keys.key_parts(section, params, record["profile"], record["device"])
     except keys.Unfinished as error:
         return False, str(error)
     if changed := [p for p in parts if p != "code" and not _agrees(p, parts, record["key_parts"])]:

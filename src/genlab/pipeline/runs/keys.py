@@ -44,9 +44,11 @@ def gpu_name() -> str | None:
     )
 
 
-def device_class(section: Section) -> str:
-    """ "cpu" or "cuda:NAME", by the section's policy and what this machine has.  UserError if it
-    wants a GPU and there is none."""
+def device_class(section: Section, wanted: str | None = None) -> str:
+    """ "cpu" or "cuda:NAME", by the section's policy and what this machine has, or where `wanted`
+    says so.  UserError if the section wants a GPU and there is none."""
+    if wanted:
+        return "cpu" if section.device == "cpu" else wanted
     gpu = gpu_name() if section.device != "cpu" else None
     if section.device == "gpu" and gpu is None:
         raise UserError(
@@ -131,9 +133,14 @@ THREADS = {
 
 
 def own_parts(
-    section: Section, params: Mapping[str, Any], profile: str, package: Path = PACKAGE
+    section: Section,
+    params: Mapping[str, Any],
+    profile: str,
+    package: Path = PACKAGE,
+    device: str | None = None,
 ) -> dict[str, Any]:
-    """Everything a run's result depends on, but for the sections that it needs.
+    """Everything a run's result depends on, but for the sections that it needs; on another device
+    than this machine's, if one is given.
 
     A file given as a parameter counts by what is in it, too; data files by their content, not their
     packing.
@@ -147,12 +154,14 @@ def own_parts(
         "params": dict(params),
         "data": contents(section),
         "lock": packages.behind(behind.packages),
-        "device": device_class(section),
+        "device": device_class(section, device),
         "threads": THREADS[profile],
     }
 
 
-def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict[str, Any]:
+def key_parts(
+    section: Section, params: Mapping[str, Any], profile: str, device: str | None = None
+) -> dict[str, Any]:
     """Everything a run's result depends on.  Unfinished if a section that it needs has no current
     run.
 
@@ -161,16 +170,19 @@ def key_parts(section: Section, params: Mapping[str, Any], profile: str) -> dict
     """
     in_order([section.name])  # refuses sections that need each other in a circle
     needs = {
-        name: needed_run(section.name, name, profile, params["seed"]) for name in section.needs
+        name: needed_run(section.name, name, profile, params["seed"], device)
+        for name in section.needs
     }
-    return own_parts(section, params, profile) | {
+    return own_parts(section, params, profile, device=device) | {
         "needs": {name: store.content(run) for name, run in needs.items()}
     }
 
 
-def needed_run(section: str, name: str, profile: str, seed: int) -> store.Run:
+def needed_run(
+    section: str, name: str, profile: str, seed: int, device: str | None = None
+) -> store.Run:
     """The current run of the section `name` that `section` needs.  Unfinished if there is none."""
-    key = current_key(name, profile, seed)
+    key = current_key(name, profile, seed, device)
     run = store.find(name, key) if key else None
     if run is None:
         raise Unfinished(
@@ -222,15 +234,23 @@ def check(name: str) -> None:
         own_parts(section, section.values("full", {}), "full")
 
 
-def current_key(name: str, profile: str, seed: int | None = None) -> str | None:
-    """Key of a section at the default values of the profile, and at `seed` if one is given; None if
-    it has none yet."""
+def current_key(
+    name: str, profile: str, seed: int | None = None, device: str | None = None
+) -> str | None:
+    """Key of a section at the default values of the profile, and at `seed` and on `device` if they
+    are given; None if it has none yet."""
     section = get_section(name)
     params = section.values(profile, {} if seed is None else {"seed": seed})
     try:
-        return store.key_of(key_parts(section, params, profile))
+        return store.key_of(key_parts(section, params, profile, device))
     except Unfinished:
         return None
+
+
+def is_current(public: store.Run) -> bool:
+    """Whether a published run has the present key, on the device that it was computed on."""
+    record = public.record
+    return record["key"] == current_key(record["section"], "full", device=record["device"])
 
 
 def current_run(name: str) -> store.Run:

@@ -35,16 +35,19 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     published one, marked.
     """
     section = get_section(name)
-    params, waiting = section.values(profile, {}), []
-    try:
-        parts = keys.key_parts(section, params, profile)
-        run = store.find(name, store.key_of(parts))
-    except keys.Unfinished:  # what it needs is stale, so it has no key of its own yet
-        parts, run = keys.own_parts(section, params, profile), None
-        waiting = [f"needs: {', '.join(n for n in section.needs if not _is_current(n, profile))}"]
-    if run:
-        return run, None
     public = store.published(name) if profile == "full" else None
+    key = keys.current_key(name, profile)
+    if run := store.find(name, key) if key else None:
+        return run, None
+    if public and public.sound and keys.is_current(public):  # computed on another device
+        return public, None
+    params, waiting = section.values(profile, {}), []
+    device = public.record["device"] if public and public.sound else None
+    try:
+        parts = keys.key_parts(section, params, profile, device)
+    except keys.Unfinished:  # what it needs is stale, so it has no key of its own yet
+        parts = keys.own_parts(section, params, profile, device=device)
+        waiting = [f"needs: {', '.join(n for n in section.needs if not _is_current(n, profile))}"]
     if public is None:
         raise UserError(
             f"section {name!r} in _toc.yml has no current {profile} run: `genlab run {name} "

@@ -42,7 +42,7 @@ def _row(name: str) -> list[str]:
     elif not public.sound:
         shown = "damaged"
     else:
-        shown = "current" if public.record["key"] == current["full"] else "stale"
+        shown = "current" if keys.is_current(public) else "stale"
     needs = ", ".join(section.needs) or "-"
     return [name, needs, section.device, *states, shown, section.summary]
 
