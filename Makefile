@@ -2,7 +2,7 @@
 # make test   the whole test suite   (make test FAST=1: without what executes sections; TESTS=tests/test_plots.py: one file)
 # make full   full profile of every section: the published numbers (some hours on two cores; a GPU serves the sections that want one)
 # make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
-# make gpu    fail unless this machine has a GPU that JAX and torch can use   (set up with EXTRA=cuda)
+# make gpu    a few steps of every training on the GPU: fails unless JAX and torch can use it   (set up with EXTRA=cuda)
 #
 # The first of these sets up .venv, in two or three minutes beside the download.  On Linux torch from PyPI brings CUDA: 3 GB to download,
 # 6 GB on the disk.  With the small CPU build it is 0.5 GB and 2.3 GB:
@@ -40,7 +40,7 @@ check: $(STAMP)
 
 gpu: $(STAMP)
 	nvidia-smi -L
-	$(BIN)/python -c "import jax, torch; assert jax.default_backend() == 'gpu' and torch.cuda.is_available(), 'JAX or torch cannot use the GPU: make EXTRA=cuda'"
+	$(BIN)/python tests/on_device.py gpu
 
 # The gate's power against planted faults, on the book's page about the gate.
 power: $(STAMP)

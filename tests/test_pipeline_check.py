@@ -83,3 +83,18 @@ def test_a_damaged_record_is_named_and_the_rest_is_checked(checked):
     assert "notebook.ipynb is missing" in " ".join(checked.genlab("check").stdout.split())
     assert checked.genlab("run", "second").returncode == 0  # made anew
     assert notebook.is_file() or kept
+
+
+@pytest.mark.slow
+def test_a_device_without_a_baseline_is_judged_against_the_processors(checked):
+    """With a GPU (a name in the environment stands for one) and the section's leave to use it."""
+    checked.edit("notebooks/first.md", "data: [numbers.txt]", "data: [numbers.txt]\n  device: any")
+    checked.env["GENLAB_GPU"] = "Test 1"
+    assert checked.genlab("run", "first").returncode == 0
+    result = checked.genlab("check", "first")
+    del checked.env["GENLAB_GPU"]
+    checked.edit("notebooks/first.md", "data: [numbers.txt]\n  device: any", "data: [numbers.txt]")
+    said = " ".join(result.stdout.split())
+    assert result.returncode == 0 and "runs on cuda:Test 1 against the baseline of cpu" in said
+    report = (checked.root / "_build/check/index.html").read_text()
+    assert "judged against the baseline of cpu" in report

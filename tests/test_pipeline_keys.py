@@ -17,7 +17,7 @@ from gate_faults import FAULTS
 from pipeline import Project, one_line, prepared, run_all
 
 from genlab.pipeline.runs import keys, store
-from genlab.pipeline.runs.pages import get_section
+from genlab.pipeline.runs.pages import get_section, section_names
 from genlab.section import code, packages
 from genlab.section.paths import PACKAGE, UserError
 
@@ -292,6 +292,20 @@ def test_the_device_counts_only_where_a_section_wants_one(monkeypatch):
     assert [keys.device_class(s) for s in (cpu, either)] == ["cpu", "cpu"]
     with pytest.raises(UserError, match="ebm needs a GPU and this machine shows none"):
         keys.device_class(gpu)
+
+
+def test_a_published_run_is_judged_on_the_device_that_computed_it(monkeypatch):
+    """On a machine with a GPU the key of a section that may use it is another; what was published
+    from a processor stays what it was."""
+    monkeypatch.setattr(keys, "gpu_name", lambda: None)
+    public = [store.published(name) for name in section_names()]
+    before = [keys.is_current(run) for run in public]
+    usual = {name: keys.current_key(name, "quick") for name in ("vae", "ebm")}
+    monkeypatch.setattr(keys, "gpu_name", lambda: "Some GPU")
+    assert [keys.is_current(run) for run in public] == before
+    assert keys.current_key("vae", "quick") != usual["vae"]
+    assert keys.current_key("ebm", "quick") == usual["ebm"]  # it never wants one
+    assert keys.current_key("vae", "quick", device="cpu") == usual["vae"]
 
 
 def test_what_is_loaded_is_transitive_and_no_wider():

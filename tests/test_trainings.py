@@ -5,8 +5,11 @@ trained where it lies."""
 
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -330,3 +333,13 @@ def test_what_is_made_without_saying_where_is_seen(monkeypatch):
     monkeypatch.setattr(line, "draw", lambda m, n, where: draw(m, n, torch.get_default_device()))
     with pytest.raises(Exception, match="meta"):
         elsewhere(TRAININGS["line"])
+
+
+@pytest.mark.slow
+def test_machines_are_trained_on_the_device_that_jax_was_told():
+    """On the second of two: the numbers of the first, and nothing left there."""
+    program = Path(__file__).with_name("on_device.py")
+    done = subprocess.run(
+        [sys.executable, program, "second"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

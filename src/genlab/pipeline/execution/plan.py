@@ -210,6 +210,7 @@ def _execute(job: Job, runner: Runner, stop: threading.Event, display: "_Display
         "device": job.parts["device"],
         "seconds": round(outcome["seconds"], 2),
         "peak_memory_mib": round(outcome["peak_memory_mib"]),
+        **({"gpu": outcome["gpu"]} if outcome.get("gpu") else {}),
         "started": started,
         "commit": commit,
         "dirty": dirty,

@@ -22,7 +22,7 @@ from typing import Any
 import nbformat
 import psutil
 
-from genlab.pipeline.execution import results
+from genlab.pipeline.execution import gpu, results
 from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs.disk import DISK_FULL, is_full
 from genlab.section.paths import ROOT, RUNS, user_folder
@@ -35,11 +35,12 @@ STARTS = 3  # of a kernel that does not come up
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished execution measured."""
+    """What a finished execution measured; `gpu`: what is known of the GPU, if it ran on one."""
 
     seconds: float
     peak_memory_mib: float
     cell_seconds: list[float]
+    gpu: dict[str, Any] | None = None
 
 
 # What a user's shell may say to libraries that compute or draw; a result must not depend on it.
@@ -125,8 +126,15 @@ def execute(
     nbformat.write(notebook, folder / "source.ipynb")
     (folder / "params.json").write_text(json.dumps(params), encoding="utf-8")
     start, peak = time.monotonic(), 0.0
+    meter = None if env["GENLAB_DEVICE"] == "cpu" else gpu.Meter()
+
+    def look(seconds: float, memory: float, told: dict) -> None:
+        if meter:
+            meter.look()
+        watch(seconds, memory, told)
+
     for attempt in range(1, STARTS + 1):
-        code, used = _run_child(folder, env, watch, start, budget)
+        code, used = _run_child(folder, env, look, start, budget)
         peak = max(peak, used)
         if attempt == STARTS or not _never_came_up(folder):
             break
@@ -138,7 +146,7 @@ def execute(
         raise RunFailed(_why_it_stopped(folder, code))
     results.check_complete(cells)
     durations = [c.metadata.get("papermill", {}).get("duration") or 0.0 for c in cells]
-    return Outcome(seconds, peak, durations)
+    return Outcome(seconds, peak, durations, meter and meter.facts())
 
 
 def _run_child(

@@ -143,6 +143,8 @@ def _check_outcome(outcome: Any, versions: Any, wrong: str) -> None:
         raise RunFailed(f"{wrong} (no times or versions)")
     times = outcome.get("cell_seconds")
     numbers = [outcome.get("seconds"), outcome.get("peak_memory_mib")]
+    if gpu := outcome.get("gpu"):
+        numbers.append(gpu.get("peak_memory_mib") if isinstance(gpu, Mapping) else None)
     if not isinstance(times, list) or not all(map(_is_number, [*numbers, *times])):
         raise RunFailed(f"{wrong} (times that are no numbers)")
 

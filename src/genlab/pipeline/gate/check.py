@@ -24,6 +24,7 @@ class Checked:
     section: str
     problem: str = ""
     baseline: Baseline | None = None
+    device: str = "cpu"  # of the fresh runs
     seeds: list[int] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # in the baseline, not in the run
@@ -79,11 +80,13 @@ def check(
         result = Checked(name, seeds=list(range(section_seed(name), section_seed(name) + seeds)))
         results.append(result)
         try:
-            device = keys.device_class(get_section(name))
-            result.baseline = baseline.read(name, profile, device)
+            result.device = keys.device_class(get_section(name))
+            # Same code, other rounding: what another device says is one more draw.
+            own = baseline.read(name, profile, result.device)
+            result.baseline = own or baseline.read(name, profile, "cpu")
             if result.baseline is None:
                 raise UserError(
-                    f"no baseline for {profile} on {device}: `genlab baseline {name} --profile "
+                    f"no baseline for {profile}: `genlab baseline {name} --profile "
                     f"{profile}` writes one"
                 )
             found = values_of(result.baseline, fresh_runs(name, profile, result.seeds))
@@ -127,6 +130,8 @@ def summary(results: Sequence[Checked]) -> Table:
         said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better" + (
             f", {len(r.new)} new" if r.new else ""
         )
+        if r.baseline and r.baseline.device != r.device:
+            said += f"; runs on {r.device} against the baseline of {r.baseline.device}"
         if np.isfinite(r.visible):
             said += f"; half show a shift of {r.visible:.1f} sd"
         table.add_row(

@@ -81,7 +81,8 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
 
 def _refusal(run: store.Run, tree: Path) -> tuple[str, str]:
     """The section, and what is wrong before anything is run: the files of the run's commit are not
-    those that computed it, or the page has other cells, to which its outputs are matched."""
+    those that computed it, the page has other cells, to which its outputs are matched, or this
+    machine computes on another device."""
     record = run.record
     name, first = record["section"], record.get("carried", [record["key_parts"]])[0]["code"]
     old = read_section(tree / "notebooks" / f"{name}.md")
@@ -90,6 +91,9 @@ def _refusal(run: store.Run, tree: Path) -> tuple[str, str]:
     before, now = (sum(map(computes, s.notebook.cells)) for s in (old, get_section(name)))
     if before != now:
         return name, f"not the same: {before} cells that compute before, {now} now"
+    here = keys.device_class(get_section(name))
+    if record["device"] != here:
+        return name, f"computed on {record['device']}, and this machine would compare on {here}"
     return name, ""
 
 

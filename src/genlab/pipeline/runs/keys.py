@@ -253,12 +253,21 @@ def is_current(public: store.Run) -> bool:
     return record["key"] == current_key(record["section"], "full", device=record["device"])
 
 
+def current(name: str, profile: str) -> store.Run | None:
+    """The current run of a section at the default values of the profile: of this machine's device,
+    or else the published one, of its own."""
+    key = current_key(name, profile)
+    if key and (run := store.find(name, key)):
+        return run
+    public = store.published(name) if profile == "full" else None
+    return public if public and public.sound and is_current(public) else None
+
+
 def current_run(name: str) -> store.Run:
     """The current run of a section at its default values, full or else quick.  UserError if there
     is none."""
-    for key in (current_key(name, profile) for profile in ("full", "quick")):
-        if key and (run := store.find(name, key)):
-            return run
+    if run := current(name, "full") or current(name, "quick"):
+        return run
     raise UserError(f"{name} has no current run: `genlab run {name}` makes one")
 
 

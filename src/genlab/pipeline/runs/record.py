@@ -42,6 +42,11 @@ class _Files(BaseModel):
     arrays: _File | None = None
 
 
+class _Gpu(BaseModel):
+    driver: StrictStr
+    peak_memory_mib: Number
+
+
 class _Record(BaseModel):
     """The fields that others read; the rest is for people."""
 
@@ -54,6 +59,7 @@ class _Record(BaseModel):
     key_parts: dict[str, Any]
     device: StrictStr
     seconds: Number
+    gpu: _Gpu | None = None
     dirty: bool | Literal["unknown"] = "unknown"
     metrics: dict[str, _Metric]
     files: _Files

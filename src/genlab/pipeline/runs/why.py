@@ -63,11 +63,11 @@ def explain(
         current = store.find(name, store.key_of(parts))
     except keys.Unfinished:
         current = None
-    if current:
+    if current := current or (None if given else keys.current(name, profile)):
         where = "published" if current.record_file.parent == store.PUBLISHED else "stored"
         return True, [
             f"{name} ({profile}) is current: run {current.record['key']}, {where}, made "
-            f"{_date(current)}"
+            f"{_date(current)}, on {current.record['device']}"
         ]
     if damaged := store.damaged(name, store.key_of(parts)):
         return False, [f"{name} ({profile}) is damaged: {damaged}: `genlab run` makes it anew"]

@@ -34,32 +34,24 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     quick: the stored run of the current key.  full: the current run if there is one, else the
     published one, marked.
     """
-    section = get_section(name)
-    public = store.published(name) if profile == "full" else None
-    key = keys.current_key(name, profile)
-    if run := store.find(name, key) if key else None:
+    if run := keys.current(name, profile):
         return run, None
-    if public and public.sound and keys.is_current(public):  # computed on another device
-        return public, None
-    params, waiting = section.values(profile, {}), []
+    section, waiting = get_section(name), []
+    public, params = store.published(name), section.values(profile, {})
+    public = public if profile == "full" else None
     device = public.record["device"] if public and public.sound else None
     try:
         parts = keys.key_parts(section, params, profile, device)
     except keys.Unfinished:  # what it needs is stale, so it has no key of its own yet
         parts = keys.own_parts(section, params, profile, device=device)
-        waiting = [f"needs: {', '.join(n for n in section.needs if not _is_current(n, profile))}"]
+        stale = [need for need in section.needs if not keys.current(need, profile)]
+        waiting = [f"needs: {', '.join(stale)}"]
     if public is None:
         raise UserError(
             f"section {name!r} in _toc.yml has no current {profile} run: `genlab run {name} "
             f"--profile {profile}` makes it"
         )
     return public, changes(public.record["key_parts"], parts) + waiting
-
-
-def _is_current(name: str, profile: str) -> bool:
-    """Whether a section has a run of its current key."""
-    key = keys.current_key(name, profile)
-    return bool(key and store.find(name, key))
 
 
 def book_tree(profile: str, broken: Broken | None = None) -> Tree:

@@ -110,7 +110,7 @@ def about_run(record: Mapping[str, Any], section: Section) -> str:
     minutes, seconds = divmod(round(record["seconds"]), 60)
     facts = [
         f"<b>{_said(record['profile'])}</b> profile",
-        _said(record["device"]),
+        _device(record),
         f"seed {_said(record['seed'])}",
         f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
         f"{record['peak_memory_mib']:,} MiB",
@@ -135,6 +135,15 @@ def about_run(record: Mapping[str, Any], section: Section) -> str:
         )
     source = f"source: <code>notebooks/{_said(section.name)}.md</code>"
     return f'<p class="genlab-run">{line}<br>{source}</p>\n'
+
+
+def _device(record: Mapping[str, Any]) -> str:
+    """The processor, or the GPU with its driver and the memory that was used there."""
+    if not (gpu := record.get("gpu")):
+        return _said(record["device"])
+    return _said(
+        f"{record['device']} (driver {gpu.get('driver')}, {gpu.get('peak_memory_mib'):,} MiB)"
+    )
 
 
 def _said(value: Any) -> str:
