@@ -114,7 +114,7 @@ def test_a_training_stops_at_the_very_step_and_keeps_the_state_before_it():
     ) as caught:
         run(update, net, rows, epochs=3, optimizer="sgd", lr=0.125, batch_size=1)
     assert caught.value.step == expected > 10
-    descent, at, generator = caught.value.state
+    descent, at, (generator,) = caught.value.state
     assert float(descent["net"]["weight"]) == float(net.weight.detach()) == -0.125 * expected
     assert float(descent["net"]["weight"]) != -0.125 * 10
     assert at["order"].tolist() == shown[10:] and at["at"] == expected - 10

@@ -170,8 +170,8 @@ def cross_validate(
     `fresh`: every fold starts from new weights.  Otherwise, as in source D, each goes on from the
     last one's, which has been trained on what is now held out.
     """
-    images = np.asarray(images)
     checks.images(images)
+    images = np.asarray(images)
     folds = checks.count(folds, "folds", 2, len(images))
     net, errors = conv_autoencoder(latent_dim, seed=seed), []
     for fold, (seen, held_out) in enumerate(KFold(folds).split(images)):

@@ -101,8 +101,10 @@ class Rules(training.Rules):
     def check(self) -> None:
         super().check()
         checks.one_of(self.loss, "loss", LOSSES)
-        if not self.rounds or min(self.rounds) < 1:
-            raise ValueError(f"n_critic={self.n_critic}: one number, or several, each at least 1")
+        for n in self.rounds:
+            checks.count(n, "n_critic")
+        if not self.rounds:
+            raise ValueError(f"n_critic={self.n_critic}: one number, or several")
         checks.number(self.real_target, "real_target", "in [0, 1]")
         if self.real_target <= 0.5 or (self.real_target < 1 and self.loss == "wasserstein"):
             raise ValueError(
@@ -118,12 +120,12 @@ class Rules(training.Rules):
     @property
     def rounds(self) -> tuple[int, ...]:
         """n_critic of each part of the training."""
-        return (self.n_critic,) if isinstance(self.n_critic, int) else tuple(self.n_critic)
+        return tuple(self.n_critic) if isinstance(self.n_critic, Sequence) else (self.n_critic,)
 
     @property
-    def decays(self) -> list[float]:
+    def decays(self) -> tuple[float, ...]:
         """Every ema_decay."""
-        return np.atleast_1d(self.ema_decay).tolist()
+        return tuple(self.ema_decay) if isinstance(self.ema_decay, Sequence) else (self.ema_decay,)
 
 
 class Game(NamedTuple):
@@ -285,7 +287,7 @@ def train_gan(
         reading=lambda: {"snapshot": generated(game.averages[0], z, about).astype(np.float16)},
     )
     averages = [average.eval() for average in game.averages]
-    smooth = averages if np.ndim(rules.ema_decay) else averages[0]
+    smooth = averages if isinstance(rules.ema_decay, Sequence) else averages[0]
     return Trained(Players(smooth, game.discriminator.net.eval()), history, state=state)
 
 

@@ -152,7 +152,9 @@ def train(
         before, done = resume.interrupted(rules, seed, total)
         _restore(parts, before)
     until = total if until is None else checks.count(until, "until", done + 1, total)
-    ends = [int(end) for end in ends if done < end < until] + [until]
+    if until not in ends:
+        raise ValueError(f"until={until} must be the end of a record: one of {list(ends)}")
+    ends = [int(end) for end in ends if done < end <= until]
 
     def advance() -> Logs:
         logs = step()
@@ -161,10 +163,10 @@ def train(
                 part.rate.step()
         return logs
 
-    history = []
+    rows = []
     with generator_from(stream(seed, "train"), device):
         if resume is not None:
-            _set_generator(before[-1], device)
+            _set_generators(before[-1], device)
         elif begin is not None:
             begin()
         for record in progress(len(ends), what):
@@ -173,16 +175,16 @@ def train(
             logs = [advance() for _ in range(start, ends[record])]
             values = torch.stack([torch.stack(list(row.values())) for row in logs])
             if not _finite([values, *_tensors(parts)]):
-                good = _replayed(advance, parts, before, device)
+                good = _replayed(advance, len(logs), parts, before, device)
                 raise Diverged(what, start + good, _saved(parts, device))
             read = reading()
             if not all(np.isfinite(value).all() for value in read.values()):
                 raise Diverged(what, ends[record], _saved(parts, device))
-            history.append(dict(zip(logs[0], values.mean(0).tolist(), strict=True)) | read)
+            rows.append(dict(zip(logs[0], values.mean(0).tolist(), strict=True)) | read)
         after = _saved(parts, device)
-    columns = {name: np.array([row[name] for row in history]) for name in history[0]}
-    columns = {"step": np.array(ends)} | columns
-    return columns, left(after, columns, rules, seed, total)
+    columns = {"step": ends} | {name: [row[name] for row in rows] for name in rows[0]}
+    history = {name: np.array(column) for name, column in columns.items()}
+    return history, left(after, history, rules, seed, total)
 
 
 def run_epochs(
@@ -233,9 +235,10 @@ def epochs_until(until: int | None, epochs: int, steps: int, resume: Trained | N
 
 
 def _saved(parts: Sequence[Any], device: torch.device) -> list[Any]:
+    """The states of all parts and, last, of torch's generators."""
+    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     states = [copy.deepcopy(part.state_dict()) for part in parts]
-    cuda = device.type == "cuda"
-    return [*states, torch.cuda.get_rng_state(device) if cuda else torch.get_rng_state()]
+    return [*states, [torch.get_rng_state(), *cuda]]
 
 
 def _restore(parts: Sequence[Any], saved: list[Any]) -> None:
@@ -243,29 +246,29 @@ def _restore(parts: Sequence[Any], saved: list[Any]) -> None:
         part.load_state_dict(state)
 
 
-def _set_generator(state: torch.Tensor, device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)
+def _set_generators(states: list[torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if states[1:]:
+        torch.cuda.set_rng_state(states[1], device)
 
 
-def _replayed(advance: Callable, parts: Sequence[Any], saved: list[Any], device) -> int:
-    """Go back to `saved` and forward again, to just before the first step that is not finite; how
-    many steps that is.
+def _replayed(
+    advance: Callable, steps: int, parts: Sequence[Any], saved: list[Any], device: torch.device
+) -> int:
+    """Go back to `saved` and forward again, to just before the first of so many `steps` that is not
+    finite; how many that is."""
 
-    Twice: the first time to find the step, with a look at each.
-    """
-    good = 0
-    for attempt in range(2):
+    def back():
         _restore(parts, saved)
-        _set_generator(saved[-1], device)
-        if attempt == 0:
-            while _finite([*advance().values(), *_tensors(parts)]):
-                good += 1
-        else:
-            for _ in range(good):
-                advance()
+        _set_generators(saved[-1], device)
+
+    back()
+    good = 0
+    while good < steps and _finite([*advance().values(), *_tensors(parts)]):
+        good += 1
+    back()
+    for _ in range(good):
+        advance()
     return good
 
 
@@ -304,14 +307,17 @@ def generator_from(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _deterministic(wanted: bool) -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled()
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
     if wanted:
         torch.utils.deterministic.fill_uninitialized_memory = False  # only costs time
         torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
 def builder(make: Callable) -> Callable:
@@ -340,6 +346,4 @@ def device_of(net: nn.Module) -> torch.device:
 @torch.no_grad()
 def in_batches(f: Callable, x: torch.Tensor, batch_size: int = 1000) -> np.ndarray:
     """f of the rows of x, a batch at a time, as one array."""
-    return np.concatenate(
-        [f(x[i : i + batch_size]).cpu().numpy() for i in range(0, len(x), batch_size)]
-    )
+    return np.concatenate([f(part).cpu().numpy() for part in x.split(batch_size)])
