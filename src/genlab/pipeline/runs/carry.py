@@ -65,12 +65,15 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
             stale.append(name)
     found: dict[str, Certificate | str] = {}
     for commit, runs in by_commit(stale).items():
-        with tree_at(commit) as tree:
-            if same := [run for run in runs if not found.setdefault(*_refusal(run, tree))]:
-                wanted = [run.record["section"] for run in same]
-                _run_quick(tree, wanted)
-                _run_quick(ROOT, wanted)
-                found |= {run.record["section"]: _certify(run, tree) for run in same}
+        try:
+            with tree_at(commit) as tree:
+                if same := [run for run in runs if not found.setdefault(*_refusal(run, tree))]:
+                    wanted = [run.record["section"] for run in same]
+                    _run_quick(tree, wanted)
+                    _run_quick(ROOT, wanted)
+                    found |= {run.record["section"]: _certify(run, tree) for run in same}
+        except UserError as error:  # of these sections; the others go on
+            found |= {n: str(error) for run in runs if not found.get(n := run.record["section"])}
     for name in stale:  # each after what it needs, whose new key is part of its own
         certificate = found[name]
         if isinstance(certificate, str):
