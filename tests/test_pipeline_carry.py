@@ -143,12 +143,19 @@ def test_a_change_of_more_than_code_is_not_carried(project):
 @pytest.mark.slow
 def test_a_record_of_no_commit_is_refused(project):
     path = project.root / "book/published/first.json"
-    for change, said in (({"dirty": True}, "no commit holds"), ({"commit": "0" * 12}, "is not in")):
+    for change, code, said in (
+        ({"dirty": True}, 2, "no commit holds"),
+        (
+            {"commit": "0" * 12},
+            1,
+            "first: NOT carried: commit 000000000000 is not in",
+        ),  # of it only
+    ):
         edit_record(path, **change)
         project.edit("src/genlab/streams.py", "[seed, zlib", "[*(seed,), zlib")
         project.commit()
         done = project.genlab("carry", "first")
-        assert done.returncode == 2 and said in one_line(done.stderr)
+        assert done.returncode == code and said in one_line(done.stderr)
         project.git("reset", "-q", "--hard", "HEAD~1")
 
 
