@@ -112,6 +112,7 @@ def unroll(net: Autoencoder, rbms: RBMs) -> Autoencoder:
     return net
 
 
+@builder
 def started(sizes: Sequence[int], start: str | RBMs, *, seed: int, **shape) -> Autoencoder:
     """A `deep_autoencoder` before its training, with the weights that `start` names."""
     net = deep_autoencoder(sizes, seed=seed, **shape)

@@ -190,8 +190,11 @@ def update(
 ) -> dict[str, torch.Tensor]:
     """One step up the bound at the probabilities (n, 784) of pixels, tossed anew; the weight of the
     KL rises over the first `ramp` updates."""
-    vae, (p, *about) = descent.net, batch
-    x, y = split(toss(p), quadrants) if quadrants else (toss(p), *about, None)[:2]
+    vae, x = descent.net, toss(batch[0])
+    if quadrants:
+        x, y = split(x, quadrants)
+    else:
+        y = batch[1] if len(batch) > 1 else None
     if rules.samples > 1:
         bound = importance_bound(vae, x, y, samples=rules.samples)
     else:
