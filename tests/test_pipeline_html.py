@@ -57,10 +57,11 @@ def test_a_page_escapes_what_it_is_given(tmp_path, monkeypatch, template):
         section=HOSTILE,
         passed=False,
         problem=HOSTILE,
+        device=HOSTILE,
         missing=[HOSTILE],
         new=[HOSTILE],
         judgements=[judgement],
-        baseline=SimpleNamespace(seeds=[101, 102]),
+        baseline=SimpleNamespace(seeds=[101, 102], device="cpu"),
         seeds=[0],
         visible=3.0,
     )

@@ -58,9 +58,8 @@ def meant_by(module: str) -> set[str]:
     froms = [
         n for n in ast.parse(LIBRARY[module].read_text()).body if isinstance(n, ast.ImportFrom)
     ]
-    return public(module) | {
-        f"{node.module}.{alias.name}" for node in froms for alias in node.names
-    }
+    imported = {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+    return public(module).union(imported, *(public(name) for name in imported & LIBRARY.keys()))
 
 
 def docstrings() -> dict[str, str]:

@@ -98,7 +98,7 @@ def test_an_epoch_shows_every_row_once():
 
         steps = epochs * (n // batch_size)
         start = jnp.zeros((steps, batch_size)), jnp.zeros(steps), jnp.zeros((), int)
-        (rows, shares, taken), _ = run_epochs(
+        (rows, shares, taken), *_ = run_epochs(
             compiled_epoch(note), start, np.arange(n), Rules(batch_size),
             epochs=epochs, seed=0, what="rows",
         )  # fmt: skip

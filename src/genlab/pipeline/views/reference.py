@@ -77,7 +77,7 @@ class Module(ast.NodeTransformer):
                 and node.module
                 and node.module.startswith(f"{name.split('.')[0]}.")
             ):
-                self.types |= {a.name: f"{node.module}.{a.name}" for a in node.names}
+                self.types |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
             own = (
                 [node.name]
                 if isinstance(node, ast.ClassDef)
