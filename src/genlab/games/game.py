@@ -225,8 +225,9 @@ def update(game: Game, batches: Batches, rules: Rules) -> dict[str, torch.Tensor
         logs = discriminator_update(game, real, *(known or (None,)), rules)
     logs |= generator_update(game, real, rules)
     for average, decay in zip(game.averages, rules.decays, strict=True):
-        # Rate 1 / t, the mean of all steps, until that is below 1 - decay: else the random start
-        # would stay in the average for some 1 / (1 - decay) steps.  0: the last weights.
+        # Rate 1 / t, the mean of all steps, until that is below 1 - decay: else the
+        # random start would stay in the average for some 1 / (1 - decay) steps.
+        # 0: the last weights.
         rate = max(1 - decay, 1 / (step + 1)) if decay else 1.0
         move_towards(average, game.generator.net, rate)
     if game.pasts:
