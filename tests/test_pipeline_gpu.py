@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from genlab.pipeline.execution import gpu
+from genlab.pipeline.runs import gpu, keys
 from genlab.pipeline.runs.pages import get_section
 from genlab.pipeline.views.notebook import about_run
 
@@ -13,7 +13,7 @@ from genlab.pipeline.views.notebook import about_run
 def smi(tmp_path, monkeypatch):
     """smi(said): nvidia-smi says this from now on."""
     program = tmp_path / "nvidia-smi"
-    monkeypatch.setattr(gpu, "QUERY", [sys.executable, str(program)])
+    monkeypatch.setattr(gpu, "PROGRAM", [sys.executable, str(program)])
 
     def say(said: str, code: int = 0) -> None:
         program.write_text(f"print({said!r})\nraise SystemExit({code})")
@@ -38,8 +38,16 @@ def test_what_does_not_answer_is_unknown_and_no_error(smi, said):
     assert meter.facts() == {"driver": "unknown", "peak_memory_mib": 0}
 
 
+def test_the_name_is_that_of_the_first_gpu(smi, monkeypatch):
+    monkeypatch.delenv("GENLAB_GPU", raising=False)
+    cases = (("NVIDIA A, B\nNVIDIA T4", 0, "NVIDIA A, B"), ("", 0, None), ("x", 9, None))
+    for said, code, name in cases:
+        smi(said, code)
+        assert keys.gpu_name.__wrapped__() == name
+
+
 def test_no_nvidia_smi_is_unknown(monkeypatch):
-    monkeypatch.setattr(gpu, "QUERY", ["/nowhere/nvidia-smi"])
+    monkeypatch.setattr(gpu, "PROGRAM", ["/nowhere/nvidia-smi"])
     assert gpu.Meter().facts()["driver"] == "unknown"
 
 

@@ -22,8 +22,9 @@ from typing import Any
 import nbformat
 import psutil
 
-from genlab.pipeline.execution import gpu, results
+from genlab.pipeline.execution import results
 from genlab.pipeline.execution.results import RunFailed
+from genlab.pipeline.runs import gpu
 from genlab.pipeline.runs.disk import DISK_FULL, is_full
 from genlab.section.paths import ROOT, RUNS, user_folder
 

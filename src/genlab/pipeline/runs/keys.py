@@ -4,8 +4,6 @@ import ast
 import hashlib
 import os
 import platform
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.data import files
-from genlab.pipeline.runs import store
+from genlab.pipeline.runs import gpu, store
 from genlab.pipeline.runs.pages import Section, get_section, in_order
 from genlab.pipeline.runs.parameters import file_checksum
 from genlab.pipeline.runs.reading import parsed
@@ -33,15 +31,8 @@ def gpu_name() -> str | None:
     GPU on the workers."""
     if told := os.environ.get("GENLAB_GPU"):
         return None if told == "none" else told
-    if not shutil.which("nvidia-smi"):
-        return None
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    result = subprocess.run(query, capture_output=True, encoding="utf-8", check=False)
-    return (
-        result.stdout.splitlines()[0].strip()
-        if result.returncode == 0 and result.stdout.strip()
-        else None
-    )
+    said = gpu.first("name")
+    return ", ".join(said) if said else None
 
 
 def device_class(section: Section, wanted: str | None = None) -> str:
@@ -49,13 +40,13 @@ def device_class(section: Section, wanted: str | None = None) -> str:
     says so.  UserError if the section wants a GPU and there is none."""
     if wanted:
         return "cpu" if section.device == "cpu" else wanted
-    gpu = gpu_name() if section.device != "cpu" else None
-    if section.device == "gpu" and gpu is None:
+    name = gpu_name() if section.device != "cpu" else None
+    if section.device == "gpu" and name is None:
         raise UserError(
             f"{section.name} needs a GPU and this machine shows none: run it on one, or set "
             "`device: any` in its file"
         )
-    return f"cuda:{gpu}" if gpu else "cpu"
+    return f"cuda:{name}" if name else "cpu"
 
 
 def contents(section: Section) -> dict[str, str]:
