@@ -18,7 +18,9 @@ def pins(monkeypatch):
     names = {"plt": "Plots", "core": "core", "own": "own"}
     found = {module: [SimpleNamespace(name=name)] for module, name in names.items()}
     monkeypatch.setattr(packages, "distributions", lambda: found)
-    return pins
+    packages._bringing.cache_clear()
+    yield pins
+    packages._bringing.cache_clear()
 
 
 def test_what_a_module_loads_counts_with_what_that_requires(pins):

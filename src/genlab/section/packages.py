@@ -61,6 +61,12 @@ def _installed(package: str) -> str:
         return "none"
 
 
+@cache
+def _bringing(module: str) -> frozenset[str]:
+    """The packages that bring this top-level module; a name is read from a long description."""
+    return frozenset(canonicalize_name(dist.name) for dist in distributions().get(module, []))
+
+
 def behind(modules: Iterable[str]) -> dict[str, str]:
     """{package: version} of what brings these top-level modules, with all it requires.
 
@@ -68,9 +74,8 @@ def behind(modules: Iterable[str]) -> dict[str, str]:
     installed.  So a new version of a tool that computes nothing (a linter, a scheduler, Sphinx)
     moves no key.
     """
-    todo = [dist.name for name in modules for dist in distributions().get(name, [])]
-    direct = {canonicalize_name(d) for d in todo}
-    found: dict[str, str] = {}
+    direct = frozenset().union(*map(_bringing, modules))
+    todo, found = list(direct), {}
     while todo:
         name = canonicalize_name(todo.pop())
         if name in found or (name not in pinned() and name not in direct):
