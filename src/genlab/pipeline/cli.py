@@ -303,6 +303,27 @@ def check(sections, profile, seeds, alarm_rate, show, where):
 
 
 @main.command()
+@click.argument("claims", nargs=-1, metavar="[CLAIM | PAGE]...")
+@click.option("--accept", is_flag=True, help="keep the present verdicts as the accepted ones")
+def claims(claims, accept):
+    """Verdicts on what the sources claim, by the published numbers; exit 1 if one is not the
+    accepted one."""
+    from genlab.pipeline.verdicts import accepted
+    from genlab.pipeline.verdicts.shown import Judged, table
+
+    judged = Judged.of(*accepted.published())
+    show_table(table(judged, claims), 200)
+    turned = accepted.turned(judged.before, judged.verdicts)
+    if accept:
+        accepted.accept(judged.verdicts)
+    for claim in turned:
+        now = "accepted" if accept else "not accepted: `genlab claims --accept` accepts it"
+        click.echo(f"{claim.id}: was {claim.before}, is {claim.now}; {now}", err=not accept)
+    if turned and not accept:
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
 @OPEN
 def compare(runs, show):

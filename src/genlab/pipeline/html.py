@@ -4,11 +4,12 @@ light and dark; and text that means only itself in Markdown."""
 import base64
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.section.paths import BUILD
@@ -85,3 +86,34 @@ def strip(
         f'<rect class="interval" x="{left}" y="3" width="{max(right - left, 1)}" height="16" '
         f'rx="3"/>{ticks}{dots}</svg>'
     )
+
+
+def sortable(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    ids: Sequence[str] = (),
+    plain: bool = False,
+) -> Markup:
+    """A table in one line of HTML, which Markdown passes on.  Unless it is `plain`, the book's
+    script lets a reader sort it by a column and filter its rows.
+
+    A cell is text, HTML (Markup), or a number, which is written with four digits and sorted as it
+    is; ids: anchors of the rows.
+    """
+    made = [Markup("<th scope='col'>{}</th>").format(head) for head in heads]
+    lines = [Markup("<thead><tr>{}</tr></thead><tbody>").format(Markup().join(made))]
+    for id_, row in zip_longest(ids, rows):
+        anchor = Markup(" id='{}'").format(id_) if id_ else ""
+        lines.append(Markup("<tr{}>{}</tr>").format(anchor, Markup().join(map(_cell, row))))
+    kind = "genlab-table" if plain else "genlab-table genlab-sortable"
+    table = Markup("<table class='{}'>{}</tbody></table>").format(kind, Markup().join(lines))
+    return Markup("<div class='genlab-scroll'>{}</div>").format(table)
+
+
+def _cell(content: object) -> Markup:
+    if isinstance(content, (int, float)):
+        return Markup("<td class='number' data-value='{}'>{}</td>").format(
+            repr(float(content)), number(content)
+        )
+    return Markup("<td>{}</td>").format(escape("" if content is None else content))

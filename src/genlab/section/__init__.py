@@ -25,7 +25,18 @@ from genlab.section.number import Metric, check
 from genlab.section.paths import PACKAGE
 from genlab.section.states import remember
 
-__all__ = ["Run", "device", "metric", "needed", "remember", "run_folder", "save", "show"]
+__all__ = [
+    "Run",
+    "device",
+    "metric",
+    "needed",
+    "quote",
+    "record",
+    "remember",
+    "run_folder",
+    "save",
+    "show",
+]
 
 _recorded: set[str] = set()  # names of the metrics of this process
 
@@ -52,6 +63,49 @@ def metric(name: str, value, *, null=None, **about) -> None:
         raise ValueError(f"metric {name!r} is recorded already: give each number a name of its own")
     _recorded.add(name)
     glue(name, Metric(**about), display=False)
+
+
+FEW = 32  # values of repetitions that a record keeps each
+
+
+def record(name: str, values, *, over: str | None = None, **about) -> None:
+    """Record a measurement under `name`: one number, or its repetitions.
+
+    values: a number, with the standard error that is known of it (se=), if any; or (repeats,), the
+    number at each repetition `over` seeds, starts, draws, folds, images or points.  Of those the
+    value is the mean; sd is their standard deviation (divisor repeats - 1), se = sd / sqrt(repeats)
+    that of the mean.  `about`: as for `metric`.  Raises ValueError, which names what is wrong, also
+    for repetitions of which nothing is said, and for an sd, which is never given.
+    """
+    if "sd" in about:
+        raise ValueError(f"metric {name!r}: sd is computed from the repetitions, or there is none")
+    values = np.asarray(values)
+    if values.ndim == 0:
+        if over is not None:
+            raise ValueError(f"metric {name!r}: one number has not been repeated over {over}")
+        return metric(name, values, **about)
+    repeats = len(values)
+    if values.ndim > 1 or repeats < 2 or over is None:
+        raise ValueError(
+            f"metric {name!r}: values of shape {values.shape} over {over}: a number, or two or "
+            "more repetitions, shape (repeats,), and over= what"
+        )
+    values = values.astype(float)
+    about |= {
+        "over": over,
+        "repeats": repeats,
+        "values": values.tolist() if repeats <= FEW else None,
+    }
+    spread = values.std(ddof=1)
+    return metric(name, values.mean(), sd=spread, se=spread / np.sqrt(repeats), **about)
+
+
+def quote(name: str, value) -> None:
+    """Let prose quote a value by {glue:text}: no result, so neither ledger nor gate knows it."""
+    from myst_nb import glue
+
+    check(name, {"value": (bare := _bare(value))})
+    glue(name, bare, display=False)
 
 
 def _bare(value):

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, fields
 METRIC_MIME = "application/vnd.genlab.metric+json"
 BETTER = ("lower", "higher", "target")
 NAME = re.compile(r"[\w.+-]+(/[\w.+-]+)*")  # other signs mean something to {glue:text}
+OVER = ("seeds", "starts", "draws", "folds", "images", "points")  # what a number is repeated over
 TEXTS = ("unit", "better", "limit_is")
-COUNTS = {"n": 1, "null_draws": 2}  # and the least they can be
-SPREADS = ("sd", "null_sd")
+COUNTS = {"n": 1, "repeats": 2, "null_draws": 2}  # and the least they can be
+SPREADS = ("sd", "se", "null_sd")
 
 
 def check(name: str, about: dict) -> None:
@@ -36,6 +37,11 @@ def _wrong(field: str, value: object) -> str:
         return "" if isinstance(value, str) else "text"
     if value is None and field != "value":
         return ""
+    if field == "over":
+        return "" if value in OVER else f"one of {', '.join(OVER)}"
+    if field == "values":
+        numbers = isinstance(value, list) and value and not any(_wrong("value", v) for v in value)
+        return "" if numbers else "a list of finite numbers"
     if field in COUNTS:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return "" if whole and value >= COUNTS[field] else f"a whole number from {COUNTS[field]} up"
@@ -63,7 +69,11 @@ class Metric:
     limit: float | None = None
     limit_is: str = ""
     n: int | None = None  # sample size the value rests on
-    sd: float | None = None  # standard deviation over repetitions (seeds or draws) of the value
+    over: str | None = None  # what it was repeated over: of `repeats` repetitions it is the mean,
+    repeats: int | None = None
+    values: list[float] | None = None  # of each repetition, where they are few,
+    sd: float | None = None  # their standard deviation: the spread of one repetition,
+    se: float | None = None  # and the standard error of the value
     null_mean: float | None = None  # the same measure, real against real
     null_sd: float | None = None
     null_draws: int | None = None

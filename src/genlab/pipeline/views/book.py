@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from genlab.pipeline.runs.disk import disk_errors, locked
 from genlab.pipeline.runs.pages import get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
+from genlab.pipeline.verdicts.shown import Judged
 from genlab.pipeline.views.notebook import page_notebook
 from genlab.pipeline.views.reference import contents, reference
 from genlab.pipeline.views.tables import faults_table, ledger, power_table, runtimes, sight_table
@@ -80,10 +82,19 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     tree = {name: (ROOT / name).read_bytes() for name in ("_config.yml", "_toc.yml")}
     tree |= _own_files(lambda path: True)
     tree |= {f"notebooks/{name}.md": text.encode() for name, text in pages.items()}
-    for name, (run, stale) in shown.items():
-        notebook = page_notebook(get_section(name), run, stale=stale)
-        tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
     records = {name: run.record for name, (run, _) in shown.items()}
+    old = frozenset(name for name, (_, stale) in shown.items() if stale is not None)
+    judged = Judged.of(records, old) if profile == "full" else Judged.of()
+    for name, (run, stale) in shown.items():
+        prose = partial(judged.filled, page=name)
+        notebook = page_notebook(get_section(name), run, stale=stale, prose=prose)
+        tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
+    for path, content in tree.items():
+        if path.startswith("book/") and path.endswith(".md"):
+            tree[path] = judged.filled(content.decode(), path).encode()
+    fill(tree, "<!-- genlab:claims-ledger -->", judged.ledger)
+    fill(tree, "<!-- genlab:claims-summary -->", judged.summary)
+    tree["book/vendor/claims.csv"] = judged.csv().encode()
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
     for marker, table in (("power", power_table), ("sight", sight_table), ("faults", faults_table)):
@@ -204,7 +215,8 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
         toc["chapters"] = [{"file": "book/references"}]
         tree["book/references.md"] = references.read_bytes()
     tree["_toc.yml"] = yaml.safe_dump(toc).encode()
-    tree[f"notebooks/{name}.ipynb"] = nbformat.writes(page_notebook(section, run)).encode()
+    notebook = page_notebook(section, run, prose=partial(Judged.of().filled, page=name))
+    tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
     folder = BUILD / "pages" / f"{name}-{key}"
     with locked(f"page-{name}-{key}"), disk_errors("the page"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -98,7 +98,8 @@ class Row:
 
 def rows(runs: Sequence[Named]) -> list[Row]:
     """All metrics of the runs, in the first one's order."""
-    spreads = [_spreads(n.record) for n in runs]
+    records = [n.record for n in runs]
+    seeds = _over_seeds(records[0])
     table = []
     for name in dict.fromkeys(m for n in runs for m in n.record["metrics"]):
         about = [n.record["metrics"].get(name) for n in runs]
@@ -107,22 +108,47 @@ def rows(runs: Sequence[Named]) -> list[Row]:
         deltas = [
             None if v is None or i == first else v - values[first] for i, v in enumerate(values)
         ]
-        pairs = [(spreads[first].get(name), s.get(name)) for s in spreads]
         errors = [
-            None if d is None or None in pair else float(np.hypot(*pair))
-            for d, pair in zip(deltas, pairs, strict=True)
+            None
+            if d is None
+            else _error(about[first], other, records[first], record, seeds.get(name))
+            for d, other, record in zip(deltas, about, records, strict=True)
         ]
         table.append(Row(name, about[first].get("better", "lower"), values, deltas, errors))
     return table
 
 
-def _spreads(record: dict) -> dict[str, float]:
-    """{metric: its standard deviation}: over seeds where there is a baseline, else the run's own,
-    else that of its null."""
+def _over_seeds(record: dict) -> dict[str, float]:
+    """{metric: its standard deviation over the seeds of the section's baseline}, if it has one."""
     base = baseline.read(record["section"], record["profile"], record["device"])
-    seeds = {m: noise.spread(about["values"]) for m, about in base.metrics.items()} if base else {}
-    own = {m: a.get("sd", a.get("null_sd")) for m, a in record["metrics"].items()}
-    return {m: s for m, s in own.items() if s is not None} | seeds
+    return {m: noise.spread(about["values"]) for m, about in base.metrics.items()} if base else {}
+
+
+def _error(a: dict, b: dict, run_a: dict, run_b: dict, over_seeds: float | None) -> float | None:
+    """Standard error of the difference of two recorded numbers, None if nothing tells it.
+
+    Of repetitions at the same seeds, paired: the standard error of the mean difference; of others
+    Welch's.  A number from one training scatters as its baseline does over seeds, or else as its
+    null.
+    """
+    both = a.get("values"), b.get("values")
+    if all(both) and _same_seeds(a, b, run_a, run_b):
+        difference = np.subtract(*both)
+        return float(difference.std(ddof=1) / np.sqrt(len(difference)))
+    each = [_own_error(about, over_seeds) for about in (a, b)]
+    return None if None in each else float(np.hypot(*each))
+
+
+def _same_seeds(a: dict, b: dict, run_a: dict, run_b: dict) -> bool:
+    """Whether repetition i of both is of one seed."""
+    over = a.get("over") == b.get("over") == "seeds" and a["repeats"] == b["repeats"]
+    return over and run_a["seed"] == run_b["seed"]
+
+
+def _own_error(about: dict, over_seeds: float | None) -> float | None:
+    if "se" in about:
+        return about["se"]
+    return over_seeds if over_seeds is not None else about.get("sd", about.get("null_sd"))
 
 
 def different_parameters(runs: Sequence[Named]) -> dict[str, list]:

@@ -1,7 +1,7 @@
 """The notebook that a page shows: the section's prose, the run's outputs, and what made them."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import nbformat
@@ -17,9 +17,9 @@ from genlab.section.paths import PACKAGE
 
 
 def page_notebook(
-    section: Section, run: Run, *, stale: list[str] | None = None
+    section: Section, run: Run, *, stale: list[str] | None = None, prose: Callable[[str], str] = str
 ) -> nbformat.NotebookNode:
-    """The notebook to render.
+    """The notebook to render; `prose` says what Markdown becomes.
 
     With a current key its prose and layout are the section file's, its outputs the run's, matched
     cell by cell that computes: a typo in the prose is mended without a kernel, and a cell that
@@ -43,8 +43,10 @@ def page_notebook(
     cells = [c for c in cells if not is_injected(c)]
     for cell in cells:
         cell.metadata.pop("papermill", None)
-        if cell.cell_type == "code" and (
-            "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith("plots.animation")
+        if cell.cell_type == "markdown":
+            cell.source = prose(cell.source)
+        elif "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith(
+            "plots.animation"
         ):
             # Drawing a figure is one click away, the method stays in sight.
             cell.metadata["tags"] = [*tags(cell), "hide-input"]

@@ -5,37 +5,37 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from genlab.pipeline.gate import baseline
 from genlab.pipeline.gate.sight import RUNS, Seen, sights
-from genlab.pipeline.html import literal, number, plain
-from genlab.pipeline.runs.pages import get_section
+from genlab.pipeline.html import number, plain, sortable
 from genlab.section.paths import ROOT
 
 
 def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """Every metric of every section, with its limit, its null and its spread: Markdown tables."""
-    blocks = []
-    for name, record in records.items():
-        rows = [
-            "| metric | value | real against real | limit | better | n |",
-            "|---|--:|--:|--:|---|--:|",
-        ]
-        for metric, about in record["metrics"].items():
-            null = (
-                f"{number(about['null_mean'])} ± {number(about['null_sd'])}"
-                if "null_mean" in about
-                else ""
-            )
-            value = number(about["value"]) + (f" ± {number(about['sd'])}" if "sd" in about else "")
-            unit = f" {plain(about['unit'])}" if about.get("unit") else ""
+    """Every metric of every section, with its error, its limit and its null: HTML for a page."""
+    heads = ("page", "number", "value", "±", "of", "real against real", "±", "limit", "better", "n")
+    rows = []
+    for page, record in records.items():
+        link = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(page)
+        for name, about in record["metrics"].items():
+            error, of = error_of(about)
+            unit = Markup(" <small>{}</small>").format(about["unit"]) if about.get("unit") else ""
+            null = about.get("null_mean"), about.get("null_sd"), about.get("limit")
+            shown = Markup("<code>{}</code>").format(name) + unit
             rows.append(
-                f"| {literal(metric)} | {value}{unit} | {null} | {number(about.get('limit'))} | "
-                f"{plain(about['better'])} | {number(about.get('n'))} |"
+                (link, shown, about["value"], error, of, *null, about["better"], about.get("n"))
             )
-        title, profile = get_section(name).title, plain(record["profile"])
-        heading = f"## {title}\n\n{profile} profile, key {literal(record['key'])}"
-        blocks.append(f"{heading}\n\n" + "\n".join(rows))
-    return "\n\n".join(blocks)
+    return sortable(heads, rows)
+
+
+def error_of(about: Mapping[str, Any]) -> tuple[float | None, str]:
+    """The error of a recorded value, and what it is the error of: "se" of the value, or "sd", which
+    is the spread over repetitions or, on pages that do not say so yet, an error."""
+    if "se" in about:
+        return about["se"], f"se over {about.get('over', 'samples')}"
+    return about.get("sd"), "sd" if "sd" in about else ""
 
 
 def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,0 +1,1 @@
+"""What the sources claim, judged by recorded numbers: rules, claims and their verdicts."""

@@ -1,0 +1,111 @@
+"""The verdicts that were accepted (book/verdicts.json), and which have turned since.
+
+A verdict follows from numbers, so it may turn when a page is run again.  That must not go unseen:
+the tests fail until somebody has read why and accepted it with `genlab claims --accept`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.disk import disk_errors, write_all
+from genlab.pipeline.runs.pages import section_names
+from genlab.pipeline.verdicts.claims import Claims, Records, Verdict
+from genlab.section.paths import ROOT, UserError
+
+ACCEPTED = ROOT / "book" / "verdicts.json"
+
+
+class Turned(NamedTuple):
+    """A claim whose verdict is not the accepted one; None where there is none."""
+
+    id: str
+    before: str | None
+    now: str | None
+
+
+def published() -> tuple[Records, frozenset[str]]:
+    """The published records {page: record}, and the pages among them that are stale."""
+    found = {name: run for name in section_names() if (run := store.published(name)) and run.sound}
+    stale = frozenset(name for name, run in found.items() if not keys.is_current(run))
+    return {name: run.record for name, run in found.items()}, stale
+
+
+def read(file: Path = ACCEPTED) -> dict[str, dict[str, Any]]:
+    """{claim: what was accepted of it}; nothing if nothing was.  UserError for a file that cannot
+    be read."""
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        return {
+            str(id_): {"verdict": str(about["verdict"])} | about for id_, about in found.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file.name} cannot be read: {error}: `git checkout` restores it"
+        ) from None
+
+
+def turned(accepted: Mapping[str, Mapping[str, Any]], now: Mapping[str, Verdict]) -> list[Turned]:
+    """The claims whose verdict is not the accepted one."""
+    before = {id_: about["verdict"] for id_, about in accepted.items()}
+    words = {id_: verdict.word for id_, verdict in now.items()}
+    return [
+        Turned(id_, before.get(id_), words.get(id_))
+        for id_ in sorted(before.keys() | words.keys())
+        if before.get(id_) != words.get(id_)
+    ]
+
+
+def accept(now: Mapping[str, Verdict], file: Path = ACCEPTED) -> None:
+    """Write these verdicts as the accepted ones, each with its cases, intervals and the keys of its
+    runs, and with the verdict that it replaces."""
+    before = read(file)
+    text = json.dumps({id_: _entry(v, before.get(id_, {})) for id_, v in now.items()}, indent=1)
+    with disk_errors("the verdicts"):
+        write_all({file: (text + "\n").encode()})
+
+
+def _entry(verdict: Verdict, before: Mapping[str, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"verdict": verdict.word}
+    was = before.get("was") if before.get("verdict") == verdict.word else before.get("verdict")
+    if was:
+        entry["was"] = was
+    if verdict.unsure:
+        entry["unsure"] = list(verdict.unsure)
+    if verdict.cases:
+        entry["cases"] = [
+            {
+                "rule": case.rule,
+                "met": case.met,
+                "comparisons": [
+                    [_four(x) for x in (c.effect, c.low, c.high)] for c in case.comparisons
+                ],
+            }
+            for case in verdict.cases
+        ]
+        entry["keys"] = dict(verdict.keys)
+    return entry
+
+
+def _four(value: float | None) -> float | None:
+    """Four significant digits."""
+    return None if value is None else float(f"{value:.4g}")
+
+
+def margins(found: Claims, now: Mapping[str, Verdict]) -> dict[str, float]:
+    """{claim: how far its closest comparison is from turning, in half widths of its interval}."""
+    closest = {}
+    for claim in found.claims:
+        sure = [
+            abs(c.effect) / (c.high - c.effect)
+            for case in now[claim.id].cases
+            for c in case.comparisons
+            if c.high is not None and c.high > c.effect
+        ]
+        if sure:
+            closest[claim.id] = min(sure)
+    return closest

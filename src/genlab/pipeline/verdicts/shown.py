@@ -1,0 +1,191 @@
+"""Claims and verdicts as the book shows them: a word in prose, the table of a page, the ledger of
+all claims and its summary."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+from rich.markup import escape as escaped
+from rich.table import Table
+
+from genlab.pipeline.html import number, sortable
+from genlab.pipeline.verdicts import accepted
+from genlab.pipeline.verdicts.claims import (
+    WORDS,
+    Case,
+    Claim,
+    Claims,
+    Records,
+    Verdict,
+    read,
+    verdicts,
+)  # fmt: skip
+from genlab.section.paths import UserError
+
+QUOTED = re.compile(r"\{glue:text\}`claim/([A-Z]\d{2,3})`")
+OF_PAGE = "<!-- genlab:claims -->"
+NOT_JUDGED = "not judged (only full runs are)"
+HEADS = ("claim", "source", "what it says", "verdict", "by how much", "page")
+COLUMNS = ("claim", "source", "where", "says", "verdict")
+LEDGER = "../book/claims.html"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The claims as a book shows them: with their verdicts, or without (None), where its numbers
+    are no results.  `before`: the accepted verdicts."""
+
+    found: Claims
+    verdicts: Mapping[str, Verdict] | None = None
+    before: Mapping[str, Mapping[str, Any]] | None = None
+
+    @classmethod
+    def of(cls, records: Records | None = None, stale: frozenset[str] = frozenset()) -> "Judged":
+        """By these records; without them, claims that are not judged."""
+        found = read()
+        if records is None:
+            return cls(found)
+        return cls(found, verdicts(found, records, stale), accepted.read())
+
+    def filled(self, text: str, page: str) -> str:
+        """Prose of a page with the verdict of every claim that it quotes, a link to the ledger, and
+        the table of the claims that the page judges in the place of OF_PAGE.  UserError for a claim
+        that is not there."""
+
+        def word(quoted: re.Match) -> str:
+            if quoted[1] not in {claim.id for claim in self.found.claims}:
+                raise UserError(f"{page} quotes claim {quoted[1]}, which book/claims.yaml has not")
+            if self.verdicts is None:
+                return NOT_JUDGED
+            return str(_linked(quoted[1], _badge(self.verdicts[quoted[1]].word)))
+
+        text = QUOTED.sub(word, text)
+        return text.replace(OF_PAGE, self.of_page(page)) if OF_PAGE in text else text
+
+    def of_page(self, page: str) -> str:
+        """The claims that this page judges, with their verdicts: HTML for its Markdown."""
+        own = [claim for claim in self.found.claims if claim.page == page]
+        if self.verdicts is None:
+            return f"*The claims that this page judges: {NOT_JUDGED}.*"
+        rows = []
+        for claim in own:
+            about = self.verdicts[claim.id]
+            id_, word = _linked(claim.id, claim.id), _badge(about.word)
+            rows.append((id_, claim.source, claim.claim, word, _why(about)))
+        return sortable(HEADS[:5], rows, plain=True)
+
+    def ledger(self) -> str:
+        """All claims with their verdicts: HTML for a page."""
+        if self.verdicts is None:
+            return f"*{NOT_JUDGED.capitalize()}.*"
+        rows = [_row(c, self.verdicts[c.id], self.before.get(c.id, {})) for c in self.found.claims]
+        return sortable(HEADS, rows, ids=[claim.id for claim in self.found.claims])
+
+    def summary(self) -> str:
+        """How many claims of each source have which verdict: a Markdown table."""
+        if self.verdicts is None:
+            return ""
+        rows = [
+            f"| source | {' | '.join(WORDS)} | claims |", "|---|" + "--:|" * (len(WORDS) + 1)
+        ]  # fmt: skip
+        titles = {id_: f"{id_}, *{s.title}*" for id_, s in self.found.sources.items()}
+        for id_, title in (titles | {"": "all"}).items():
+            words = Counter(
+                self.verdicts[c.id].word for c in self.found.claims if id_ in ("", c.source)
+            )
+            counts = " | ".join(str(words[word]) for word in WORDS)
+            rows.append(f"| {title} | {counts} | {words.total()} |")
+        return "\n".join(rows)
+
+    def csv(self) -> str:
+        """All claims as CSV, a line a case."""
+        out = io.StringIO()
+        write = csv.writer(out, lineterminator="\n").writerow
+        write([*COLUMNS, "rule", "met", "effect", "low", "high"])
+        for claim in self.found.claims if self.verdicts else ():
+            verdict = self.verdicts[claim.id]
+            about = [claim.id, claim.source, claim.where, claim.claim, verdict.word]
+            if not verdict.cases:
+                write([*about, claim.open or claim.untestable, "", "", "", ""])
+            for case in verdict.cases:
+                one = case.comparisons[0] if len(case.comparisons) == 1 else None
+                bounds = [one.effect, one.low, one.high] if one else ["", "", ""]
+                write([*about, case.rule, MET[case.met][0], *bounds])
+        return out.getvalue()
+
+
+def table(judged: Judged, words: Sequence[str] = ()) -> Table:
+    """For the terminal: the claims that the words name, by id or page; without words all.
+    UserError for a word that names none."""
+    claims = judged.found.claims
+    known = {name for claim in claims for name in (claim.id, claim.page)}
+    if unknown := [word for word in words if word not in known]:
+        raise UserError(f"{unknown[0]!r} is no claim and no page that judges one")
+    made = Table(box=None, header_style="bold")
+    for head in ("claim", "page", "verdict", "cases", "what the source says"):
+        made.add_column(head)
+    for claim in claims:
+        if not words or {claim.id, claim.page} & set(words):
+            verdict = judged.verdicts[claim.id]
+            cases = " ".join(MET[case.met][1] for case in verdict.cases)
+            about = "; ".join((claim.claim, *verdict.unsure))
+            made.add_row(claim.id, claim.page, verdict.word, cases, escaped(about))
+    return made
+
+
+MET = {True: ("yes", "✓"), False: ("no", "✗"), None: ("undecided", "?")}
+
+
+def _row(claim: Claim, verdict: Verdict, before: Mapping[str, Any]) -> tuple:
+    word = _badge(verdict.word)
+    was = before.get("was") if before.get("verdict") == verdict.word else before.get("verdict")
+    if was:
+        word += Markup("<br><small>was: {}</small>").format(was)
+    page = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(claim.page)
+    return claim.id, f"{claim.source}, {claim.where}", claim.claim, word, _why(verdict), page
+
+
+def _why(verdict: Verdict) -> Markup:
+    """What the verdict rests on: its cases, or why there are none."""
+    claim = verdict.claim
+    if not verdict.cases:
+        more = f" In its place: {claim.instead}." if claim.instead else ""
+        return escape((claim.open or claim.untestable) + more)
+    lines = [_case(case) for case in verdict.cases]
+    met = sum(case.met is True for case in verdict.cases)
+    head = Markup("")
+    if len(lines) > 1:
+        unknown = sum(case.met is None for case in verdict.cases)
+        more = f", {unknown} undecided" if unknown else ""
+        head = Markup("<summary>{} of {} cases{}</summary>").format(met, len(lines), more)
+    body = Markup("<br>").join(lines)
+    if claim.why:
+        body += Markup("<br><small>{}</small>").format(claim.why)
+    if verdict.unsure:
+        body += Markup("<br><small>{}</small>").format("; ".join(verdict.unsure))
+    return Markup("<details>{}{}</details>").format(head, body) if head else body
+
+
+def _case(case: Case) -> Markup:
+    """A case: each comparison, by how much it is met and its interval."""
+    told = []
+    for c in case.comparisons:
+        interval = f" [{number(c.low)}, {number(c.high)}]" if c.low is not None else ""
+        told.append(Markup("<code>{}</code>: {}{}").format(c.text, f"{c.effect:+.3g}", interval))
+    return Markup("{} {}").format(MET[case.met][1], Markup("; ").join(told))
+
+
+def _badge(word: str) -> Markup:
+    return Markup('<span class="genlab-verdict genlab-{}">{}</span>').format(
+        word.replace(" ", "-"), word
+    )
+
+
+def _linked(id_: str, text: str | Markup) -> Markup:
+    """A link to the claim's line in the ledger."""
+    return Markup('<a href="{}#{}">{}</a>').format(LEDGER, id_, text)
