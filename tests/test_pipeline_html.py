@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
@@ -124,3 +125,14 @@ def test_a_strip_puts_values_where_they_are():
     assert re.findall(r'cx="([\d.]+)"', strip) == ["107.5"]
     open_below = html.strip([0.0, 10.0], [5.0], -np.inf, 10.0)
     assert 'class="interval" x="0"' in open_below and 'width="140.0"' in open_below
+
+
+def test_a_table_says_text_as_text_and_numbers_as_they_sort():
+    table = html.sortable(
+        ("a", "b<"), [("<i>\n\n# x", 1234.5678), (Markup("<b>y</b>"), None)], ids=("A", "B")
+    )
+    assert "<th scope='col'>b&lt;</th>" in table and "<td>&lt;i&gt; # x</td>" in table
+    assert "<td class='number' data-value='1234.5678'>1235</td>" in table
+    assert "<tr id='B'><td><b>y</b></td><td></td></tr>" in table and "\n" not in table
+    assert "genlab-sortable" in table
+    assert "genlab-sortable" not in html.sortable(("a",), [("x",)], plain=True)

@@ -103,6 +103,54 @@ def test_a_run_records_a_name_once(glued, monkeypatch):
         section.metric("a", 3.0)
 
 
+def test_repetitions_are_a_mean_its_error_and_their_spread(glued):
+    values = np.array([1.0, 2.0, 4.0, 5.0])
+    section.record("a", values, over="seeds", unit="nats", better="higher")
+    about = glued["a"]
+    assert (about.value, about.over, about.repeats, about.unit) == (3.0, "seeds", 4, "nats")
+    assert about.values == values.tolist()
+    # a spread by hand, with the divisor n - 1: (4 + 1 + 1 + 4) / 3
+    assert about.sd == pytest.approx((10 / 3) ** 0.5) and about.se == pytest.approx(about.sd / 2)
+
+
+def test_many_repetitions_are_not_kept_each(glued):
+    section.record("a", np.arange(1000) % 2, over="images", n=1000)
+    assert glued["a"].values is None and glued["a"].se == pytest.approx((0.25 / 999) ** 0.5)
+
+
+def test_one_training_has_no_spread(glued):
+    section.record("a", 3.0, limit=1.0)
+    section.record("b", np.float32(2.0), se=0.25)
+    assert (glued["a"].sd, glued["a"].se, glued["a"].repeats) == (None, None, None)
+    assert (glued["b"].se, glued["b"].sd) == (0.25, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "about", "said"),
+    [
+        ([1.0, 2.0], {}, r"values of shape \(2,\) over None"),
+        ([1.0], {"over": "seeds"}, r"values of shape \(1,\) over seeds"),
+        ([[1.0, 2.0], [3.0, 4.0]], {"over": "seeds"}, r"shape \(2, 2\)"),
+        (1.0, {"over": "seeds"}, "one number has not been repeated over seeds"),
+        ([1.0, 2.0], {"over": "moons"}, "over is 'moons'"),
+        ([1.0, np.nan], {"over": "seeds"}, "value is nan"),
+        ([1.0, 2.0], {"over": "seeds", "sd": 1.0}, "sd is computed"),
+        (1.0, {"se": -1.0}, "se is -1.0"),
+    ],
+)
+def test_what_is_no_measurement_is_refused_in_words(glued, values, about, said):
+    with pytest.raises(ValueError, match=f"metric 'a': .*{said}|metric 'a': {said}"):
+        section.record("a", values, **about)
+    assert not glued
+
+
+def test_a_quoted_value_is_no_metric(glued):
+    section.quote("a", np.float64(2.5))
+    assert glued == {"a": 2.5}
+    with pytest.raises(ValueError, match="metric 'b': value is nan"):
+        section.quote("b", np.nan)
+
+
 def test_the_runner_says_what_is_needed(tmp_path, monkeypatch):
     (tmp_path / "record.json").write_text(json.dumps({"metrics": {"é": {"value": 1}}}), "utf-8")
     files = {"first": {"record": str(tmp_path / "record.json"), "arrays": None}}

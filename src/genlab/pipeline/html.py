@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.section.paths import BUILD
@@ -108,7 +108,8 @@ def sortable(
         lines.append(Markup("<tr{}>{}</tr>").format(anchor, Markup().join(map(_cell, row))))
     kind = "genlab-table" if plain else "genlab-table genlab-sortable"
     table = Markup("<table class='{}'>{}</tbody></table>").format(kind, Markup().join(lines))
-    return Markup("<div class='genlab-scroll'>{}</div>").format(table)
+    # on one line: an empty one would end the HTML
+    return Markup(" ".join(f"<div class='genlab-scroll'>{table}</div>".split()))
 
 
 def _cell(content: object) -> Markup:
@@ -116,4 +117,4 @@ def _cell(content: object) -> Markup:
         return Markup("<td class='number' data-value='{}'>{}</td>").format(
             repr(float(content)), number(content)
         )
-    return Markup("<td>{}</td>").format(escape("" if content is None else content))
+    return Markup("<td>{}</td>").format("" if content is None else content)
