@@ -3,12 +3,23 @@
 from dataclasses import replace
 
 import nbformat
+import pytest
 
 from genlab.pipeline.runs.pages import computes, get_section, section_names
 from genlab.pipeline.runs.store import published
 from genlab.pipeline.views.foreign import as_text
-from genlab.pipeline.views.notebook import _stale_mark, _with_outputs, about_run, page_notebook
+from genlab.pipeline.views.notebook import (
+    _hidden,
+    _lead_first,
+    _quoted,
+    _stale_mark,
+    _tabulated,
+    _with_outputs,
+    about_run,
+    page_notebook,
+)  # fmt: skip
 from genlab.section.number import METRIC_MIME
+from genlab.section.paths import UserError
 
 
 def test_a_picture_is_shown_without_the_text_of_the_last_value():
@@ -99,3 +110,65 @@ def test_a_stale_page_shows_every_named_figure_once():
         for cell in figures:
             kinds = [set(o.get("data", {})) for o in cell.outputs]
             assert sum("image/png" in k for k in kinds) == 1 and {"text/plain"} not in kinds, name
+
+
+RECORD = {
+    "section": "first",
+    "params": {"size": 3, "rate": 0.001},
+    "metrics": {"a/w2": {"value": 0.25, "se": 0.0125, "limit": 0.2, "null_mean": 0.21}},
+}
+
+
+@pytest.mark.parametrize(
+    ("prose", "said"),
+    [
+        ("of {glue:text}`params/size` and {glue:text}`params/rate:.0e`", "of 3 and 1e-03"),
+        ("± {glue:text}`a/w2.se:.3f`, {glue:text}`a/w2.limit`", "± 0.013, 0.2"),
+        ("{glue:text}`a/w2.null_mean:.1f`", "0.2"),
+        ("{glue:text}`a/w2:.3f` and {glue:text}`other`", None),  # what the run glued itself
+    ],
+)
+def test_prose_quotes_parameters_and_what_stands_beside_a_number(prose, said):
+    assert _quoted(prose, RECORD) == (prose if said is None else said)
+
+
+@pytest.mark.parametrize("name", ["params/sise", "a/w2.sd", "b.se"])
+def test_prose_that_quotes_what_is_not_there_is_refused(name):
+    with pytest.raises(UserError, match=r"first quotes .* which its run has not"):
+        _quoted(f"{{glue:text}}`{name}:.2f`", RECORD)
+
+
+def cell(source, *tags, **metadata):
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)} | metadata)
+
+
+@pytest.mark.parametrize(
+    ("made", "hidden"),
+    [
+        (cell("size = 3", "parameters"), "hide-input"),
+        (cell("import numpy as np\n\nx = 1"), "hide-input"),
+        (cell("fig, ax = f()", mystnb={"image": {"alt": "x"}}), "hide-input"),
+        (cell("plots.animation(draw, 3)"), "hide-input"),
+        (cell("section.show(f, g)"), "remove-input"),
+        (cell("x = train(y)"), ""),
+        (cell("x = f()\nsection.show(g)"), ""),
+    ],
+)
+def test_the_method_stays_in_sight(made, hidden):
+    assert _hidden(made) == hidden
+
+
+def test_the_answer_comes_first_and_parameters_are_a_table():
+    """The figure that is tagged as the lead follows the first text, whatever drew it when."""
+    text, lead = nbformat.v4.new_markdown_cell, cell("draw()", "lead")
+    cells = [text("# A"), cell("a = 1", "parameters"), text("b"), lead, cell("c")]
+    assert [c.source for c in _lead_first(cells)] == ["# A", "draw()", "a = 1", "b", "c"]
+    section = get_section("dsm")
+    values = section.values("quick", {})
+    made = _tabulated(cells, section, values)
+    assert [c.source for c in made[2:]] == ["a = 1", "b", "draw()", "c"]
+    rows = made[1].source.splitlines()
+    assert len(rows) == 2 + len(section.parameters)
+    assert f"| `sigma` | {values['sigma']} | noise level" in made[1].source
+    assert f"| `eval_points` | {values['eval_points']} |" in made[1].source
+    assert _tabulated(cells, replace(section, parameters=()), {}) == cells

@@ -1,6 +1,7 @@
 """The scorecard of a generator on a known density: every measure at one n, and the same measures
 for real against real."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,33 @@ def recordable(
             }
         )
     return rows
+
+
+def measured(
+    case: str, cards: Sequence[dict[str, float]], null: dict[str, np.ndarray], *, n: int
+) -> list[dict[str, Any]]:
+    """Arguments of `section.record` for every measure of `case`: the scorecards of one model, or of
+    one training at each seed.
+
+    The limit of a measure is the mean of its null draws (draws,).  ValueError for no card.
+    """
+    if not cards:
+        raise ValueError(f"{case}: no scorecard")
+    seeds = {"over": "seeds"} if len(cards) > 1 else {}
+    return [
+        {
+            "name": f"{case}/{name}",
+            "values": [card[name] for card in cards] if seeds else cards[0][name],
+            "unit": MEASURES[name][0],
+            "better": MEASURES[name][1],
+            "limit": float(null[name].mean()),
+            "limit_is": "real against real, mean of the draws",
+            "null": null[name],
+            "n": n,
+        }
+        | seeds
+        for name in cards[0]
+    ]
 
 
 def stored_null(arrays, case: str) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 distributions."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,12 +52,13 @@ def _thousands(value: float, _position: int) -> str:
 
 
 def null_strip(
-    ax: Axes, values: Mapping[str, tuple[float, str]], null: np.ndarray, *, xlabel: str
+    ax: Axes, values: Mapping[str, tuple[Any, str]], null: np.ndarray, *, xlabel: str
 ) -> Axes:
-    """Values {label: (value, kind)}, one row each, above the draws `null` (draws,) of the same
-    measure, real on real.
+    """Values {label: (value or values (repeats,), kind)}, one row each, above the draws `null`
+    (draws,) of the same measure, real on real.
 
-    The band is the mean of the null ± 2 sd: a perfect model is one more draw from it.
+    A line leads to the mean of the values.  The band is the mean of the null ± 2 sd: a perfect
+    model is one more draw from it.
     """
     null = np.asarray(null, dtype=float)
     if null.ndim != 1 or len(null) < 2:
@@ -65,8 +67,9 @@ def null_strip(
     ax.axvspan(mean - 2 * sd, mean + 2 * sd, color=COLORS["null"], alpha=0.25, lw=0)
     ax.plot(null, np.zeros(len(null)), "|", color=COLORS["data"], ms=9, mew=1.0, alpha=0.6)
     for row, (value, kind) in enumerate(values.values(), start=1):
-        ax.plot([mean, value], [row, row], color=color(kind), lw=1.2, alpha=0.45)
-        ax.plot(value, row, "o", color=color(kind), mec=CARD, ms=7.5)
+        each = np.atleast_1d(value)
+        ax.plot([mean, each.mean()], [row, row], color=color(kind), lw=1.2, alpha=0.45)
+        ax.plot(each, np.full(len(each), row), "o", color=color(kind), mec=CARD, ms=7.5)
     ax.set_yticks(range(len(values) + 1), ["real", *values])
     ax.set(xlabel=xlabel, ylim=(-0.6, len(values) + 0.6))
     ax.tick_params(axis="y", length=0)

@@ -1,19 +1,21 @@
 """The notebook that a page shows: the section's prose, the run's outputs, and what made them."""
 
+import copy
 import html
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import nbformat
 
 from genlab.pipeline.execution.results import is_injected
-from genlab.pipeline.html import plain
+from genlab.pipeline.html import literal, plain
 from genlab.pipeline.runs import keys
 from genlab.pipeline.runs.pages import Section, computes
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.views.foreign import disarmed, disarmed_output
 from genlab.section import code
-from genlab.section.paths import PACKAGE
+from genlab.section.paths import PACKAGE, UserError
 
 
 def page_notebook(
@@ -36,7 +38,7 @@ def page_notebook(
     else:
         results = (c for c in executed.cells if computes(c) and not is_injected(c))
         cells = [
-            _with_outputs(cell, next(results)) if computes(cell) else cell.copy()
+            _with_outputs(cell, next(results)) if computes(cell) else copy.deepcopy(cell)
             for cell in section.notebook.cells
         ]
         _show_source(cells, section)
@@ -44,12 +46,12 @@ def page_notebook(
     for cell in cells:
         cell.metadata.pop("papermill", None)
         if cell.cell_type == "markdown":
-            cell.source = prose(cell.source)
-        elif "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith(
-            "plots.animation"
-        ):
-            # Drawing a figure is one click away, the method stays in sight.
-            cell.metadata["tags"] = [*tags(cell), "hide-input"]
+            cell.source = prose(_quoted(cell.source, run.record))
+        elif hidden := _hidden(cell):
+            cell.metadata["tags"] = [*tags(cell), hidden]
+    cells = _lead_first(cells)
+    if stale is None:
+        cells = _tabulated(cells, section, run.record["params"])
     _after_title(
         cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else "")
     )
@@ -58,6 +60,59 @@ def page_notebook(
         "language_info": {"name": "python"},
     }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+
+FIELD = re.compile(
+    r"\{glue:text\}`(?:params/(?P<parameter>\w+)|(?P<metric>[^`:]+)"
+    r"\.(?P<field>limit|null_mean|null_sd|sd|se|n|repeats))(?::(?P<form>[^`]*))?`"
+)
+
+
+def _quoted(text: str, record: Mapping[str, Any]) -> str:
+    """Prose with {glue:text}`params/NAME` and {glue:text}`METRIC.FIELD:FORMAT` as the record has
+    them: a parameter of this run, and what stands beside a metric's value.  UserError for what is
+    not there."""
+
+    def value(found: re.Match) -> str:
+        about = (
+            record["params"] if found["parameter"] else record["metrics"].get(found["metric"], {})
+        )
+        name = found["parameter"] or found["field"]
+        if name not in about:
+            raise UserError(f"{record['section']} quotes {found[0]}, which its run has not")
+        return format(about[name], found["form"] or "")
+
+    return FIELD.sub(value, text)
+
+
+def _hidden(cell) -> str:
+    """The tag that hides a cell's code, so that the method stays in sight: one click away if it
+    draws, declares parameters or begins with imports; altogether if it only shows source."""
+    if not computes(cell) and "section.show(" in cell.source:
+        return "remove-input"
+    opens = ("plots.animation", "plots.slider", "slider(", "import ", "from ")
+    draws = "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith(opens)
+    return "hide-input" if draws or "parameters" in tags(cell) else ""
+
+
+def _lead_first(cells: list) -> list:
+    """The cells with the figure tagged `lead`, the answer of the page, right after its first
+    text."""
+    lead = [cell for cell in cells if "lead" in tags(cell)]
+    rest = [cell for cell in cells if "lead" not in tags(cell)]
+    return rest[:1] + lead + rest[1:]
+
+
+def _tabulated(cells: list, section: Section, values: Mapping[str, Any]) -> list:
+    """The cells with a table of the parameters, as they were in the run, before their cell."""
+    rows = ["| parameter | here | what it is |", "|---|--:|---|"]
+    for p in section.parameters:
+        unit = f" [{plain(p.unit)}]" if p.unit else ""
+        value = ", ".join(map(str, v)) if isinstance(v := values[p.name], list) else str(v)
+        rows.append(f"| {literal(p.name)} | {plain(value)} | {plain(p.meaning)}{unit} |")
+    table = nbformat.v4.new_markdown_cell("\n".join(rows))
+    at = next((i for i, cell in enumerate(cells) if "parameters" in tags(cell)), len(cells))
+    return [*cells[:at], *([table] if section.parameters else []), *cells[at:]]
 
 
 def tags(cell) -> list[str]:
