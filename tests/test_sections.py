@@ -193,3 +193,35 @@ def test_the_gate_passes_on_the_quick_book():
     assert all(r.passed for r in results), [
         r.problem or r.missing for r in results if not r.passed
     ] + alarms
+
+
+BOUND = re.compile(r"(`+).+?\1|\$[^$]+\$|\{[a-z:]+\}`[^`]*`|\]\([^)]*\)")
+TYPED = re.compile(r"(?<![\w.])\d+(?:\.\d+|(?:\.\d+)?\s?(?:%|per cent))")
+NOT_OURS = re.compile(r"\b[Ss]ources?(['’]s)? |\{cite:|[Pp]ublished|chance|[Tt]he source")
+
+
+def typed(prose: str) -> list[str]:
+    """Results that are typed into Markdown: numbers with a decimal point or a per cent sign outside
+    code, formulas and roles, in a paragraph or table that names no source, no citation and no
+    chance level.  Exercises may say which value to try."""
+    found = []
+    prose = prose.partition("## Exercises")[0]
+    for block in re.split(r"\n\s*\n", re.sub(r"```.*?```|\$\$.*?\$\$", "", prose, flags=re.DOTALL)):
+        if not NOT_OURS.search(block):
+            found += TYPED.findall(BOUND.sub("", block))
+    return found
+
+
+def test_typed_results_are_found():
+    assert typed("It is 0.97.\n\nAnd 12 % or 3.5 per cent.") == ["0.97", "12 %", "3.5 per cent"]
+    bound = "It is {glue:text}`a/b:.2f`, with `x = 0.5` and $\\sigma = 0.1$, of 2,000 points."
+    assert typed(bound) == []
+    assert typed("Source A has 0.97.\n\nOf {cite:p}`x` 3.1.\n\n| C2ST (chance 0.5) |") == []
+    assert typed("## Exercises\n\n1. Try 0.3.") == []
+
+
+@pytest.mark.parametrize("name", section_names())
+def test_no_result_is_typed(name):
+    cells = get_section(name).notebook.cells
+    found = typed("\n\n".join(c.source for c in cells if c.cell_type == "markdown"))
+    assert not found, f"notebooks/{name}.md types {', '.join(found)}: bind them by glue, or cite"

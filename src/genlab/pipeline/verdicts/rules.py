@@ -189,6 +189,20 @@ def _estimate(tree: ast.expr, rule: str, numbers: Numbers) -> Estimate:
     )
 
 
+def estimated(expression: str, recorded: Callable[[str], Recorded]) -> tuple[float, float | None]:
+    """The value of an expression over recorded numbers and its standard error, None if nothing
+    tells it.  UserError for what is no expression."""
+    tree, names = parsed(f"{expression} < 0")
+    numbers = {f"_{i}": (name, recorded(name)) for i, name in enumerate(names)}
+    if not isinstance(tree, ast.Compare) or len(tree.ops) > 1:
+        raise UserError(f"{expression!r} is no single number")
+    found = _estimate(tree.left, expression, numbers)
+    errors = {i: numbers[i][1].se for i in found.slopes}
+    if None in errors.values():
+        return found.value, None
+    return found.value, math.sqrt(sum((d * errors[i]) ** 2 for i, d in found.slopes.items()))
+
+
 def comparisons(node: Judged) -> Iterator[Comparison]:
     """All comparisons of a judged rule."""
     if isinstance(node, Comparison):

@@ -20,9 +20,10 @@ from genlab.pipeline.runs.disk import disk_errors, locked
 from genlab.pipeline.runs.pages import get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
-from genlab.pipeline.verdicts.shown import Judged
+from genlab.pipeline.verdicts.shown import NOT_JUDGED, Judged
 from genlab.pipeline.views.notebook import page_notebook
 from genlab.pipeline.views.reference import contents, reference
+from genlab.pipeline.views.scoreboard import scoreboard
 from genlab.pipeline.views.tables import faults_table, ledger, power_table, runtimes, sight_table
 from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, UserError
 
@@ -94,6 +95,8 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
             tree[path] = judged.filled(content.decode(), path).encode()
     fill(tree, "<!-- genlab:claims-ledger -->", judged.ledger)
     fill(tree, "<!-- genlab:claims-summary -->", judged.summary)
+    results = scoreboard(records) if profile == "full" else f"*{NOT_JUDGED.capitalize()}.*"
+    fill(tree, "<!-- genlab:scoreboard -->", results)
     tree["book/vendor/claims.csv"] = judged.csv().encode()
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
