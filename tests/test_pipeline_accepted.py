@@ -45,6 +45,11 @@ def test_what_turned_comes_or_goes_is_named(tmp_path):
         ("A02", "open", None),
         ("A03", None, "holds"),
     ]
+    assert accepted.said(accepted.turned(before, now)) == [
+        "A01: was holds, is undecided",
+        "A02: was open, is gone",
+        "new: A03",
+    ]
 
 
 def test_a_verdict_remembers_the_one_before_until_the_next(tmp_path):

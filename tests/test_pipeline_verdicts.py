@@ -36,8 +36,7 @@ def test_a_claim_is_one_plain_sentence_of_ours(found):
 
 def test_no_verdict_turned_unseen(now):
     turned = accepted.turned(accepted.read(), now)
-    said = [f"{t.id}: was {t.before}, is {t.now}" for t in turned]
-    assert not said, f"{'; '.join(said)}: read why, then `genlab claims --accept`"
+    assert not turned, "; ".join([*accepted.said(turned), "`genlab claims --accept` accepts it"])
 
 
 def test_a_planted_number_turns_a_verdict(found, now):

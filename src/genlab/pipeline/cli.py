@@ -316,10 +316,10 @@ def claims(claims, accept):
     turned = accepted.turned(judged.before, judged.verdicts)
     if accept:
         accepted.accept(judged.verdicts)
-    for claim in turned:
-        now = "accepted" if accept else "not accepted: `genlab claims --accept` accepts it"
-        click.echo(f"{claim.id}: was {claim.before}, is {claim.now}; {now}", err=not accept)
+    for line in accepted.said(turned):
+        click.echo(line, err=not accept)
     if turned and not accept:
+        click.echo("genlab: read why, then accept them: `genlab claims --accept`", err=True)
         sys.exit(1)
 
 

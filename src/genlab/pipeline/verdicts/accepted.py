@@ -60,6 +60,13 @@ def turned(accepted: Mapping[str, Mapping[str, Any]], now: Mapping[str, Verdict]
     ]
 
 
+def said(turned: list[Turned]) -> list[str]:
+    """What turned, a line a claim; new claims on one line."""
+    new = [t.id for t in turned if t.before is None]
+    lines = [f"{t.id}: was {t.before}, is {t.now or 'gone'}" for t in turned if t.before]
+    return lines + ([f"new: {', '.join(new)}"] if new else [])
+
+
 def accept(now: Mapping[str, Verdict], file: Path = ACCEPTED) -> None:
     """Write these verdicts as the accepted ones, each with its cases, intervals and the keys of its
     runs, and with the verdict that it replaces."""

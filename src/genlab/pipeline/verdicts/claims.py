@@ -42,11 +42,11 @@ class Source(_Strict):
 
 class Spread(_Strict):
     """What `sd` means in the records of a page that does not say so itself: "sd" over `repeats`
-    repetitions, "se" of the value, "share" of n trials (binomial, whatever sd says), or "nothing"
-    that is an error of the value."""
+    repetitions ("sd by n": with the divisor n), "se" of the value, "share" of n trials (binomial,
+    whatever sd says), or "nothing" that is an error of the value."""
 
     names: str
-    sd_is: Literal["sd", "se", "share", "nothing"]
+    sd_is: Literal["sd", "sd by n", "se", "share", "nothing"]
     repeats: int | None = None
 
 
@@ -258,11 +258,12 @@ def _of_value(
         # Agresti & Coull (1998): no share of n trials is known without error
         share = (value * n + 2) / (n + 4)
         return Recorded(value, math.sqrt(share * (1 - share) / n))
-    if kind == "sd" and sd is not None and told.repeats:
-        return Recorded(value, sd / math.sqrt(told.repeats), told.repeats - 1)
+    if kind in ("sd", "sd by n") and sd is not None and told.repeats:
+        divisor = told.repeats - (kind == "sd by n")
+        return Recorded(value, sd / math.sqrt(divisor), told.repeats - 1)
     if kind == "se" and sd is not None:
         return Recorded(value, sd, (n or math.inf) - 1)
-    if kind is None and sd is None and about.get("null_sd"):
+    if kind != "nothing" and sd is None and about.get("null_sd"):
         # of one sample of a model: real samples of that size scatter so
         return Recorded(value, about["null_sd"], about["null_draws"] - 1)
     return Recorded(value)
