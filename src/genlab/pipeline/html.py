@@ -88,6 +88,9 @@ def strip(
     )
 
 
+LONG = 60  # characters: a cell of more has room to be read
+
+
 def sortable(
     heads: Sequence[str],
     rows: Sequence[Sequence[object]],
@@ -117,4 +120,6 @@ def _cell(content: object) -> Markup:
         return Markup("<td class='number' data-value='{}'>{}</td>").format(
             repr(float(content)), number(content)
         )
-    return Markup("<td>{}</td>").format("" if content is None else content)
+    content = "" if content is None else content
+    kind = " class='text'" if len(content) > LONG and not isinstance(content, Markup) else ""
+    return Markup(f"<td{kind}>{{}}</td>").format(content)

@@ -30,7 +30,7 @@ from genlab.section.paths import UserError
 QUOTED = re.compile(r"\{glue:text\}`claim/([A-Z]\d{2,3})`")
 OF_PAGE = "<!-- genlab:claims -->"
 NOT_JUDGED = "not judged (only full runs are)"
-HEADS = ("claim", "source", "what it says", "verdict", "by how much", "page")
+HEADS = ("claim", "what the source says", "verdict", "by how much", "page")
 COLUMNS = ("claim", "source", "where", "says", "verdict")
 LEDGER = "../book/claims.html"
 
@@ -76,8 +76,8 @@ class Judged:
         for claim in own:
             about = self.verdicts[claim.id]
             id_, word = _linked(claim.id, claim.id), _badge(about.word)
-            rows.append((id_, claim.source, claim.claim, word, _why(about)))
-        return sortable(HEADS[:5], rows, plain=True)
+            rows.append((id_, claim.claim, word, _why(about)))
+        return sortable(HEADS[:4], rows, plain=True)
 
     def ledger(self) -> str:
         """All claims with their verdicts: HTML for a page."""
@@ -147,7 +147,8 @@ def _row(claim: Claim, verdict: Verdict, before: Mapping[str, Any]) -> tuple:
     if was:
         word += Markup("<br><small>was: {}</small>").format(was)
     page = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(claim.page)
-    return claim.id, f"{claim.source}, {claim.where}", claim.claim, word, _why(verdict), page
+    place = Markup("{}<br><small>{}</small>").format(claim.id, claim.where)
+    return place, claim.claim, word, _why(verdict), page
 
 
 def _why(verdict: Verdict) -> Markup:
@@ -168,7 +169,8 @@ def _why(verdict: Verdict) -> Markup:
         body += Markup("<br><small>{}</small>").format(claim.why)
     if verdict.unsure:
         body += Markup("<br><small>{}</small>").format("; ".join(verdict.unsure))
-    return Markup("<details>{}{}</details>").format(head, body) if head else body
+    body = Markup("<details>{}{}</details>").format(head, body) if head else body
+    return Markup('<div class="genlab-why">{}</div>').format(body)
 
 
 def _case(case: Case) -> Markup:

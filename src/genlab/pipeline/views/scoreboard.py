@@ -83,7 +83,7 @@ def _table(board: Board, records: Records, asked: Callable[[str], Recorded]) -> 
             _minus(typed[c]) if c in typed else _cell(numbers.get(c), kept.get(c))
             for c in board.columns
         ]
-        links = " ".join(f"{{doc}}`/notebooks/{page}`" for page in pages.get(id(row), ()))
+        links = " ".join(f"{{doc}}`{page} </notebooks/{page}>`" for page in pages.get(id(row), ()))
         name = plain(row.model) + (f" {{cite:p}}`{row.cite}`" if row.cite else "")
         name = name if row in board.rows else f"*{name}*"
         lines.append(f"| {name} | {' | '.join(cells)} | {links} |")
