@@ -293,6 +293,11 @@ def check(sections, profile, seeds, alarm_rate, show, where):
     results = check.check(names, profile, seeds=seeds or 1, alarm_rate=alarm_rate)
     show_table(check.summary(results))
     show_page("report:", check.report(results, profile, alarm_rate), show)
+    if profile == "full":
+        from genlab.pipeline.verdicts import accepted
+
+        for line in accepted.said(accepted.turned_here()):
+            click.echo(f"verdict {line}", err=True)
     if failed := [r.section for r in results if not r.passed]:
         click.echo(
             f"genlab: the gate did not pass: {', '.join(failed)}: see the report, "

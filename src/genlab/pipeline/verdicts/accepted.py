@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.pipeline.runs.pages import section_names
-from genlab.pipeline.verdicts.claims import Claims, Records, Verdict
+from genlab.pipeline.verdicts.claims import Claims, Records, Verdict, verdicts
+from genlab.pipeline.verdicts.claims import read as claims
 from genlab.section.paths import ROOT, UserError
 
 ACCEPTED = ROOT / "book" / "verdicts.json"
@@ -31,6 +32,14 @@ def published() -> tuple[Records, frozenset[str]]:
     found = {name: run for name in section_names() if (run := store.published(name)) and run.sound}
     stale = frozenset(name for name, run in found.items() if not keys.is_current(run))
     return {name: run.record for name, run in found.items()}, stale
+
+
+def turned_here() -> list[Turned]:
+    """The verdicts that are others by the full runs of this machine, with the published ones of
+    the other pages, than the accepted ones."""
+    records, stale = published()
+    here = {name: run.record for name in section_names() if (run := keys.current(name, "full"))}
+    return turned(read(), verdicts(claims(), records | here, stale - here.keys()))
 
 
 def read(file: Path = ACCEPTED) -> dict[str, dict[str, Any]]:
@@ -64,7 +73,8 @@ def said(turned: list[Turned]) -> list[str]:
     """What turned, a line a claim; new claims on one line."""
     new = [t.id for t in turned if t.before is None]
     lines = [f"{t.id}: was {t.before}, is {t.now or 'gone'}" for t in turned if t.before]
-    return lines + ([f"new: {', '.join(new)}"] if new else [])
+    names = ", ".join(new) if len(new) < 9 else f"{len(new)} claims, {new[0]} to {new[-1]}"
+    return lines + ([f"new: {names}"] if new else [])
 
 
 def accept(now: Mapping[str, Verdict], file: Path = ACCEPTED) -> None:

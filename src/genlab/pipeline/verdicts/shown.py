@@ -120,21 +120,24 @@ class Judged:
 
 
 def table(judged: Judged, words: Sequence[str] = ()) -> Table:
-    """For the terminal: the claims that the words name, by id or page; without words all.
+    """For the terminal: the claims that the words name, by id or page; without words all.  The
+    margin is that of the comparison that is closest to turning, in half widths of its interval.
     UserError for a word that names none."""
     claims = judged.found.claims
     known = {name for claim in claims for name in (claim.id, claim.page)}
     if unknown := [word for word in words if word not in known]:
         raise UserError(f"{unknown[0]!r} is no claim and no page that judges one")
     made = Table(box=None, header_style="bold")
-    for head in ("claim", "page", "verdict", "cases", "what the source says"):
+    for head in ("claim", "page", "verdict", "cases", "margin", "what the source says"):
         made.add_column(head)
+    margins = accepted.margins(judged.found, judged.verdicts)
     for claim in claims:
         if not words or {claim.id, claim.page} & set(words):
             verdict = judged.verdicts[claim.id]
             cases = " ".join(MET[case.met][1] for case in verdict.cases)
             about = "; ".join((claim.claim, *verdict.unsure))
-            made.add_row(claim.id, claim.page, verdict.word, cases, escaped(about))
+            margin = f"{margins[claim.id]:.1f}" if claim.id in margins else ""
+            made.add_row(claim.id, claim.page, verdict.word, cases, margin, escaped(about))
     return made
 
 
