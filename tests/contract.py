@@ -172,9 +172,6 @@ CASES: dict[str, Case] = {
     ),
     "transport.rounded": Case(transport.rounded, plan_of),
     "transport.marginal_error": Case(transport.marginal_error, plan_of),
-    "transport.relative_entropy": Case(
-        transport.relative_entropy, lambda rng: {"p": mass(4, rng), "q": _even(4)}
-    ),
     "transport.roughness": Case(
         transport.roughness,
         lambda rng: {"pixels": rng.integers(0, 21, (4, 5, 3)).astype(float)},
