@@ -197,13 +197,13 @@ def test_the_gate_passes_on_the_quick_book():
 
 BOUND = re.compile(r"(`+).+?\1|\$[^$]+\$|\{[a-z:]+\}`[^`]*`|\]\([^)]*\)")
 TYPED = re.compile(r"(?<![\w.])\d+(?:\.\d+|(?:\.\d+)?\s?(?:%|per cent))")
-NOT_OURS = re.compile(r"\b[Ss]ources?(['’]s)? |\{cite:|[Pp]ublished|chance|[Tt]he source")
+NOT_OURS = re.compile(r"\b[Ss]ources?(['’]s)? |\{cite:|\]\(https|[Pp]ublished|chance")
 
 
 def typed(prose: str) -> list[str]:
     """Results that are typed into Markdown: numbers with a decimal point or a per cent sign outside
-    code, formulas and roles, in a paragraph or table that names no source, no citation and no
-    chance level.  Exercises may say which value to try."""
+    code, formulas and roles, in a paragraph or table that names no source, no citation (or link)
+    and no chance level.  Exercises may say which value to try."""
     found = []
     prose = prose.partition("## Exercises")[0]
     for block in re.split(r"\n\s*\n", re.sub(r"```.*?```|\$\$.*?\$\$", "", prose, flags=re.DOTALL)):
