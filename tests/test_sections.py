@@ -136,7 +136,7 @@ def unmet(section) -> list[str]:
     mute = [c for c in figures if not c.metadata.get("mystnb", {}).get("image", {}).get("alt")]
     unnamed = [p.name for p in section.parameters if not p.meaning]
     prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
-    words = len(re.sub(r"\{glue:text\}`[^`]*`", "x", prose).split())
+    words = len(re.sub(r"<!--.*?-->", "", re.sub(r"\{glue:text\}`[^`]*`", "x", prose)).split())
     formulas = prose.count("{math}")
     quiet = [i for i, c in enumerate(code, 1) if c.source.rstrip().endswith(";")]
     rules = {

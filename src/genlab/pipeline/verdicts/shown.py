@@ -33,6 +33,11 @@ NOT_JUDGED = "not judged (only full runs are)"
 HEADS = ("claim", "what the source says", "verdict", "by how much", "page")
 COLUMNS = ("claim", "source", "where", "says", "verdict")
 LEDGER = "../book/claims.html"
+COMPUTED = (
+    "Verdicts are computed from the recorded numbers, each comparison by an interval of 99 %; "
+    f'the <a href="{LEDGER}">ledger of claims</a> says how.'
+)
+MANY = 12  # claims: more are folded
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ class Judged:
         return text.replace(OF_PAGE, self.of_page(page)) if OF_PAGE in text else text
 
     def of_page(self, page: str) -> str:
-        """The claims that this page judges, with their verdicts: HTML for its Markdown."""
+        """The claims that this page judges, with their verdicts: Markdown, folded if they are
+        many."""
         own = [claim for claim in self.found.claims if claim.page == page]
         if self.verdicts is None:
             return f"*The claims that this page judges: {NOT_JUDGED}.*"
@@ -77,7 +83,11 @@ class Judged:
             about = self.verdicts[claim.id]
             id_, word = _linked(claim.id, claim.id), _badge(about.word)
             rows.append((id_, claim.claim, word, _why(about)))
-        return sortable(HEADS[:4], rows, plain=True)
+        table = sortable(HEADS[:4], rows, plain=True)
+        if len(own) > MANY:
+            title = f"All {len(own)} claims of the sources that this page judges"
+            table = f"```{{admonition}} {title}\n:class: dropdown\n\n{table}\n```"
+        return f"{COMPUTED}\n\n{table}"
 
     def ledger(self) -> str:
         """All claims with their verdicts: HTML for a page."""
