@@ -1,6 +1,6 @@
 """Diffusion models of the plane in one coordinate, the noise level σ: x_σ = x + σ ε, ε ~ N(0, I).
 
-A variance-preserving process is the same thing seen through a shrinking glass: x_t = sqrt(ᾱ_t) x_σ
+A variance-preserving process is the same process with x rescaled: x_t = sqrt(ᾱ_t) x_σ
 with σ_t = sqrt((1 - ᾱ_t)/ᾱ_t) (Karras et al. 2022, section 2).  So one network, ε̂(x_σ, σ), serves
 DDPM, DDIM, the probability-flow ODE and annealed score matching, with score(x, σ) = -ε̂/σ
 (Vincent 2011).
