@@ -105,14 +105,16 @@ def _lead_first(cells: list) -> list:
 
 def _tabulated(cells: list, section: Section, values: Mapping[str, Any]) -> list:
     """The cells with a table of the parameters, as they were in the run, before their cell."""
-    rows = ["| parameter | here | what it is |", "|---|--:|---|"]
+    rows = ["| parameter | here |", "|---|--:|"]
     for p in section.parameters:
         unit = f" [{plain(p.unit)}]" if p.unit else ""
         value = ", ".join(map(str, v)) if isinstance(v := values[p.name], list) else str(v)
-        rows.append(f"| {literal(p.name)} | {plain(value)} | {plain(p.meaning)}{unit} |")
-    table = nbformat.v4.new_markdown_cell("\n".join(rows))
+        rows.append(f"| {literal(p.name)}: {plain(p.meaning)}{unit} | {plain(value)} |")
+    title = f"```{{admonition}} The {len(section.parameters)} parameters of this run"
+    table = "\n".join([title, ":class: dropdown", "", *rows, "```"])
+    made = [nbformat.v4.new_markdown_cell(table)] if section.parameters else []
     at = next((i for i, cell in enumerate(cells) if "parameters" in tags(cell)), len(cells))
-    return [*cells[:at], *([table] if section.parameters else []), *cells[at:]]
+    return [*cells[:at], *made, *cells[at:]]
 
 
 def tags(cell) -> list[str]:
