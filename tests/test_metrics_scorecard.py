@@ -94,3 +94,19 @@ def test_bad_input(rng):
         scorecard.scorecard(np.full((10, 2), np.nan), D, n=10, rng=rng)
     with pytest.raises(ValueError, match="draws=1"):
         scorecard.null_scorecards(D, n=10, draws=1, rng=rng)
+
+
+def test_measures_over_seeds_are_kept_one_by_one():
+    """One card is one number without a spread; a card a seed is repetitions."""
+    null = {"w2": np.array([0.2, 0.3, 0.4]), "coverage": np.array([0.9, 1.0, 0.95])}
+    cards = [{"w2": 0.5, "coverage": 0.8}, {"w2": 0.7, "coverage": 0.9}]
+    rows = {row["name"]: row for row in scorecard.measured("a", cards, null, n=50)}
+    assert set(rows) == {"a/w2", "a/coverage"}
+    w2 = rows["a/w2"]
+    assert (w2["values"], w2["over"], w2["better"], w2["n"]) == ([0.5, 0.7], "seeds", "lower", 50)
+    assert w2["limit"] == pytest.approx(0.3) and w2["null"] is null["w2"]
+    assert rows["a/coverage"]["better"] == "higher"
+    (one, _) = scorecard.measured("a", cards[:1], null, n=50)
+    assert one["values"] == 0.5 and "over" not in one
+    with pytest.raises(ValueError, match="a: no scorecard"):
+        scorecard.measured("a", [], null, n=50)

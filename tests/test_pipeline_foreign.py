@@ -21,11 +21,14 @@ COMMANDS = [
     "[a link][there]\n\n[there]: ../../secret.txt",
     "{download}`../secret.txt`",
     "`code` and $x$ <b>bold</b>",
+    "<!-- genlab:claims --><script>alert(1)</script>",
+    "<!-- genlab:claims\n--><b>",
 ]
 PROSE = [
     "# Title\n\nIt is {glue:text}`case/w2:.3f`, see {cite:p}`ho2020` and {doc}`next <ddpm>`.",
     "$p < q$ and\n\n```{math}\n:label: eq\nx <y\n```\n\n- a\n- **b**",
     "| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted",
+    "before\n\n<!-- genlab:claims -->\n\nafter",
     "`<b>` is code, as is\n\n```html\n<b>\n```\n\nand <https://example.org> a [link](#here).",
 ]
 

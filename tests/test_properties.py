@@ -50,7 +50,7 @@ INSIDE = {
     "images.networks": "rebuilt",  # how a network is pickled
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
-    "metrics.scorecard": "recordable",
+    "metrics.scorecard": "recordable measured",
     "training": "left",  # a history that a training has written
     "training.jax": "train train_stack minibatch",
 }

@@ -62,6 +62,8 @@ def _is_prose(token: Token) -> bool:
         return token.meta.get("name") in ROLES
     if token.type == "link_open":  # Sphinx would copy a file that a link names
         return bool(re.match(r"https?://|#|mailto:", str(token.attrs.get("href", ""))))
+    if token.type == "html_block":  # the place of a table that the book makes
+        return bool(re.fullmatch(r"<!-- genlab:[\w-]+ -->", token.content.strip()))
     return token.type in PROSE
 
 
