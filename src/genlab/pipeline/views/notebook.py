@@ -112,7 +112,9 @@ def _tabulated(cells: list, section: Section, values: Mapping[str, Any]) -> list
         rows.append(f"| {literal(p.name)}: {plain(p.meaning)}{unit} | {plain(value)} |")
     title = f"```{{admonition}} The {len(section.parameters)} parameters of this run"
     table = "\n".join([title, ":class: dropdown", "", *rows, "```"])
-    made = [nbformat.v4.new_markdown_cell(table)] if section.parameters else []
+    # an id of its own, not a random one: an unchanged book is not built again
+    cell = nbformat.v4.new_markdown_cell(table, id="table-of-parameters")
+    made = [cell] if section.parameters else []
     at = next((i for i, cell in enumerate(cells) if "parameters" in tags(cell)), len(cells))
     return [*cells[:at], *made, *cells[at:]]
 
