@@ -5,7 +5,7 @@ import json
 import pytest
 
 from genlab.pipeline.verdicts import accepted
-from genlab.pipeline.verdicts.claims import Case, Claim, Claims, Source, Verdict
+from genlab.pipeline.verdicts.claims import Case, Claim, Verdict
 from genlab.pipeline.verdicts.rules import Recorded, comparisons, judged, state
 from genlab.section.paths import UserError
 
@@ -69,8 +69,7 @@ def test_the_margin_is_that_of_the_closest_comparison():
         "A01": verdict("A01", "{p:a} < {p:b}", "{p:a} < 1.05"),
         "A02": verdict("A02", "{p:c} > 1"),
     }
-    found = Claims(sources={"A": Source(title="A")}, claims=tuple(v.claim for v in now.values()))
-    margins = accepted.margins(found, now)
+    margins = accepted.margins(now)
     # 0.05 in half widths of 2.576 * 0.1; the bare comparison of the other has none
     assert margins == {"A01": pytest.approx(0.05 / 0.2576, rel=1e-3)}
 

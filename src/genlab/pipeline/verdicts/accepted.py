@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.pipeline.runs.pages import section_names
-from genlab.pipeline.verdicts.claims import Claims, Records, Verdict, verdicts
+from genlab.pipeline.verdicts.claims import Records, Verdict, verdicts
 from genlab.pipeline.verdicts.claims import read as claims
 from genlab.section.paths import ROOT, UserError
 
@@ -86,10 +86,14 @@ def accept(now: Mapping[str, Verdict], file: Path = ACCEPTED) -> None:
         write_all({file: (text + "\n").encode()})
 
 
+def replaced(verdict: Verdict, before: Mapping[str, Any]) -> str | None:
+    """The verdict that this one replaces, by what was accepted `before`; None if there is none."""
+    return before.get("was" if before.get("verdict") == verdict.word else "verdict")
+
+
 def _entry(verdict: Verdict, before: Mapping[str, Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {"verdict": verdict.word}
-    was = before.get("was") if before.get("verdict") == verdict.word else before.get("verdict")
-    if was:
+    if was := replaced(verdict, before):
         entry["was"] = was
     if verdict.unsure:
         entry["unsure"] = list(verdict.unsure)
@@ -113,16 +117,16 @@ def _four(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
 
 
-def margins(found: Claims, now: Mapping[str, Verdict]) -> dict[str, float]:
+def margins(now: Mapping[str, Verdict]) -> dict[str, float]:
     """{claim: how far its closest comparison is from turning, in half widths of its interval}."""
     closest = {}
-    for claim in found.claims:
+    for id_, verdict in now.items():
         sure = [
             abs(c.effect) / (c.high - c.effect)
-            for case in now[claim.id].cases
+            for case in verdict.cases
             for c in case.comparisons
             if c.high is not None and c.high > c.effect
         ]
         if sure:
-            closest[claim.id] = min(sure)
+            closest[id_] = min(sure)
     return closest

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from genlab.pipeline.runs.parameters import nearest
 from genlab.pipeline.verdicts import rules
@@ -92,20 +92,26 @@ class Claims(_Strict):
     claims: tuple[Claim, ...]
 
 
+def from_yaml(path: Path, kind: Any) -> Any:
+    """What a YAML file holds, as the pydantic type `kind`.  UserError, which names file, place and
+    fault, if it cannot be read."""
+    try:
+        return TypeAdapter(kind).validate_python(yaml.safe_load(path.read_text("utf-8")))
+    except (OSError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{path.name} cannot be read: {said}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path.name}: {where}: {first['msg']}") from None
+
+
 def read(path: Path = CLAIMS) -> Claims:
     """The claims, none where there is no such file.  UserError, which names claim and fault, if
     they cannot be read."""
     if not path.exists():
         return Claims(sources={}, claims=())
-    name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-    try:
-        found = Claims.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{name} cannot be read: {' '.join(str(error).split())[:200]}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{name}: {where}: {first['msg']}") from None
+    found, name = from_yaml(path, Claims), path.name
     ids = [claim.id for claim in found.claims]
     for claim in found.claims:
         if ids.count(claim.id) > 1:

@@ -139,7 +139,7 @@ def _comparison(operator: ast.cmpop, left, right, rule: str, numbers: Numbers) -
         a, b = b, a
     effect = OPERATIONS[ast.Sub](b, a)
     made_of = {numbers[i][0]: numbers[i][1] for i in effect.slopes}
-    text = NAME.sub(lambda m: m[1], ast.unparse(ast.Compare(left, [operator], [right])))
+    text = ast.unparse(ast.Compare(left, [operator], [right]))
     for i, (name, _) in numbers.items():
         text = re.sub(rf"\b{i}\b", name, text)
     unknown = tuple(name for name, number in made_of.items() if number.se is None)

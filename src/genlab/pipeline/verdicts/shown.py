@@ -140,7 +140,7 @@ def table(judged: Judged, words: Sequence[str] = ()) -> Table:
     made = Table(box=None, header_style="bold")
     for head in ("claim", "page", "verdict", "cases", "margin", "what the source says"):
         made.add_column(head)
-    margins = accepted.margins(judged.found, judged.verdicts)
+    margins = accepted.margins(judged.verdicts)
     for claim in claims:
         if not words or {claim.id, claim.page} & set(words):
             verdict = judged.verdicts[claim.id]
@@ -156,8 +156,7 @@ MET = {True: ("yes", "✓"), False: ("no", "✗"), None: ("undecided", "?")}
 
 def _row(claim: Claim, verdict: Verdict, before: Mapping[str, Any]) -> tuple:
     word = _badge(verdict.word)
-    was = before.get("was") if before.get("verdict") == verdict.word else before.get("verdict")
-    if was:
+    if was := accepted.replaced(verdict, before):
         word += Markup("<br><small>was: {}</small>").format(was)
     page = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(claim.page)
     place = Markup("{}<br><small>{}</small>").format(claim.id, claim.where)

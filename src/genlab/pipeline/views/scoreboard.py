@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from genlab.pipeline.html import plain
 from genlab.pipeline.verdicts import claims
@@ -44,16 +43,7 @@ class Board(BaseModel):
 
 def read(path: Path = SCOREBOARD) -> list[Board]:
     """The tables; none where there is no such file.  UserError for a file that cannot be read."""
-    if not path.exists():
-        return []
-    try:
-        return TypeAdapter(list[Board]).validate_python(yaml.safe_load(path.read_text("utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path.name} cannot be read: {' '.join(str(error).split())}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path.name}: {where}: {first['msg']}") from None
+    return claims.from_yaml(path, list[Board]) if path.exists() else []
 
 
 def scoreboard(records: Records, boards: list[Board] | None = None) -> str:
