@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import yaml
 
+from genlab.pipeline import site
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.disk import disk_errors, locked
@@ -105,6 +106,7 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     library = reference(ROOT / "src" / PACKAGE.name)
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
+    tree["site.sha256"] = hashlib.sha256(site.sources()).hexdigest().encode()
     return tree
 
 
@@ -188,7 +190,7 @@ def build_book(profile: str, broken: Broken | None = None) -> Path:
 def _reaches_every_page(tree: Tree) -> bool:
     """Whether something that every page shows is not as in the last build."""
     source = BUILD / "source"
-    common = [name for name in tree if name == "_toc.yml" or "_static" in name]
+    common = [name for name in tree if name in ("_toc.yml", "site.sha256") or "_static" in name]
     listed = {path.relative_to(source).as_posix() for path in source.glob("reference/*.md")}
     # _toc.yml names them by a pattern, so that only a full build sees a new one.
     return listed != {name for name in tree if name.startswith("reference/")} or any(

@@ -1,0 +1,20 @@
+"""A Sphinx extension: what the book's HTML needs beyond Jupyter Book.  One module a concern, each
+with a `setup`."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+CONCERNS: tuple[str, ...] = ()
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect every concern to Sphinx's events."""
+    for name in CONCERNS:
+        import_module(f"{__name__}.{name}").setup(app)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def sources() -> bytes:
+    """The text of this package: when it changes, every page is built again."""
+    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
