@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
+from pipeline import Project, succeed
 
 from genlab.pipeline.execution import drawing
-from pipeline import Project, succeed
 
 RED = "#ff0000"
 

@@ -64,7 +64,7 @@ def numbers(fig: Any) -> list[dict[str, Any]]:
         told.append(
             {
                 "title": ax.get_title(),
-                "x": _axis(ax.get_xlabel(), ax.get_xscale(), ax.get_xlim()),
+                "x": _axis(ax.get_xlabel(), ax.get_xscale(), ax.get_xlim()) | names_of(ax),
                 "y": _axis(ax.get_ylabel(), ax.get_yscale(), ax.get_ylim()),
                 "box": _few([left, top, right, bottom]),
                 "series": series,
@@ -75,6 +75,14 @@ def numbers(fig: Any) -> list[dict[str, Any]]:
 
 def _axis(label: str, scale: str, limits: tuple[float, float]) -> dict[str, Any]:
     return {"label": label, "scale": scale, "limits": _few(limits)}
+
+
+def names_of(ax: Any) -> dict[str, dict[str, str]]:
+    """{"names": {place: name}} of a horizontal axis whose ticks are words."""
+    marks = ax.get_xticks(), ax.get_xticklabels()
+    ticks = {f"{at:g}": label.get_text() for at, label in zip(*marks, strict=False)}
+    words = any(text.strip("−-.0123456789 k") for text in ticks.values())
+    return {"names": ticks} if words else {}
 
 
 def _curves(ax: Any) -> Iterator[dict[str, Any]]:
@@ -100,12 +108,11 @@ def _bars(ax: Any) -> Iterator[dict[str, Any]]:
     """Each bar as a series of one point, with the name below it."""
     from matplotlib.colors import to_hex
 
-    ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=False)
-    names = {round(at, 3): label.get_text() for at, label in ticks}
+    names = names_of(ax).get("names", {})
     for patch in (p for bars in ax.containers for p in getattr(bars, "patches", ())):
         at = patch.get_x() + patch.get_width() / 2
         yield {
-            "label": names.get(round(at, 3), ""),
+            "label": names.get(f"{at:g}", ""),
             "color": to_hex(patch.get_facecolor()),
             "x": _few([at]),
             "y": _few([patch.get_y() + patch.get_height()]),

@@ -2,12 +2,14 @@
 
 import copy
 import html
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import nbformat
 
+from genlab.pipeline.execution.drawing import NUMBERS
 from genlab.pipeline.execution.results import is_injected
 from genlab.pipeline.html import literal, plain
 from genlab.pipeline.runs import keys
@@ -50,6 +52,7 @@ def page_notebook(
         elif hidden := _hidden(cell):
             cell.metadata["tags"] = [*tags(cell), hidden]
     cells = _lead_first(cells)
+    cells = _with_numbers(cells)
     if stale is None:
         cells = _tabulated(cells, section, run.record["params"])
     _after_title(
@@ -138,6 +141,19 @@ def _with_outputs(cell, executed):
     return nbformat.from_dict(
         {**cell, "outputs": outputs, "execution_count": executed.execution_count}
     )
+
+
+def _with_numbers(cells: list) -> list:
+    """The cells with the numbers behind each figure right after it, for the page's script."""
+    found = []
+    for cell in cells:
+        found.append(cell)
+        told = [o["data"][NUMBERS] for o in cell.get("outputs", []) if NUMBERS in o.get("data", {})]
+        if told:
+            text = json.dumps(told[-1], separators=(",", ":")).replace("<", "\\u003c")
+            script = f'<script type="application/json" class="genlab-numbers">{text}</script>'
+            found.append(nbformat.v4.new_markdown_cell(script, id=f"numbers-{len(found)}"))
+    return found
 
 
 def _show_source(cells, section: Section) -> None:
