@@ -61,6 +61,7 @@ def page_notebook(
     metadata = {
         "kernelspec": section.notebook.metadata["kernelspec"],
         "language_info": {"name": "python"},
+        "summary": section.summary,
     }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
