@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-CONCERNS: tuple[str, ...] = ("players",)
+CONCERNS: tuple[str, ...] = ("players", "columns", "typography")
 
 
 def setup(app: Any) -> dict[str, bool]:
