@@ -5,7 +5,7 @@ import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
 
-from genlab.pipeline.site.columns import EMPTY_HEAD, is_number, mark, of_numbers, restyled
+from genlab.pipeline.site.columns import EMPTY_HEAD, PANDAS, is_number, mark, of_numbers, restyled
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,31 @@ def test_a_table_of_pandas_has_words_at_its_heads():
     assert [th.get("class") for th in made.select("thead th")] == [None, ["number"], None]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("w2", "W₂"), ("sliced_w2", "sliced W₂"), ("mmd2_1p0", "MMD² (1.0)"), ("W_2 x", "W_2 x")],
+)
+def test_names_of_variables_are_said_in_words(name, said):
+    assert f"<th>{said}</th>" in restyled(pd.DataFrame({name: ["a"]}).to_html())
+
+
 def test_groups_of_columns_keep_their_head():
     frame = pd.DataFrame({("a_b", "x"): [1.0], ("a_b", "y"): [2.0]})
     made = BeautifulSoup(restyled(frame.to_html()), "html.parser")
     top, low = made.select("thead tr")
     assert "number" not in str(top) and str(low).count("number") == 2 and "a b" in top.get_text()
+
+
+def test_a_styled_table_with_groups_of_rows_is_one_of_pandas():
+    rows = pd.MultiIndex.from_product([["one", "two"], ["x", "y"]], names=["set", "model"])
+    frame = pd.DataFrame({"n": range(4), "said": list("abcd")}, rows)
+    html = frame.style.format({"n": "{:.1f}"}).to_html()
+    assert PANDAS.search(html) and not PANDAS.search("<table class='genlab-table'>")
+    made = BeautifulSoup(restyled(html), "html.parser")
+    assert made.table["class"] == ["dataframe"] and not made.select("style, [id^=T_]:not(th, td)")
+    assert [td.get_text() for td in made.select("td.number")] == ["0.0", "1.0", "2.0", "3.0"]
+    assert [th.get_text() for th in made.select("thead th.number")] == ["n", ""]
+    assert [th["rowspan"] for th in made.select("tbody th[rowspan]")] == ["2", "2"]
 
 
 def test_only_an_empty_head_is_none():

@@ -17,8 +17,8 @@
   // A dialog over the images: a function that opens it at one of them.
   function lightbox(images) {
     const title = element("output"), caption = element("p"), large = element("img");
-    const view = element("div", { class: "genlab-lightbox-view", tabindex: 0 }, large);
-    const [back, on, zoom, close] = [["previous figure", "←"], ["next figure", "→"], ["own size", "100 %"], ["close", "×"]].map(
+    const view = element("div", { class: "genlab-lightbox-view", tabindex: 0, autofocus: "" }, large);
+    const [back, on, zoom, close] = [["previous figure", "←"], ["next figure", "→"], ["enlarge", "zoom"], ["close", "×"]].map(
       ([name, sign]) => element("button", { type: "button", "aria-label": name, title: name }, sign));
     const bar = element("div", { class: "genlab-lightbox-bar" }, title, back, on, zoom, close);
     const dialog = element("dialog", { class: "genlab-lightbox", "aria-label": "figure" }, bar, view, caption);

@@ -4,17 +4,19 @@ left, and names of variables at the head of a table are words."""
 import re
 from typing import Any
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 from docutils import nodes
 
 NONE = {"", "-", "–", "—", "none", "NaN", "nan"}
 LETTERS = 4  # a cell of more is words: "8 of 8" and "3 min" are numbers
-VARIABLE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
+VARIABLE = re.compile(r"\b(?:w[12]|[a-z][a-z0-9]*(?:_[a-z0-9]+)+)\b")
 SPELT = {
     "c2st": "C2ST", "gaussians": "Gaussians", "kde": "KDE", "mmd2": "MMD²", "nll": "NLL",
-    "w1": "W₁", "w2": "W₂", "gan": "GAN", "ebm": "EBM", "dsm": "DSM", "ddpm": "DDPM",
+    "1p0": "(1.0)", "w1": "W₁", "w2": "W₂", "gan": "GAN", "ebm": "EBM", "dsm": "DSM", "ddpm": "DDPM",
 }  # fmt: skip
-EMPTY_HEAD = re.compile(r"<th\b([^>]*)>(?:\s|<p>|</p>)*</th>")
+PANDAS = re.compile(r'<table (?:[^>]*class="dataframe"|id="T_)')  # its second kind has a style
+OF_PANDAS = "table.dataframe, table[id^=T_]"
+EMPTY_HEAD = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|<p>|</p>)*</th>")
 
 
 def setup(app: Any) -> None:
@@ -29,7 +31,7 @@ def on_page(app: Any, doctree: nodes.document, page: str) -> None:
     for table in doctree.findall(nodes.table):
         mark(table)
     for node in list(doctree.findall(nodes.raw)):
-        if 'class="dataframe"' in (text := node.astext()):
+        if PANDAS.search(text := node.astext()):
             node.parent.replace(node, nodes.raw("", restyled(text), **node.attributes))
 
 
@@ -66,29 +68,25 @@ def mark(table: nodes.table) -> None:
 
 
 def restyled(html: str) -> str:
-    """A table of pandas without a style of its own, its columns marked, its heads in words."""
+    """Tables of pandas without a style of their own, their columns marked, their heads in words."""
     soup = BeautifulSoup(html, "html.parser")
-    for table in soup.select("table.dataframe"):
-        del table["border"]
+    for element in soup.select("style"):
+        element.decompose()
+    for table in soup.select(OF_PANDAS):
+        table.attrs = {"class": "dataframe"}
         for element in table.select("[style]"):
             del element["style"]
-        rows = [row.find_all(["th", "td"]) for row in table.find_all("tr")]
-        width = max(map(len, rows))
-        full = [row for row in rows if len(row) == width]
-        body = [row for row in full if _in_body(row)]
-        for i in range(width):
-            told = [row[i].get_text() for row in body if row[i].name == "td"]
-            if of_numbers(told):
-                for row in full:
-                    if row in body or not row[i].has_attr("colspan"):
-                        row[i]["class"] = "number"
         for head in table.find_all("th"):
-            head.string = VARIABLE.sub(_spelt, head.get_text())
+            head.string = VARIABLE.sub(_spelt, head.get_text().strip())
+        body = [row.find_all("td") for row in table.select("tbody tr")]
+        heads = [row.find_all(["th", "td"]) for row in table.select("thead tr")]
+        heads = [row for row in heads if not any(cell.has_attr("colspan") for cell in row)]
+        for i in range(-min(map(len, body), default=0), 0):  # names of rows stand before these
+            column = [row[i] for row in body]
+            if of_numbers([cell.get_text() for cell in column]):
+                for cell in [*column, *(row[i] for row in heads)]:
+                    cell["class"] = "number"
     return str(soup)
-
-
-def _in_body(row: list[Tag]) -> bool:
-    return row[0].find_parent("tbody") is not None
 
 
 def _spelt(found: re.Match) -> str:
