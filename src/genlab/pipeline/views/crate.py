@@ -136,7 +136,7 @@ def _run(
         "result": [_to(result["@id"]) for result in results],
         "startTime": began.isoformat(),
         "endTime": (began + timedelta(seconds=round(record["seconds"]))).isoformat(),
-        "actionStatus": _to("http://schema.org/CompletedActionStatus"),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
     }
     yield {
         "@id": source,
@@ -147,11 +147,6 @@ def _run(
         "programmingLanguage": "Python",
         "softwareRequirements": [_to(package["@id"]) for package in packages],
         "author": _to(AUTHORS),
-    }
-    yield {
-        "@id": "http://schema.org/CompletedActionStatus",
-        "@type": "ActionStatusType",
-        "name": "completed",
     }
     yield from (*packages, *objects, *results)
 
