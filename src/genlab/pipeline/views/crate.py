@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from genlab.pipeline.runs import store
 from genlab.pipeline.runs.store import Run
@@ -169,12 +170,13 @@ def _packages(versions: Mapping[str, str]) -> list[Entity]:
     """Python and the libraries that a run loaded, under their package URLs."""
     return [
         {
-            "@id": f"pkg:{'generic' if name == 'python' else 'pypi'}/{name.lower()}@{version}",
+            "@id": f"pkg:{kind}/{name.lower()}@{quote(version)}",
             "@type": "SoftwareApplication",
             "name": name,
             "softwareVersion": version,
         }
         for name, version in versions.items()
+        for kind in ["generic" if name == "python" else "pypi"]
     ]
 
 
