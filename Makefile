@@ -2,6 +2,8 @@
 # make test   the whole test suite   (make test FAST=1: without what executes sections; TESTS=tests/test_plots.py: one file)
 # make full   full profile of every section: the published numbers (some hours on two cores; a GPU serves the sections that want one)
 # make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
+# make site   the HTML book of the published results; nothing is executed
+# make release  what others download of the last commit: HTML, results, tables, checksums   (_build/release)
 # make gpu    a few steps of every training on the GPU: fails unless JAX and torch can use it   (set up with EXTRA=cuda)
 #
 # The first of these sets up .venv, in two or three minutes beside the download.  On Linux torch from PyPI brings CUDA: 3 GB to download,
@@ -21,7 +23,7 @@ PROFILE ?= quick
 EXTRA  ?=
 TORCH  ?=
 
-.PHONY: book full check gpu power test lint format cover clean help
+.PHONY: book full check site release gpu power test lint format cover clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +39,13 @@ full: $(STAMP)
 
 check: $(STAMP)
 	$(BIN)/genlab check --profile $(PROFILE)
+
+site: $(STAMP)
+	$(BIN)/genlab build
+
+# It builds the commit's book anew, in a folder of its own, so that nothing of this machine is in it.
+release: $(STAMP)
+	$(BIN)/genlab release
 
 gpu: $(STAMP)
 	nvidia-smi -L

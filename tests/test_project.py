@@ -38,6 +38,7 @@ READABLE = {"genlab.data", "genlab.data.files"}  # of the data: how files are pa
 ABOUT = {
     "book_html",
     "claims",
+    "environments",
     "gate_faults",
     "page_format",
     "project",
