@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-CONCERNS: tuple[str, ...] = ()
+CONCERNS: tuple[str, ...] = ("repository",)
 
 
 def setup(app: Any) -> dict[str, bool]:
