@@ -26,7 +26,7 @@ def add_buttons(app: Any, page: str, template: str, context: dict[str, Any], tre
     }
     for label, (tooltip, icon, links) in groups.items():
         if links:
-            context["header_buttons"].append(
+            context.setdefault("header_buttons", []).append(
                 {
                     "type": "group",
                     "tooltip": tooltip,

@@ -20,8 +20,9 @@ FILES = {
     "ipynb": "notebook with outputs",
     "py": "script",
     "md": "source",
-    "csv": "numbers",
-    "npz": "arrays behind the figures",
+    "numbers.csv": "its numbers",
+    "figures.csv": "points of its figures",
+    "npz": "arrays",
     "json": "record of the run",
 }
 # Of a book: name of a page, place there, what it says about this page.
@@ -108,18 +109,16 @@ def _allowed(parameter: Parameter, value: int | float) -> bool:
 
 
 def _take_away(name: str, files: Mapping[str, int]) -> str:
-    links = [
-        f'<a href="../downloads/{_said(file)}" download>{FILES[file.rpartition(".")[2]]}</a> '
-        f"<small>.{file.rpartition('.')[2]}, {_size(size)}</small>"
-        for file, size in files.items()
-    ]
     # the page's own notebook lies among its sources, for the theme's button
-    links.insert(
-        0,
-        f'<a href="../_sources/notebooks/{_said(name)}.ipynb" download>{FILES["ipynb"]}</a> '
-        "<small>.ipynb</small>",
-    )
+    links = [_file(f"_sources/notebooks/{name}.ipynb", "ipynb", ".ipynb")]
+    for file, size in files.items():
+        kind = file.removeprefix(f"{name}.")
+        links.append(_file(f"downloads/{file}", kind, f".{kind.split('.')[-1]}, {_size(size)}"))
     return f"<div><b>Download.</b> {' · '.join(links)}</div>"
+
+
+def _file(path: str, kind: str, more: str) -> str:
+    return f'<a href="../{_said(path)}" download>{FILES[kind]}</a> <small>{more}</small>'
 
 
 def _check(record: Mapping[str, Any], section: Section, pages: Collection[str]) -> str:

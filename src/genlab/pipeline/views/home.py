@@ -13,11 +13,11 @@ from typing import Any
 
 import nbformat
 import yaml
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from genlab.pipeline.html import plain
-from genlab.pipeline.runs.pages import get_section, section_names
+from genlab.pipeline.runs.pages import get_section, section_names, toc_files
 from genlab.pipeline.runs.parameters import nearest
 from genlab.pipeline.verdicts import rules
 from genlab.pipeline.verdicts.claims import Records, decided, from_yaml, recorded
@@ -28,6 +28,12 @@ from genlab.section.paths import ROOT, UserError
 CARDS = ROOT / "book" / "cards.yaml"
 FOLDER = "book/vendor/home"  # Sphinx copies what lies in book/vendor to the root of the book
 UNBACKED = "The numbers of the present runs no longer bear out the sentence that stood here."
+HERO = Markup(
+    '<div class="genlab-hero"><picture>'
+    '<source media="(prefers-reduced-motion: reduce), print" srcset="../home/hero.png">'
+    '<img src="../home/hero.webp" alt="{}" width="{}" height="{}"></picture></div>'
+)
+COVER = "Samples of four models over the densities that they should follow"
 COUNTED = {"holds": "held", "in part": "in part", "does not hold": "did not hold"}
 
 
@@ -92,6 +98,7 @@ class Shown:
         if self.judged.verdicts is None:
             return f"{NOT_JUDGED.capitalize()}."
         asked = {page for rule in sentence.holds_if for page in _pages(rule)}
+        asked |= quotes.pages(sentence.answer)
         if not asked <= self.records.keys():
             return ""
         if not all(self.met(rule, where) for rule in sentence.holds_if):
@@ -107,14 +114,17 @@ class Shown:
             raise UserError(f"{where}: {error}") from None
 
     def findings(self) -> str:
-        """The results that the page begins with, in one line of HTML."""
+        """The results that the page begins with, in one line of HTML; the title of one is a
+        result, too."""
+        if self.judged.verdicts is None:
+            return f"*{NOT_JUDGED.capitalize()}.*"
         items = []
         for finding in self.home.findings:
-            link = _link(finding.page, get_section(finding.page).title)
             text = self.said(finding, f"cards.yaml, {finding.title!r}")
+            title = finding.title if text not in ("", UNBACKED) else ""
             items.append(
                 Markup("<li><b>{}</b><p>{}</p><small>{}</small></li>").format(
-                    finding.title, text, link
+                    title, text, self._link(finding.page)
                 )
             )
         made = Markup('<ol class="genlab-findings">{}</ol>').format(Markup().join(items))
@@ -131,10 +141,10 @@ class Shown:
         return "\n".join(lines)
 
     def _card(self, name: str) -> Markup:
-        card = self.home.cards.get(name) or Card(question=get_section(name).summary)
+        card = self.home.cards.get(name) or Card(question=self._summary(name))
         number = section_names().index(name) + 1
         image = Markup()
-        if name in self.notebooks and (shown := self._figure(name, card)):
+        if name in self.notebooks and (shown := pictures.figure(self.notebooks[name], card.figure)):
             image = Markup(
                 '<img src="../home/{}.webp" alt="{}" width="{}" height="{}" loading="lazy">'
             ).format(name, shown.alt or f"A figure of {name}", *pictures.SIZE)
@@ -143,15 +153,15 @@ class Shown:
             '<li class="genlab-home-card">{}<div><h4><span>{}</span> {}</h4>'
             "<p><em>{}</em></p><p>{}</p>{}</div></li>"
         ).format(
-            image, number, _link(name, get_section(name).title), card.question, answer,
-            self._counts(name),
+            image, number, self._link(name), card.question, answer, self._counts(name)
         )  # fmt: skip
 
-    def _figure(self, name: str, card: Card) -> pictures.Figure | None:
-        try:
-            return pictures.figure(self.notebooks[name], card.figure)
-        except UserError as error:
-            raise UserError(f"cards.yaml, {name}: {error}") from None
+    def _summary(self, name: str) -> str:
+        return get_section(name).summary if name in self.notebooks else ""
+
+    def _link(self, name: str) -> Markup:
+        title = get_section(name).title if name in self.notebooks else name
+        return Markup('<a href="../notebooks/{}.html">{}</a>').format(name, title)
 
     def _counts(self, name: str) -> Markup:
         """How many claims that the page judges have which verdict, with a link to their lines."""
@@ -159,9 +169,11 @@ class Shown:
             return Markup()
         own = [c for c in self.judged.found.claims if c.page == name]
         words = Counter(self.judged.verdicts[claim.id].word for claim in own)
-        told = ", ".join(f"{words[w]} {said}" for w, said in COUNTED.items() if words[w])
-        if not told:
+        if not own:
             return Markup()
+        counts = {said: words[w] for w, said in COUNTED.items()}
+        counts["not decided here"] = words.total() - sum(counts.values())
+        told = ", ".join(f"{count} {said}" for said, count in counts.items() if count)
         return Markup(
             '<p class="genlab-counts"><a href="claims.html?rows=page:{}#every-claim">'
             "Claims: {}</a></p>"
@@ -171,14 +183,8 @@ class Shown:
         """The picture that opens the book, in one line of HTML: an animation that plays once, or a
         still where a reader wants no motion; the cover where there is no animation."""
         if moving := self._moving():
-            return str(
-                Markup(
-                    '<div class="genlab-hero"><picture><source media="(prefers-reduced-motion: reduce), '
-                    'print" srcset="../home/hero.png"><img src="../home/hero.webp" alt="{}" '
-                    'width="{}" height="{}"></picture></div>'
-                ).format(moving.alt, *moving.size)
-            )
-        return '<div class="genlab-hero"><img src="../_static/cover.png" alt="Samples of four models"></div>'
+            return str(HERO.format(moving.alt, *moving.size))
+        return f'<div class="genlab-hero"><img src="../_static/cover.png" alt="{COVER}"></div>'
 
     def _moving(self) -> pictures.Animation | None:
         notebook = self.notebooks.get(self.home.hero)
@@ -191,7 +197,7 @@ class Shown:
             files |= {f"{FOLDER}/hero.webp": moving.webp, f"{FOLDER}/hero.png": moving.still}
         for name in self.notebooks:
             card = self.home.cards.get(name) or Card(question="")
-            if shown := self._figure(name, card):
+            if shown := pictures.figure(self.notebooks[name], card.figure):
                 files[f"{FOLDER}/{name}.webp"] = pictures.small(shown.png, card.part)
         return files
 
@@ -202,7 +208,7 @@ def parts() -> list[tuple[str, list[str]]]:
     listed = toc.get("parts") or [{"chapters": toc.get("chapters", [])}]
     found = []
     for part in listed:
-        files = [str(c.get("file", "")) for c in part.get("chapters", [])]
+        files = toc_files(part)
         names = [name for name in section_names() if f"notebooks/{name}" in files]
         if names:
             found.append((part.get("caption", ""), names))
@@ -211,7 +217,3 @@ def parts() -> list[tuple[str, list[str]]]:
 
 def _pages(rule: str) -> set[str]:
     return {name.partition(":")[0] for name in rules.parsed(rule)[1]}
-
-
-def _link(name: str, title: str) -> Markup:
-    return Markup('<a href="../notebooks/{}.html">{}</a>').format(name, escape(title))

@@ -13,7 +13,7 @@ import nbformat
 from PIL import Image
 
 from genlab.pipeline.runs.disk import disk_errors, write_all
-from genlab.section.paths import BUILD, UserError
+from genlab.section.paths import BUILD
 
 CACHE = BUILD / "pictures"
 SIZE = 480, 270  # pixels of a small picture: twice what a card shows
@@ -32,17 +32,17 @@ class Figure:
 
 
 def figure(notebook: nbformat.NotebookNode, name: str = "") -> Figure | None:
-    """The figure of that name, or the first of the page; None if it has none.  UserError for a name
-    that is not there."""
+    """The figure of that name, or else the first of the page; None if it has none."""
+    first = None
     for cell in notebook.cells:
         shown = cell.metadata.get("mystnb", {})
-        if name in ("", shown.get("figure", {}).get("name")):
-            for png in _outputs(cell, "image/png"):
-                alt = " ".join(shown.get("image", {}).get("alt", "").split())
-                return Figure(base64.b64decode(png), alt)
-    if name:
-        raise UserError(f"no figure {name!r} on the page")
-    return None
+        for png in _outputs(cell, "image/png"):
+            alt = " ".join(shown.get("image", {}).get("alt", "").split())
+            found = Figure(base64.b64decode(png), alt)
+            if name and name == shown.get("figure", {}).get("name"):
+                return found
+            first = first or found
+    return first
 
 
 def small(png: bytes, part: Part) -> bytes:
@@ -83,10 +83,9 @@ class Animation:
     size: tuple[int, int]
 
 
-WEBP, STILL, ALT = (
-    re.compile(pattern)
-    for pattern in (r"data:image/webp;base64,([^\"]+)", r"data:image/png;base64,([^\"]+)", r'alt="([^"]+)"')
-)
+WEBP = re.compile(r"data:image/webp;base64,([^\"]+)")
+STILL = re.compile(r"data:image/png;base64,([^\"]+)")
+ALT = re.compile(r'alt="([^"]+)"')
 
 
 def animation(notebook: nbformat.NotebookNode) -> Animation | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.runs.parameters import nearest
 from genlab.section.paths import UserError
 
@@ -39,16 +40,24 @@ def of_book(text: str, records: Mapping[str, Record], where: str) -> str:
     METRIC.FIELD and params/NAME do as well.  UserError for a page or a number that is not there."""
 
     def value(found: re.Match) -> str:
-        if found["page"] not in records:
-            known = nearest(found["page"], records)
-            raise UserError(f"{where} quotes {found[0]}, and no run of that page is shown{known}")
-        number = _number(records[found["page"]], found["name"])
+        page, name = found["page"], found["name"]
+        if page not in section_names():
+            known = nearest(page, section_names())
+            raise UserError(f"{where} quotes {found[0]}, which is of no page of the book{known}")
+        if page not in records:
+            return "(not shown)"
+        number = _number(records[page], name)
         if number is None:
-            known = nearest(found["name"], records[found["page"]]["metrics"])
+            known = nearest(name, records[page]["metrics"])
             raise UserError(f"{where} quotes {found[0]}, which that run has not{known}")
         return re.sub("^-", "−", format(number, found["form"] or ""))
 
     return OF_BOOK.sub(value, text)
+
+
+def pages(text: str) -> set[str]:
+    """The pages whose numbers prose of the book quotes."""
+    return {found["page"] for found in OF_BOOK.finditer(text)}
 
 
 def _number(record: Record, name: str) -> Any:

@@ -25,7 +25,8 @@ def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
             unit = Markup(" <small>{}</small>").format(about["unit"]) if about.get("unit") else ""
             null = about.get("null_mean"), about.get("null_sd"), about.get("limit")
             ids.append(f"{page}:{name}")
-            shown = Markup("<code>{}</code>").format(name) + unit
+            words = Markup("/<wbr>").join(name.split("/"))  # where a long name may be broken
+            shown = Markup("<code>{}</code>").format(words) + unit
             rows.append(
                 (link, shown, about["value"], error, of, *null, about["better"], about.get("n"))
             )
