@@ -260,7 +260,7 @@ def section_names() -> tuple[str, ...]:
     if not isinstance(toc, dict) or "root" not in toc:
         raise UserError("_toc.yml must be a mapping with `root:` and `chapters:` or `parts:`")
     try:
-        files = [f for f in _toc_files(toc) if re.match(r"(\./)?notebooks/", f)]
+        files = [f for f in toc_files(toc) if re.match(r"(\./)?notebooks/", f)]
     except RecursionError:
         raise UserError("_toc.yml: an entry contains itself: write it out") from None
     names: list[str] = []
@@ -276,14 +276,14 @@ def section_names() -> tuple[str, ...]:
     return tuple(names)
 
 
-def _toc_files(node) -> list[str]:
+def toc_files(node) -> list[str]:
     """All files and patterns that a table of contents names, in order."""
     if isinstance(node, list):
-        return [file for item in node for file in _toc_files(item)]
+        return [file for item in node for file in toc_files(item)]
     if not isinstance(node, dict):
         return []
     own = [str(node[key]) for key in ("root", "file", "glob") if key in node]
-    return own + [file for value in node.values() for file in _toc_files(value)]
+    return own + [file for value in node.values() for file in toc_files(value)]
 
 
 @cache

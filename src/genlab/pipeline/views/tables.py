@@ -14,20 +14,23 @@ from genlab.section.paths import ROOT
 
 
 def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """Every metric of every section, with its error, its limit and its null: HTML for a page."""
+    """Every metric of every section, with its error, its limit and its null: HTML for a page.  The
+    row of a number has the anchor PAGE:METRIC."""
     heads = ("page", "number", "value", "±", "of", "real against real", "±", "limit", "better", "n")
-    rows = []
+    rows, ids = [], []
     for page, record in records.items():
         link = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(page)
         for name, about in record["metrics"].items():
             error, of = error_of(about)
             unit = Markup(" <small>{}</small>").format(about["unit"]) if about.get("unit") else ""
             null = about.get("null_mean"), about.get("null_sd"), about.get("limit")
-            shown = Markup("<code>{}</code>").format(name) + unit
+            ids.append(f"{page}:{name}")
+            words = Markup("/<wbr>").join(name.split("/"))  # where a long name may be broken
+            shown = Markup("<code>{}</code>").format(words) + unit
             rows.append(
                 (link, shown, about["value"], error, of, *null, about["better"], about.get("n"))
             )
-    return sortable(heads, rows)
+    return sortable(heads, rows, ids=ids)
 
 
 def error_of(about: Mapping[str, Any]) -> tuple[float | None, str]:
