@@ -1,4 +1,4 @@
-"""Markup that keyboards and screen readers need, where the theme and the extensions leave it out."""
+"""Markup that keyboards and screen readers need, where theme and extensions leave it out."""
 
 import re
 from collections.abc import Callable

@@ -12,7 +12,8 @@ LETTERS = 4  # a cell of more is words: "8 of 8" and "3 min" are numbers
 VARIABLE = re.compile(r"\b(?:w[12]|[a-z][a-z0-9]*(?:_[a-z0-9]+)+)\b")
 SPELT = {
     "c2st": "C2ST", "gaussians": "Gaussians", "kde": "KDE", "mmd2": "MMD²", "nll": "NLL",
-    "1p0": "(1.0)", "w1": "W₁", "w2": "W₂", "gan": "GAN", "ebm": "EBM", "dsm": "DSM", "ddpm": "DDPM",
+    "1p0": "(1.0)", "w1": "W₁", "w2": "W₂", "gan": "GAN", "ebm": "EBM", "dsm": "DSM",
+    "ddpm": "DDPM",
 }  # fmt: skip
 PANDAS = re.compile(r'<table (?:[^>]*class="dataframe"|id="T_)')  # its second kind has a style
 OF_PANDAS = "table.dataframe, table[id^=T_]"
