@@ -4,10 +4,9 @@ from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from sphinx.errors import ConfigError
 
 from genlab.pipeline.site.repository import add_buttons, launch, repository, source
-from genlab.section.paths import ROOT
+from genlab.section.paths import ROOT, UserError
 
 URL = "https://github.com/some-one/a.book"
 
@@ -56,7 +55,7 @@ def test_links_point_at_files_that_are_there():
      "https://github.com/a/b/tree/main", "git@github.com:a/b.git"],
 )  # fmt: skip
 def test_an_address_that_is_no_repository_is_refused(url):
-    with pytest.raises(ConfigError, match=r"https://github\.com/OWNER/NAME"):
+    with pytest.raises(UserError, match=r"https://github\.com/OWNER/NAME"):
         repository(url)
 
 

@@ -6,7 +6,7 @@ One address, `repository: url` in _config.yml, makes them all; without it there 
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from sphinx.errors import ConfigError
+from genlab.section.paths import UserError
 
 Button = dict[str, Any]
 
@@ -70,14 +70,14 @@ def source(url: str, branch: str, page: str) -> list[tuple[str, str, str, str]]:
 
 
 def repository(url: str) -> str:
-    """OWNER/NAME of the address, or nothing without one.  ConfigError for another place, whose
+    """OWNER/NAME of the address, or nothing without one.  UserError for another place, whose
     addresses of files are not known here."""
     if not url:
         return ""
     parts = urlsplit(url)
     path = parts.path.strip("/").removesuffix(".git")
     if parts.scheme != "https" or parts.netloc != "github.com" or path.count("/") != 1:
-        raise ConfigError(
+        raise UserError(
             f"_config.yml: repository url {url!r} is no https://github.com/OWNER/NAME: write that, "
             'or "" for no links'
         )
