@@ -94,8 +94,8 @@ def test_links_are_of_what_is_there(section):
     files = {"dsm.py": 100, "dsm.numbers.csv": 20_000, "dsm.npz": 2_500_000}
     box = boxed(record_of(section), section, files=files, pages=BOOK)
     links = [a["href"] for a in box.select("a")]
-    assert {f"../downloads/{file}" for file in files} < set(links)
-    assert "../_sources/notebooks/dsm.ipynb" in links and ".npz, 2.5 MB" in box.get_text()
+    assert [link for link in links if "downloads" in link] == [f"../downloads/{f}" for f in files]
+    assert ".npz, 2.5 MB" in box.get_text()
     for page in BOOK:
         assert sum(link.startswith(f"../book/{page}.html") for link in links) == 1
     assert "../book/ledger.html?rows=page:dsm#numbers" in links

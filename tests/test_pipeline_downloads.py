@@ -21,6 +21,7 @@ def files():
 
 def test_files_are_those_of_the_run(files):
     run = published("dsm")
+    assert files["dsm.ipynb"] == run.notebook.read_bytes()
     assert files["dsm.json"] == run.record_file.read_bytes()
     assert files["dsm.npz"] == run.arrays.read_bytes()
     assert files["dsm.md"] == get_section("dsm").path.read_bytes()

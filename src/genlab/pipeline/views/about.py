@@ -109,16 +109,12 @@ def _allowed(parameter: Parameter, value: int | float) -> bool:
 
 
 def _take_away(name: str, files: Mapping[str, int]) -> str:
-    # the page's own notebook lies among its sources, for the theme's button
-    links = [_file(f"_sources/notebooks/{name}.ipynb", "ipynb", ".ipynb")]
+    links = []
     for file, size in files.items():
         kind = file.removeprefix(f"{name}.")
-        links.append(_file(f"downloads/{file}", kind, f".{kind.split('.')[-1]}, {_size(size)}"))
+        link = f'<a href="../downloads/{_said(file)}" download>{FILES[kind]}</a>'
+        links.append(f"{link} <small>.{kind.split('.')[-1]}, {_size(size)}</small>")
     return f"<div><b>Download.</b> {' · '.join(links)}</div>"
-
-
-def _file(path: str, kind: str, more: str) -> str:
-    return f'<a href="../{_said(path)}" download>{FILES[kind]}</a> <small>{more}</small>'
 
 
 def _check(record: Mapping[str, Any], section: Section, pages: Collection[str]) -> str:

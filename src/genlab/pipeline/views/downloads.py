@@ -25,6 +25,7 @@ def downloads(section: Section, run: Run) -> dict[str, bytes]:
     """{file in FOLDER: what is in it} of a page, in the order in which readers are offered them."""
     name = section.name
     files = {
+        f"{name}.ipynb": run.notebook.read_bytes(),
         f"{name}.py": script(section).encode(),
         f"{name}.md": section.path.read_bytes(),
         f"{name}.numbers.csv": numbers({name: run.record}).encode(),
