@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+import yaml
 
 from genlab.pipeline.site.repository import add_buttons, launch, repository, source
 from genlab.section.paths import ROOT, UserError
@@ -61,3 +62,12 @@ def test_an_address_that_is_no_repository_is_refused(url):
 
 def test_an_address_may_be_that_of_a_clone():
     assert repository(f"{URL}.git") == repository(f"{URL}/") == "some-one/a.book"
+
+
+def test_the_address_of_the_book_reaches_the_extension():
+    """Options of the theme in _config.yml replace those that Jupyter Book makes of `repository`."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    options = config["sphinx"]["config"]["html_theme_options"]
+    told = config["repository"]
+    assert (options["repository_url"], options["repository_branch"]) == tuple(told.values())
+    repository(told["url"])
