@@ -8,8 +8,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from genlab.section.paths import UserError
 
-Button = dict[str, Any]
-
 
 def setup(app: Any) -> None:
     """Add the buttons to the head of every page, after those of the theme."""
@@ -21,9 +19,9 @@ def add_buttons(app: Any, page: str, template: str, context: dict[str, Any], tre
     options = app.config.html_theme_options
     url, branch = options.get("repository_url", ""), options.get("repository_branch") or "main"
     groups = {
-        "launch-buttons": ("Launch this page", "fas fa-rocket", launch(url, branch, page)),
-        "repository-buttons": ("Source and issues", "fab fa-github", source(url, branch, page)),
-    }
+        "launch-buttons": ("Launch this page", "fas fa-play", launch(url, branch, page)),
+        "repository-buttons": ("Source and issues", "fas fa-pencil", source(url, branch, page)),
+    }  # about.css draws their icons
     for label, (tooltip, icon, links) in groups.items():
         if links:
             context.setdefault("header_buttons", []).append(
@@ -33,39 +31,45 @@ def add_buttons(app: Any, page: str, template: str, context: dict[str, Any], tre
                     "icon": icon,
                     "label": label,
                     "buttons": [
-                        {"type": "link", "text": text, "tooltip": said, "url": to, "icon": sign}
-                        for text, said, to, sign in links
+                        {"type": "link", "text": text, "tooltip": said, "url": to}
+                        for text, said, to in links
                     ],
                 }
             )
 
 
-def launch(url: str, branch: str, page: str) -> list[tuple[str, str, str, str]]:
-    """Where a chapter can be run without installing anything: (text, more, address, icon)."""
+Links = list[tuple[str, str, str]]  # what a link says, what more of it, and its address
+
+
+def launch(url: str, branch: str, page: str) -> Links:
+    """Where a chapter can be run without installing anything."""
     if not page.startswith("notebooks/") or not (where := repository(url)):
         return []
     name = page.removeprefix("notebooks/")
-    at = quote(branch, safe="")
     lab = quote(f"lab/tree/notebooks/{name}.md", safe="")
+    binder = f"https://mybinder.org/v2/gh/{where}/{quote(branch, safe='')}?urlpath={lab}"
     stored = f"{where}/blob/{quote(branch)}/book/published/{name}.ipynb"
     return [
-        ("Binder", "Open the source of this page in Jupyter on mybinder.org",
-         f"https://mybinder.org/v2/gh/{where}/{at}?urlpath={lab}", "fas fa-rocket"),
+        ("Binder", "Open the source of this page in Jupyter on mybinder.org", binder),
         ("Colab", "Open the published notebook in Google Colab",
-         f"https://colab.research.google.com/github/{stored}", "fas fa-book"),
+         f"https://colab.research.google.com/github/{stored}"),
     ]  # fmt: skip
 
 
-def source(url: str, branch: str, page: str) -> list[tuple[str, str, str, str]]:
-    """Where the source of a page is edited and a fault reported: (text, more, address, icon)."""
+def source(url: str, branch: str, page: str) -> Links:
+    """Where the source of a page is edited and a fault reported."""
     if not page.startswith(("notebooks/", "book/")) or not (where := repository(url)):
         return []
     home = f"https://github.com/{where}"
     issue = urlencode({"title": f"{page}: ", "body": f"On the page {page}:\n\n"}, quote_via=quote)
     return [
-        ("edit", "Suggest an edit", f"{home}/edit/{quote(branch)}/{page}.md", "fas fa-pencil-alt"),
-        ("issue", "Open an issue", f"{home}/issues/new?{issue}", "fas fa-lightbulb"),
-        ("repository", "Source repository", home, "fab fa-github"),
+        (
+            "Suggest an edit",
+            "Edit the source of this page",
+            f"{home}/edit/{quote(branch)}/{page}.md",
+        ),
+        ("Open an issue", "Report what is wrong on this page", f"{home}/issues/new?{issue}"),
+        ("Repository", "The source of the book", home),
     ]
 
 
