@@ -3,14 +3,12 @@
 from dataclasses import replace
 
 import nbformat
-import pytest
 
 from genlab.pipeline.runs.pages import computes, get_section, section_names
 from genlab.pipeline.runs.parameters import parse_parameters
 from genlab.pipeline.runs.store import published
 from genlab.pipeline.views.foreign import as_text
 from genlab.pipeline.views.notebook import (
-    _hidden,
     _lead_first,
     _set_parameters,
     _tabulated,
@@ -99,22 +97,6 @@ def test_a_stale_page_shows_every_named_figure_once():
 
 def cell(source, *tags, **metadata):
     return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)} | metadata)
-
-
-@pytest.mark.parametrize(
-    ("made", "hidden"),
-    [
-        (cell("size = 3", "parameters"), "hide-input"),
-        (cell("import numpy as np\n\nx = 1"), "hide-input"),
-        (cell("fig, ax = f()", mystnb={"image": {"alt": "x"}}), "hide-input"),
-        (cell("plots.animation(draw, 3)"), "hide-input"),
-        (cell("section.show(f, g)"), "remove-input"),
-        (cell("x = train(y)"), ""),
-        (cell("x = f()\nsection.show(g)"), ""),
-    ],
-)
-def test_the_method_stays_in_sight(made, hidden):
-    assert _hidden(made) == hidden
 
 
 def test_the_answer_comes_first_and_parameters_are_a_table():

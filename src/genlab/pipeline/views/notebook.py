@@ -17,6 +17,7 @@ from genlab.pipeline.runs.pages import Section, computes
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.views import quotes
 from genlab.pipeline.views.about import stale_mark
+from genlab.pipeline.views.folding import fold
 from genlab.pipeline.views.foreign import disarmed, disarmed_output
 from genlab.section import code
 from genlab.section.paths import PACKAGE
@@ -56,8 +57,7 @@ def page_notebook(
         cell.metadata.pop("papermill", None)
         if cell.cell_type == "markdown":
             cell.source = prose(quotes.of_run(cell.source, run.record))
-        elif hidden := _hidden(cell):
-            cell.metadata["tags"] = [*tags(cell), hidden]
+    fold(cells)
     cells = _lead_first(cells)
     cells = _with_numbers(cells)
     if stale is None:
@@ -70,16 +70,6 @@ def page_notebook(
         "summary": section.summary,
     }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
-
-
-def _hidden(cell) -> str:
-    """The tag that hides a cell's code, so that the method stays in sight: one click away if it
-    draws, declares parameters or begins with imports; altogether if it only shows source."""
-    if not computes(cell) and "section.show(" in cell.source:
-        return "remove-input"
-    opens = ("plots.animation", "plots.slider", "slider(", "import ", "from ")
-    draws = "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith(opens)
-    return "hide-input" if draws or "parameters" in tags(cell) else ""
 
 
 def _lead_first(cells: list) -> list:
