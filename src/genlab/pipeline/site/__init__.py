@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-CONCERNS = ("panels",)
+CONCERNS = ("panels", "search")
 
 
 def setup(app: Any) -> dict[str, bool]:
