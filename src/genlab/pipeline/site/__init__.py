@@ -5,7 +5,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-CONCERNS = ("access", "assets", "columns", "head", "panels", "players", "repository", "typography")
+CONCERNS = (
+    "access",
+    "assets",
+    "columns",
+    "head",
+    "panels",
+    "players",
+    "repository",
+    "speed",
+    "typography",
+)
 KINDS = (".py", ".html")  # of the files of this package
 
 
