@@ -1,5 +1,7 @@
 """Commands of `genlab` that make what readers get: pages, published results, releases."""
 
+import gc
+
 import click
 
 from genlab.pipeline.options import OPEN, one_run, show_page, some_or_all, tell_broken
@@ -18,6 +20,7 @@ def build(profile, show):
     """Build the HTML book from stored and published runs; nothing is executed."""
     from genlab.pipeline.views.book import build_book
 
+    gc.disable()  # there is little to collect in one short process, and much to look through
     show_page("the book is at", build_book(profile, tell_broken), show)
 
 

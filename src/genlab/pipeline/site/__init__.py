@@ -6,6 +6,16 @@ from pathlib import Path
 from typing import Any
 
 CONCERNS = ("access", "assets", "columns", "head", "panels", "players", "repository", "search", "typography")
+    "access",
+    "assets",
+    "columns",
+    "head",
+    "panels",
+    "players",
+    "repository",
+    "speed",
+    "typography",
+)
 KINDS = (".py", ".html")  # of the files of this package
 
 

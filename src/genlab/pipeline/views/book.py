@@ -17,6 +17,7 @@ import yaml
 from genlab.pipeline import site
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.derived import derived, text_of
 from genlab.pipeline.runs.disk import disk_errors, locked
 from genlab.pipeline.runs.pages import get_section, section_names
 from genlab.pipeline.runs.store import Run
@@ -112,7 +113,8 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
     for marker, table in (("power", power_table), ("sight", sight_table), ("faults", faults_table)):
         fill(tree, f"<!-- genlab:{marker} -->", table)
-    library = reference(ROOT / "src" / PACKAGE.name)
+    package = ROOT / "src" / PACKAGE.name
+    library = derived("reference", [text_of(package)], lambda: reference(package))
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
     tree["site.sha256"] = hashlib.sha256(site.sources()).hexdigest().encode()

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -10,6 +10,8 @@ from markupsafe import Markup
 from genlab.pipeline.gate import baseline
 from genlab.pipeline.gate.sight import RUNS, Seen, sights
 from genlab.pipeline.html import number, plain, sortable
+from genlab.pipeline.runs.derived import derived
+from genlab.pipeline.runs.pages import get_section
 from genlab.section.paths import ROOT
 
 
@@ -100,7 +102,13 @@ def _about_power(told: Mapping[str, Any]) -> str:
 def sight_table() -> str:
     """The smallest shift that the gate can see in every section: a Markdown table, from the
     committed baselines of the quick profile."""
-    found = sights(baseline.read_all("quick", "cpu"))
+    book = baseline.read_all("quick", "cpu")
+    pages = [get_section(base.section).path.read_text("utf-8") for base in book]
+    return derived("sight", [repr(book), *pages], lambda: _sight_table(book))
+
+
+def _sight_table(book: Sequence[baseline.Baseline]) -> str:
+    found = sights(book)
     if not found:
         return "(`genlab baseline` writes what this table is made of.)"
     runs = " | ".join(f"{k} run{'s' * (k > 1)}" for k in RUNS)
