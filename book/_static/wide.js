@@ -1,6 +1,6 @@
 // What is wider than its place scrolls: such tables, formulas and code get the class that shows where there is more.
 document.addEventListener("DOMContentLoaded", () => {
-  const places = document.querySelectorAll(".bd-article :is(pre, .pst-scrollable-table-container, .genlab-scroll, .output.text_html, div.math)");
+  const places = document.querySelectorAll(".bd-article :is(pre, .pst-scrollable-table-container, .genlab-scroll, .output.text_html, .genlab-film, div.math)");
   const scrolling = (place) => place.querySelector("mjx-container[display]") ?? place;
   const look = (place) => {
     const { scrollWidth, clientWidth, scrollLeft } = scrolling(place);

@@ -84,11 +84,13 @@ def _player(
 ) -> Tag:
     """A still that a script turns into a player of the frames in the file that it names."""
     size = {key: image[key] for key in ("width", "height")}
-    made = soup.new_tag("div", attrs={"class": kind, "style": f"max-width:{size['width']}px"})
+    style = f"max-width:{size['width']}px;--own:{size['width']}px"
+    made = soup.new_tag("div", attrs={"class": kind, "style": style})
     made["data-film"] = save(".js", _script(told))
     made["data-count"] = str(len(told["frames"]))
     attrs = size | {"src": save(".png", still), "alt": image["alt"], "loading": "lazy"}
-    made.append(soup.new_tag("img", attrs=attrs))
+    made.append(film := soup.new_tag("div", attrs={"class": "genlab-film"}))
+    film.append(soup.new_tag("img", attrs=attrs))
     return made
 
 
