@@ -69,9 +69,10 @@
       control.focus();
     });
     dialog.addEventListener("keydown", (event) => {
-      const scrolls = dialog.classList.contains("genlab-enlarged") && document.activeElement === view;
-      if (event.key === "ArrowLeft" && !scrolls) show(at - 1);
-      else if (event.key === "ArrowRight" && !scrolls) show(at + 1);
+      event.stopPropagation();  // Sphinx takes Escape for itself
+      const turn = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (turn && event.shiftKey) view.scrollBy(turn * 60, 0);
+      else if (turn) show(at + turn);
       else if (event.key === "+" || event.key === "-") size(event.key === "+");
       else return;
       event.preventDefault();
