@@ -4,7 +4,8 @@ document.addEventListener("DOMContentLoaded", () => {
   const scrolling = (place) => place.querySelector("mjx-container[display]") ?? place;
   const look = (place) => {
     const { scrollWidth, clientWidth, scrollLeft } = scrolling(place);
-    place.classList.toggle("genlab-wide", scrollWidth > clientWidth + 1);
+    const wide = place.classList.toggle("genlab-wide", scrollWidth > clientWidth + 1);
+    if (place.matches(".genlab-film")) place.tabIndex = wide ? 0 : -1;  // the theme does so for the others
     place.classList.toggle("genlab-at-end", scrollLeft + clientWidth > scrollWidth - 4);
   };
   const sizes = new ResizeObserver((entries) => entries.forEach((entry) => look(entry.target)));
