@@ -5,7 +5,7 @@ import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
 
-from genlab.pipeline.site.columns import EMPTY_HEAD, PANDAS, is_number, mark, of_numbers, restyled
+from genlab.pipeline.site.columns import PANDAS, is_number, mark, of_numbers, restyled
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,3 @@ def test_a_styled_table_with_groups_of_rows_is_one_of_pandas():
     assert [td.get_text() for td in made.select("td.number")] == ["0.0", "1.0", "2.0", "3.0"]
     assert [th.get_text() for th in made.select("thead th.number")] == ["n", ""]
     assert [th["rowspan"] for th in made.select("tbody th[rowspan]")] == ["2", "2"]
-
-
-def test_only_an_empty_head_is_none():
-    html = '<th class="head"><p></p></th><th>\n</th><th><p>a</p></th>'
-    assert (
-        EMPTY_HEAD.sub(r"<td\1></td>", html) == '<td class="head"></td><td></td><th><p>a</p></th>'
-    )

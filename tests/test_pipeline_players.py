@@ -92,6 +92,14 @@ def test_a_hover_map_keeps_its_points_and_says_how_it_is_used():
     assert len(film["maps"]) == 2 and grey(base64.b64decode(film["sprite"])).shape == (84, 84)
 
 
+def test_only_what_is_broad_scrolls_on_a_telephone():
+    made = [
+        rewritten(plots.animation(bar, 2, still=0, size=(width, 1), alt="x").data)[0]
+        for width in (2, 8)
+    ]
+    assert [box.div["class"] for box in made] == [["genlab-film"], ["genlab-film", "genlab-broad"]]
+
+
 def test_other_html_is_left_alone():
     """Only what this looks for is read; the twin, an animation, is not left alone."""
     html = '<table class="dataframe"><tr><td>1</td></tr></table>'

@@ -3,16 +3,29 @@
   const { element } = window.genlab;  // player.js
   document.addEventListener("DOMContentLoaded", () => {
     const images = [...document.querySelectorAll(".bd-article figure img")].filter(
-      (image) => !image.closest("a, .genlab-player, .genlab-slider, .genlab-hover"));
+      (image) => !image.closest(".genlab-parts, .genlab-player, .genlab-slider, .genlab-hover, a:not(.image-reference)"));
     if (!images.length) return;
     const show = lightbox(images);
     images.forEach((image, i) => {
-      const button = element("button", { type: "button", class: "genlab-zoom", "aria-haspopup": "dialog", title: "enlarge" });
-      image.replaceWith(button);
-      button.append(image);
-      button.addEventListener("click", () => show(i));
+      const control = opener(image);
+      control.addEventListener("click", () => show(i));
+      control.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        show(i);
+      });
     });
   });
+
+  // A control around a picture and what panels.js put beside it.  No <button>: its parts would not hear the pointer.
+  function opener(image) {
+    const control = element("span", { class: "genlab-zoom", role: "button", tabindex: 0, "aria-haspopup": "dialog", title: "enlarge" });
+    const link = image.closest("a"), first = image.closest(".genlab-numbered") ?? image, parts = first.nextElementSibling;
+    (link ?? first).before(control);
+    control.append(...(link ? link.childNodes : [first, ...(parts?.matches(".genlab-parts") ? [parts] : [])]));
+    link?.remove();
+    return control;
+  }
 
   // A dialog over the images: a function that opens it at one of them.
   function lightbox(images) {
@@ -25,11 +38,12 @@
     document.body.append(dialog);
     let at = 0;
 
-    const fit = () => Math.min(view.clientWidth / large.naturalWidth, view.clientHeight / large.naturalHeight);
-    const size = (whole) => {  // fitted, or one pixel of the picture for one of the screen
+    const own = () => parseFloat(images[at].style.width) || large.naturalWidth;  // a sharp picture has two pixels for one
+    const fit = () => Math.min(view.clientWidth, (view.clientHeight / large.naturalHeight) * large.naturalWidth) / own();
+    const size = (whole) => {  // fitted, or as large as it was drawn and at least half as large again
       zoom.setAttribute("aria-pressed", whole);
-      large.style.width = `${Math.round(large.naturalWidth * (whole ? Math.max(1, 1.6 * fit()) : Math.min(fit(), 2)))}px`;
-      dialog.classList.toggle("genlab-whole", whole);
+      large.style.width = `${Math.round(own() * (whole ? Math.max(1, 1.5 * fit()) : Math.min(fit(), 2)))}px`;
+      dialog.classList.toggle("genlab-enlarged", whole);
     };
     const show = async (i) => {
       at = (i + images.length) % images.length;
@@ -50,14 +64,15 @@
     close.addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     dialog.addEventListener("close", () => {
-      const button = images[at].closest("button");
-      button.scrollIntoView({ block: "nearest" });
-      button.focus();
+      const control = images[at].closest(".genlab-zoom");
+      control.scrollIntoView({ block: "nearest" });
+      control.focus();
     });
     dialog.addEventListener("keydown", (event) => {
-      const scrolls = dialog.classList.contains("genlab-whole") && document.activeElement === view;
-      if (event.key === "ArrowLeft" && !scrolls) show(at - 1);
-      else if (event.key === "ArrowRight" && !scrolls) show(at + 1);
+      event.stopPropagation();  // Sphinx takes Escape for itself
+      const turn = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (turn && event.shiftKey) view.scrollBy(turn * 60, 0);
+      else if (turn) show(at + turn);
       else if (event.key === "+" || event.key === "-") size(event.key === "+");
       else return;
       event.preventDefault();

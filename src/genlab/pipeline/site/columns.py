@@ -17,12 +17,10 @@ SPELT = {
 }  # fmt: skip
 PANDAS = re.compile(r'<table (?:[^>]*class="dataframe"|id="T_)')  # its second kind has a style
 OF_PANDAS = "table.dataframe, table[id^=T_]"
-EMPTY_HEAD = re.compile(r"<th\b([^>]*)>(?:\s|&nbsp;|<p>|</p>)*</th>")
 
 
 def setup(app: Any) -> None:
     app.connect("doctree-resolved", on_page)
-    app.connect("html-page-context", on_written)
 
 
 def on_page(app: Any, doctree: nodes.document, page: str) -> None:
@@ -34,12 +32,6 @@ def on_page(app: Any, doctree: nodes.document, page: str) -> None:
     for node in list(doctree.findall(nodes.raw)):
         if PANDAS.search(text := node.astext()):
             node.parent.replace(node, nodes.raw("", restyled(text), **node.attributes))
-
-
-def on_written(app: Any, page: str, template: str, context: dict, doctree: Any) -> None:
-    """A head that names nothing is no head to a screen reader."""
-    if "body" in context:
-        context["body"] = EMPTY_HEAD.sub(r"<td\1></td>", context["body"])
 
 
 def is_number(text: str) -> bool:

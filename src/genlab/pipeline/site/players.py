@@ -21,6 +21,7 @@ from genlab.pipeline.site import webp
 
 KINDS = re.compile(r'class="genlab-(?:animation|slider|hover)"')
 HINT = "Point at a code, or use the arrow keys."
+BROAD = 560  # pixels: what is wider scrolls on a telephone, so that its letters can be read
 Save = Callable[[str, bytes], str]  # a file's ending and content -> its address from the page
 
 
@@ -84,11 +85,14 @@ def _player(
 ) -> Tag:
     """A still that a script turns into a player of the frames in the file that it names."""
     size = {key: image[key] for key in ("width", "height")}
-    made = soup.new_tag("div", attrs={"class": kind, "style": f"max-width:{size['width']}px"})
+    style = f"max-width:{size['width']}px"
+    made = soup.new_tag("div", attrs={"class": kind, "style": style})
     made["data-film"] = save(".js", _script(told))
     made["data-count"] = str(len(told["frames"]))
     attrs = size | {"src": save(".png", still), "alt": image["alt"], "loading": "lazy"}
-    made.append(soup.new_tag("img", attrs=attrs))
+    broad = " genlab-broad" if int(str(size["width"])) > BROAD else ""
+    made.append(film := soup.new_tag("div", attrs={"class": f"genlab-film{broad}"}))
+    film.append(soup.new_tag("img", attrs=attrs))
     return made
 
 
