@@ -25,6 +25,7 @@ from genlab.pipeline.runs.why import changes
 from genlab.pipeline.verdicts.shown import NOT_JUDGED, Judged
 from genlab.pipeline.views import home, quotes
 from genlab.pipeline.views.about import about_run
+from genlab.pipeline.views.citation import citation
 from genlab.pipeline.views.downloads import FOLDER, downloads, numbers
 from genlab.pipeline.views.notebook import page_notebook
 from genlab.pipeline.views.reference import contents, reference
@@ -111,6 +112,7 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     tree["book/vendor/numbers.csv"] = numbers(records).encode()
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
+    fill(tree, "<!-- genlab:citation -->", citation)
     for marker, table in (("power", power_table), ("sight", sight_table), ("faults", faults_table)):
         fill(tree, f"<!-- genlab:{marker} -->", table)
     package = ROOT / "src" / PACKAGE.name

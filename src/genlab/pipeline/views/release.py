@@ -1,8 +1,8 @@
 """A release: what others download of the book, made from one commit and from nothing else.
 
-The commit's files are laid out in a folder of their own and the book is built there anew, so that
-neither runs of this machine nor leftovers of earlier builds reach it, and the same commit, in the
-same environment, gives the same bytes.
+The commit is checked out in a folder of its own and the book is built there anew, so that neither
+runs of this machine nor leftovers of earlier builds reach it, and the same commit, in the same
+environment, gives the same bytes (but for the PDF, in which the browser writes the time).
 """
 
 import hashlib
@@ -10,9 +10,11 @@ import io
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import yaml
 
 from genlab.pipeline.runs.disk import disk_errors, locked
 from genlab.pipeline.runs.store import Run
-from genlab.pipeline.runs.trees import environment, tree_at
+from genlab.pipeline.runs.trees import environment
 from genlab.pipeline.views import crate
 from genlab.pipeline.views.crate import About, Part
 from genlab.section.paths import BUILD, ROOT, UserError
@@ -43,7 +45,7 @@ def release(*, allow_stale: bool = False, pdf: bool = False) -> Path:
     commit, when = _head()
     marks = [*_changes(commit)]
     _refuse(marks, allow_stale)
-    with locked("release"), tree_at(commit) as tree:
+    with locked("release"), _checkout(commit) as tree:
         for command in ["build", *(["pdf"] if pdf else [])]:
             _genlab(tree, command)
         marks += _stale(tree)
@@ -76,6 +78,15 @@ def _head() -> tuple[str, datetime]:
     """The last commit and its time."""
     commit, seconds = _git("log", "-1", "--format=%H %ct").split()
     return commit, datetime.fromtimestamp(int(seconds), UTC)
+
+
+@contextmanager
+def _checkout(commit: str) -> Iterator[Path]:
+    """A temporary folder with the files of a commit, which git knows to be those."""
+    with tempfile.TemporaryDirectory(prefix="genlab-release-") as folder:
+        _git("clone", "--quiet", "--shared", "--no-checkout", str(ROOT), folder)
+        _git("-C", folder, "checkout", "--quiet", "--detach", commit)
+        yield Path(folder)
 
 
 def _changes(commit: str) -> list[str]:
