@@ -200,8 +200,8 @@ def reading(browser: Any, path: Path, **how: Any) -> Iterator[Any]:
 
 
 def look(part: Any) -> bytes:
-    """What an element looks like now."""
-    return part.screenshot(animations="disabled")
+    """What is to be seen now where an element is (which may change places with another)."""
+    return part.page.screenshot(clip=part.bounding_box(), animations="disabled")
 
 
 def becomes_other(part: Any, before: bytes) -> bytes:
