@@ -1,5 +1,6 @@
 # make book   quick profile of every section, executed here, and the HTML book   (_build/html/book/intro.html)
 # make test   the whole test suite   (make test FAST=1: without what executes sections; TESTS=tests/test_plots.py: one file)
+# make test EXTRA=browser   also in a real browser (Debian's chromium, or Chrome, or CHROMIUM=...): pages, what a reader does, looks
 # make full   full profile of every section: the published numbers (some hours on two cores; a GPU serves the sections that want one)
 # make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
 # make site   the HTML book of the published results; nothing is executed
@@ -14,13 +15,13 @@
 #
 PYTHON ?= python3
 VENV   ?= .venv
+EXTRA  ?=
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+STAMP  := $(VENV)/.installed$(addprefix -,$(EXTRA))
 LOG    := $(VENV)/setup.log
 TESTS  ?=
 FAST   ?=
 PROFILE ?= quick
-EXTRA  ?=
 TORCH  ?=
 
 .PHONY: book full check site release gpu power test lint format cover clean help
@@ -121,9 +122,9 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/activate
 	$(call install,the packages of requirements.lock,-r requirements.lock)
 	$(call install,genlab itself,--no-deps --editable .)
 	$(if $(EXTRA),$(call install,the extra $(EXTRA),--constraint requirements.lock --editable ".[$(EXTRA)]"))
-	@touch $(STAMP)
+	@touch $(VENV)/.installed $(STAMP)
 
 define warn_of_cuda
-[ "$$(uname)$(EXTRA)" != Linux ] || ls -d $(VENV)/lib/python*/site-packages/torch >/dev/null 2>&1 || \
+[ "$$(uname)$(filter cuda,$(EXTRA))" != Linux ] || ls -d $(VENV)/lib/python*/site-packages/torch >/dev/null 2>&1 || \
 echo "make: torch from PyPI brings CUDA (3 GB to download, 6 GB on the disk); for the small CPU build stop here and see make help"
 endef

@@ -37,6 +37,7 @@ MODELS = (*FAMILIES, *SHARED, "genlab.metrics", "genlab.plots")
 READABLE = {"genlab.data", "genlab.data.files"}  # of the data: how files are packed
 ABOUT = {
     "book_html",
+    "browser",
     "claims",
     "environments",
     "gate_faults",
