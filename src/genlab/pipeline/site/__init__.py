@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-CONCERNS = ("access", "assets", "columns", "head", "panels", "players", "repository", "search", "typography")
+CONCERNS = (
     "access",
     "assets",
     "columns",
@@ -13,6 +13,7 @@ CONCERNS = ("access", "assets", "columns", "head", "panels", "players", "reposit
     "panels",
     "players",
     "repository",
+    "search",
     "speed",
     "typography",
 )
