@@ -62,7 +62,7 @@ def test_what_no_page_loads_is_taken_out_and_the_rest_stays(tmp_path):
     style.parent.mkdir()
     rules = [
         "@font-face{font-family:A;src:url(../vendor/fontawesome/a.woff2)}",
-        ".fa-bars:before{content:'x'}",
+        ".fa-bars:before,.fa-navicon:before{content:'x'}",
         "a:before{content:'y'}",
     ]
     style.write_text("".join(rules) + "\n/*# sourceMappingURL=theme.css.map*/")

@@ -29,7 +29,7 @@ UNUSED = (
 
 # The rules of an icon font of which the book's own style draws the few icons that are used.
 ICON_FONT = re.compile(
-    r"@font-face\{[^{}]*fontawesome[^{}]*\}|\.fa-[\w-]+:before\{content:[^{}]*\}"
+    r"@font-face\{[^{}]*fontawesome[^{}]*\}|(?:\.fa-[\w-]+:before,?)+\{content:[^{}]*\}"
 )
 
 # Before anything is shown: the colours that were chosen, or else the system's.  The theme's own
