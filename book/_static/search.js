@@ -123,7 +123,9 @@
   function item({ path, anchor, kind, heading, text, number, title, terms }) {
     const li = document.createElement("li"), link = document.createElement("a");
     link.className = "genlab-hit";
-    link.href = `${root}${path}?highlight=${[...terms].map(encodeURIComponent).join("+")}${anchor ? `#${encodeURIComponent(anchor)}` : ""}`;
+    const shown = new Set(stems(`${heading} ${text}`).filter((term) => terms.has(term)));  // keywords are not on the page
+    const marks = shown.size ? `?highlight=${[...shown].map(encodeURIComponent).join("+")}` : "";
+    link.href = root + path + marks + (anchor && `#${encodeURIComponent(anchor)}`);
     const page = document.createElement("span");
     page.className = "genlab-of";
     page.append(number ? `${number}. ` : "", ...marked(title, terms));
