@@ -148,16 +148,18 @@
     const every = document.createElement("a");
     box.className = "genlab-found";
     list.id = "genlab-results";
-    Object.assign(count, { className: "genlab-count", role: "status", ariaLive: "polite" });
+    count.className = "genlab-count";
+    count.setAttribute("role", "status");
+    count.setAttribute("aria-live", "polite");
     every.className = "genlab-every";
     field.setAttribute("aria-controls", list.id);
     box.append(count, list, every);
-    box.hidden = true;
+    every.hidden = true;
     form.after(box);
 
     async function show() {
       const query = field.value.trim();
-      if (!query) { list.replaceChildren(); count.textContent = ""; box.hidden = true; return; }
+      if (!query) { list.replaceChildren(); count.textContent = ""; every.hidden = true; return; }
       try {
         const found = (await ready())(query);
         if (field.value.trim() !== query) return;  // somebody types on
@@ -171,7 +173,6 @@
       } catch (error) {
         count.textContent = `Search does not work: ${error.message}`;
       }
-      box.hidden = false;
     }
 
     field.addEventListener("focus", () => ready().catch(() => {}), { once: true });
