@@ -123,7 +123,9 @@
   function item({ path, anchor, kind, heading, text, number, title, terms }) {
     const li = document.createElement("li"), link = document.createElement("a");
     link.className = "genlab-hit";
-    link.href = `${root}${path}?highlight=${[...terms].map(encodeURIComponent).join("+")}${anchor ? `#${encodeURIComponent(anchor)}` : ""}`;
+    const shown = new Set(stems(`${heading} ${text}`).filter((term) => terms.has(term)));  // keywords are not on the page
+    const marks = shown.size ? `?highlight=${[...shown].map(encodeURIComponent).join("+")}` : "";
+    link.href = root + path + marks + (anchor && `#${encodeURIComponent(anchor)}`);
     const page = document.createElement("span");
     page.className = "genlab-of";
     page.append(number ? `${number}. ` : "", ...marked(title, terms));
@@ -146,16 +148,18 @@
     const every = document.createElement("a");
     box.className = "genlab-found";
     list.id = "genlab-results";
-    Object.assign(count, { className: "genlab-count", role: "status", ariaLive: "polite" });
+    count.className = "genlab-count";
+    count.setAttribute("role", "status");
+    count.setAttribute("aria-live", "polite");
     every.className = "genlab-every";
     field.setAttribute("aria-controls", list.id);
     box.append(count, list, every);
-    box.hidden = true;
+    every.hidden = true;
     form.after(box);
 
     async function show() {
       const query = field.value.trim();
-      if (!query) { list.replaceChildren(); count.textContent = ""; box.hidden = true; return; }
+      if (!query) { list.replaceChildren(); count.textContent = ""; every.hidden = true; return; }
       try {
         const found = (await ready())(query);
         if (field.value.trim() !== query) return;  // somebody types on
@@ -169,7 +173,6 @@
       } catch (error) {
         count.textContent = `Search does not work: ${error.message}`;
       }
-      box.hidden = false;
     }
 
     field.addEventListener("focus", () => ready().catch(() => {}), { once: true });
