@@ -14,6 +14,10 @@ SCRIPTS = [
     ("togglebutton.css", '<div class="admonition dropdown">', '<div class="admonition">'),
     ("sphinx-design.min.css", '<div class="sd-card">', '<div class="wisdom">'),
     ("tables.js", "<table class='genlab-table genlab-sortable'>", "<table class='genlab-table'>"),
+    ("player.js", '<div class="genlab-player">', "<p>a player</p>"),
+    ("hovermap.js", "<div class='genlab-hover'>", '<div class="genlab-hovercard">'),
+    ("panels.css", '<script class="genlab-cuts">', '<div class="genlab-parts">'),
+    ("lightbox.js", '<figure class="align-default">', "<figcaption>"),
     ("mystnb.0123.css", '<div class="cell docutils container">', "<p>a cell</p>"),
 ]
 

@@ -15,6 +15,10 @@ NEEDED_BY = {
     r"\bmystnb": r'class="[^"]*\b(cell|highlight|output)\b',
     r"\bmathjax|\bMathJax": r'class="[^"]*\bmath\b',
     r"\btables\.js": r"class=['\"][^'\"]*\bgenlab-sortable\b",
+    r"\bplayer\.js": r"\bgenlab-(player|slider)\b",
+    r"\bhovermap\.js": r"\bgenlab-hover\b(?!card)",
+    r"\bpanels\.(js|css)": r"\bgenlab-(cuts|numbers)\b",
+    r"\blightbox\.js": r"<figure\b",
 }
 
 # What the theme brings and no page of this book loads, below _static.
