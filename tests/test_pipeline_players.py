@@ -4,10 +4,13 @@ frame."""
 import base64
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup, Tag
+from docutils import nodes
+from docutils.utils import new_document
 from PIL import Image
 
 from genlab import plots
@@ -98,6 +101,20 @@ def test_only_what_is_broad_scrolls_on_a_telephone():
         for width in (2, 8)
     ]
     assert [box.div["class"] for box in made] == [["genlab-film"], ["genlab-film", "genlab-broad"]]
+
+
+def test_files_lie_beside_the_pictures_of_the_book(tmp_path):
+    html = plots.animation(bar, 2, still=0, size=(1, 1), alt="x").data
+    text = "<p>as it is</p>"
+    document = new_document("page")
+    document += [nodes.raw("", h, format="html", classes=["output"]) for h in (html, text)]
+    builder = SimpleNamespace(format="html", get_target_uri=lambda page: f"{page}.html")
+    players.on_page(SimpleNamespace(builder=builder, outdir=tmp_path), document, "notebooks/a")
+    box = BeautifulSoup(document[0].astext(), "html.parser")
+    for address in (box.img["src"], box.div["data-film"]):
+        assert (tmp_path / "notebooks" / address).resolve().parent == tmp_path / "_images"
+        assert (tmp_path / "_images" / address.rpartition("/")[2]).stat().st_size > 100
+    assert document[0]["classes"] == ["output"] and document[1].astext() == text
 
 
 def test_other_html_is_left_alone():

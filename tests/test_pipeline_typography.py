@@ -56,7 +56,8 @@ def test_code_and_formulas_are_left_alone(kind):
     assert page(kind("", "-1 %")) == "-1 %"
 
 
-def test_raw_html_is_set_if_it_is_a_table():
-    table = "<table><tr><td>-1</td></tr></table>"
-    assert page(nodes.raw("", table, format="html")) == table.replace("-", "−")
-    assert page(nodes.raw("", "<p>-1</p>", format="html")) == "<p>-1</p>"
+def test_html_is_set_and_no_other_raw_text():
+    table = "<table><tr><td>-1</td></tr></table><script>x = -1</script>"
+    shown = table.replace("<td>-", "<td>−")
+    assert page(nodes.raw("", table, format="html")) == shown
+    assert page(nodes.raw("", table, format="latex")) == table

@@ -26,7 +26,7 @@ def setup(app: Any) -> None:
 
 
 def on_page(app: Any, doctree: nodes.document, page: str) -> None:
-    """Set the numbers of a page, of its tables in HTML too."""
+    """Set the numbers of a page, in its HTML too."""
     if app.builder.format == "html":
         _set(doctree)
 
@@ -40,8 +40,9 @@ def _set(element: nodes.Element) -> None:
                 told = re.sub(r"^[ \u00a0]?%(?!\w)", f"{THIN}%", told)
             element[i] = nodes.Text(told)
         elif isinstance(child, nodes.raw):
-            if "<table" in (text := child.astext()):
-                element[i] = nodes.raw("", in_html(text, printed), **child.attributes)
+            if "html" in child.get("format", ""):
+                html = in_html(child.astext(), printed)
+                element[i] = nodes.raw("", html, **child.attributes)
         elif not isinstance(child, LITERAL):
             _set(child)
 
