@@ -25,6 +25,23 @@ def build(profile, show):
 
 
 @click.command()
+@click.option(
+    "--profile",
+    default="full",
+    show_default=True,
+    help="which runs the pages show: full (published) or quick (stored)",
+)
+@OPEN
+def pdf(profile, show):
+    """Build the book and print all of it as one PDF, by Chromium or Chrome."""
+    from genlab.pipeline.views.book import build_book
+    from genlab.pipeline.views.pdf import book_pdf, find_browser
+
+    browser = find_browser()  # what is missing is said before anything is built
+    show_page("the PDF is at", book_pdf(build_book(profile, tell_broken), browser), show)
+
+
+@click.command()
 @one_run
 @OPEN
 def page(section, given, profile, show):
@@ -69,4 +86,4 @@ def release(context, allow_stale, no_pdf):
     click.echo(f"check it: cd {folder.relative_to(ROOT)} && sha256sum -c MANIFEST.sha256")
 
 
-COMMANDS = (build, page, publish, release)
+COMMANDS = (build, pdf, page, publish, release)

@@ -8,13 +8,17 @@ from typing import Any
 CONCERNS = (
     "access",
     "assets",
+    "cards",
+    "citations",
     "columns",
     "head",
+    "index",
     "panels",
     "players",
     "repository",
     "search",
     "speed",
+    "terms",
     "typography",
 )
 KINDS = (".py", ".html")  # of the files of this package

@@ -119,6 +119,7 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     library = derived("reference", [text_of(package)], lambda: reference(package))
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
+    tree["genindex.md"] = b"# Index\n"  # its place in the contents; Sphinx writes the page
     tree["site.sha256"] = hashlib.sha256(site.sources()).hexdigest().encode()
     return tree
 
