@@ -70,6 +70,7 @@ def test_a_release_is_whole_described_and_checked(project, tmp_path):
     with zipfile.ZipFile(folder / f"{base}-html.zip") as archive:
         page = archive.read(f"{base}-html/notebooks/first.html").decode()
         assert "size is positive: True" in page and f"{base}-html/index.html" in archive.namelist()
+        assert not any("/." in name for name in archive.namelist())
     with zipfile.ZipFile(folder / f"{base}-results.zip") as archive:
         files = {p.name for p in (project.root / "book/published").iterdir()}
         assert {n.removeprefix(f"{base}-results/") for n in archive.namelist()} == files

@@ -174,11 +174,12 @@ def _parts(tree: Path, about: About) -> dict[str, bytes]:
 
 
 def _files(folder: Path, name: str) -> dict[str, bytes]:
-    """{path below a folder called `name`: content} of a folder's files."""
+    """{path below a folder called `name`: content} of a folder's files, without hidden ones: they
+    are the builder's notes, and hold where it was built."""
     return {
         f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
