@@ -119,7 +119,8 @@ def _genlab(tree: Path, command: str) -> None:
     )
     if result.returncode:
         said = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
-        raise UserError(f"no release: genlab {command}: {said.removeprefix('genlab: ')}")
+        without = "; or say --no-pdf" if command == "pdf" else ""
+        raise UserError(f"no release: genlab {command}: {said.removeprefix('genlab: ')}{without}")
 
 
 def _stale(tree: Path) -> list[str]:
