@@ -7,6 +7,7 @@ environment, gives the same bytes (but for the PDF, in which the browser writes 
 
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -118,7 +119,8 @@ def _genlab(tree: Path, command: str) -> None:
         check=False,
     )
     if result.returncode:
-        said = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
+        words = [line for line in result.stderr.splitlines() if re.search(r"\w", line)]
+        said = (words or [f"exit code {result.returncode}"])[-1]
         without = "; or say --no-pdf" if command == "pdf" else ""
         raise UserError(f"no release: genlab {command}: {said.removeprefix('genlab: ')}{without}")
 
