@@ -13,6 +13,7 @@ from pipeline import Project, one_line, succeed
 
 from genlab.pipeline.views import release
 from genlab.pipeline.views.release import MANIFEST, manifest, packed
+from genlab.section.paths import UserError
 
 WHEN = datetime(2026, 5, 4, 12, tzinfo=UTC)
 PROJECT = (
@@ -70,6 +71,7 @@ def test_a_release_is_whole_described_and_checked(project, tmp_path):
     with zipfile.ZipFile(folder / f"{base}-html.zip") as archive:
         page = archive.read(f"{base}-html/notebooks/first.html").decode()
         assert "size is positive: True" in page and f"{base}-html/index.html" in archive.namelist()
+        assert not any("/." in name for name in archive.namelist())
     with zipfile.ZipFile(folder / f"{base}-results.zip") as archive:
         files = {p.name for p in (project.root / "book/published").iterdir()}
         assert {n.removeprefix(f"{base}-results/") for n in archive.namelist()} == files
@@ -135,6 +137,13 @@ def test_a_page_without_results_is_refused(project):
 def test_there_is_no_release_without_a_commit(tmp_path):
     result = Project(tmp_path / "plain").genlab("release")
     assert result.returncode == 2 and "made from a commit" in one_line(result.stderr)
+
+
+def test_a_pdf_that_cannot_be_made_may_be_left_out(tmp_path):
+    for command, remedy in (("pdf", True), ("build", False)):
+        with pytest.raises(UserError, match=f"no release: genlab {command}: ") as refusal:
+            release._genlab(tmp_path, command)
+        assert str(refusal.value).endswith("or say --no-pdf") == remedy
 
 
 def test_archives_are_the_same_whenever_they_are_packed():

@@ -7,6 +7,7 @@ environment, gives the same bytes (but for the PDF, in which the browser writes 
 
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -118,8 +119,10 @@ def _genlab(tree: Path, command: str) -> None:
         check=False,
     )
     if result.returncode:
-        said = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
-        raise UserError(f"no release: genlab {command}: {said.removeprefix('genlab: ')}")
+        words = [line for line in result.stderr.splitlines() if re.search(r"\w", line)]
+        said = (words or [f"exit code {result.returncode}"])[-1]
+        without = "; or say --no-pdf" if command == "pdf" else ""
+        raise UserError(f"no release: genlab {command}: {said.removeprefix('genlab: ')}{without}")
 
 
 def _stale(tree: Path) -> list[str]:
@@ -174,11 +177,12 @@ def _parts(tree: Path, about: About) -> dict[str, bytes]:
 
 
 def _files(folder: Path, name: str) -> dict[str, bytes]:
-    """{path below a folder called `name`: content} of a folder's files."""
+    """{path below a folder called `name`: content} of a folder's files, without hidden ones: they
+    are the builder's notes, and hold where it was built."""
     return {
         f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
