@@ -8,7 +8,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import browsing
 import looks
 import pytest
+import reader
 from browsing import NARROW, WIDE, opened
 from PIL import Image
 
@@ -190,235 +190,34 @@ def test_a_dead_link_and_a_heavy_page_are_seen(browser, tmp_path):
 # --- What a reader does ------------------------------------------------------------------------
 
 
-@contextmanager
-def reading(browser: Any, path: Path, **how: Any) -> Iterator[Any]:
-    """A page that a reader uses; nothing that the reader does may give trouble."""
-    with opened(browser, path, **how) as (page, heard):
+@pytest.mark.parametrize("what", reader.CHECKS)
+def test_a_reader_finds_that(browser, book, what):
+    name, check = reader.CHECKS[what]
+    with opened(browser, book / f"{name}.html") as (page, heard):
         before = len(heard.troubles)  # of opening it: the visits tell them
-        yield page
+        check(page)
         assert heard.troubles[before:] == []
 
 
-def look(part: Any) -> bytes:
-    """What is to be seen now where an element is (which may change places with another)."""
-    return part.page.screenshot(clip=part.bounding_box(), animations="disabled")
+@pytest.mark.parametrize("what", reader.CHECKS)
+def test_a_page_without_its_scripts_fails(browser, book, what):
+    """Of each check: where nothing answers, it sees that."""
+    from playwright.sync_api import Error
+
+    name, check = reader.CHECKS[what]
+    with opened(browser, book / f"{name}.html", java_script_enabled=False) as (page, _):
+        page.set_default_timeout(1000)
+        with pytest.raises((AssertionError, Error)):
+            check(page)
 
 
-def becomes_other(part: Any, before: bytes) -> bytes:
-    """How an element looks when it looks other than before, which it must within seconds."""
-    for _ in range(40):
-        if (now := look(part)) != before:
-            return now
-        part.page.wait_for_timeout(50)
-    raise AssertionError(f"{part} looks as before")
-
-
-def in_sight(part: Any) -> bool:
-    return part.evaluate(
-        "(e) => { const { top, bottom } = e.getBoundingClientRect();"
-        " return bottom > 0 && top < innerHeight; }"
-    )
-
-
-def test_search_finds_places_and_shows_them(browser, book):
-    with reading(browser, book / "notebooks" / "dsm.html") as page:
-        page.keyboard.press("Control+k")
-        page.keyboard.type("contrastive divergence")
-        hits = page.locator("#genlab-results li")
-        hits.first.wait_for()
-        told = hits.evaluate_all(
-            "(all) => all.map((e) => [e.querySelector('a.genlab-hit').href,"
-            " [...e.querySelectorAll('p mark')].map((m) => m.textContent.toLowerCase()).join(' ')])"
-        )
-        addresses = [address for address, _ in told]
-        assert any("#" in a and "/notebooks/rbm.html" in a for a in addresses), addresses
-        words = [marked for _, marked in told]
-        assert all("contrastive" in w or "divergence" in w for w in words), words
-        first = next(i for i, a in enumerate(addresses) if "#" in a and "rbm.html" in a)
-        hits.nth(first).locator("a.genlab-hit").click()
-        page.wait_for_url("**/rbm.html*")
-        marks = page.locator("mark.genlab-mark")
-        marks.first.wait_for()
-        page.wait_for_timeout(300)
-        shown = marks.evaluate_all("(all) => all.map((e) => e.textContent.toLowerCase())")
-        assert {"contrastive", "divergence"} & set(" ".join(shown).split()), shown
-        assert any(in_sight(marks.nth(i)) for i in range(marks.count()))
-
-
-def test_search_leaves_by_escape_and_says_when_nothing_is_found(browser, book):
-    with reading(browser, book / "book" / "intro.html") as page:
-        page.keyboard.press("Control+k")
-        page.keyboard.type("qqqxyzzy")
-        page.wait_for_timeout(500)
-        assert page.locator("#genlab-results a.genlab-hit").count() == 0
-        page.keyboard.press("Escape")
-        page.locator("dialog[open]").wait_for(state="detached")
-
-
-def test_slider_moves_by_keyboard_and_pointer(browser, book):
-    with reading(browser, book / "notebooks" / "transport.html") as page:
-        box = page.locator(".genlab-slider").first
-        handle, picture = box.locator("input[type=range]"), box.locator("img, canvas").last
-        box.scroll_into_view_if_needed()
-        handle.focus()
-        seen, told = [look(picture)], []
-        for key in ("Home", "ArrowRight", "End"):
-            page.keyboard.press(key)
-            seen.append(becomes_other(box.locator("img:visible, canvas:visible"), seen[-1]))
-            told.append(handle.get_attribute("aria-valuetext"))
-        assert len(set(told)) == 3 and all(told)
-        place = handle.bounding_box()
-        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
-        becomes_other(box.locator("img:visible, canvas:visible"), seen[-1])
-        page.wait_for_timeout(100)
-        assert handle.get_attribute("aria-valuetext") not in (told[0], told[2])
-
-
-def test_hover_map_shows_the_point_and_walks_by_arrows(browser, book):
-    with reading(browser, book / "notebooks" / "autoencoder_finetuning.html") as page:
-        box = page.locator(".genlab-hover").first
-        box.scroll_into_view_if_needed()
-        shown, circle = box.locator("canvas"), box.locator("circle").nth(100)
-        blank = look(shown)
-        circle.hover(force=True)
-        first = becomes_other(shown, blank)
-        assert box.locator("circle.on").count() == 1 and box.locator("output").inner_text()
-        box.locator("svg").focus()
-        page.keyboard.press("ArrowLeft")
-        becomes_other(shown, first)
-        where = circle.bounding_box()
-        box.get_by_role("button").last.click()
-        page.wait_for_timeout(1000)
-        assert circle.bounding_box() != where
-
-
-PLAYER = "notebooks/gan_toy.html"
-
-
-def test_player_rests_until_it_is_asked(browser, book):
-    """No start of its own, with or without the wish for less motion: nothing has changed after
-    five seconds."""
-    for wish in ("no-preference", "reduce"):
-        with reading(browser, book / PLAYER, reduced_motion=wish) as page:
-            box = page.locator(".genlab-player").first
-            box.scroll_into_view_if_needed()
-            page.wait_for_timeout(500)
-            before = page.screenshot()
-            page.wait_for_timeout(5500 if wish == "no-preference" else 1000)
-            assert page.screenshot() == before
-            assert box.locator("button.genlab-play").get_attribute("aria-pressed") == "false"
-
-
-def test_player_plays_pauses_steps_and_scrubs(browser, book):
-    with reading(browser, book / PLAYER) as page:
-        box = page.locator(".genlab-player").first
-        box.scroll_into_view_if_needed()
-        play, handle = box.locator("button.genlab-play"), box.locator("input[type=range]")
-        picture = box.locator("img:visible, canvas:visible")
-        place = lambda: int(handle.input_value())  # noqa: E731
-        handle.focus()
-        page.keyboard.press("Home")
-        start = look(picture)
-        play.click()
-        assert play.get_attribute("aria-pressed") == "true"
-        page.wait_for_function("(e) => e.value > 1", arg=handle.element_handle())
-        becomes_other(picture, start)
-        play.click()
-        assert play.get_attribute("aria-pressed") == "false"
-        page.wait_for_timeout(300)
-        paused, shot = place(), look(picture)
-        page.wait_for_timeout(1200)
-        assert place() == paused and look(picture) == shot
-        box.locator("button.genlab-step[data-step='1']").click()
-        assert place() == paused + 1
-        box.locator("button.genlab-step[data-step='-1']").click()
-        assert place() == paused
-        handle.focus()
-        page.keyboard.press("End")
-        assert place() == int(handle.get_attribute("max"))
-        becomes_other(picture, shot)
-
-
-def test_copy_button_copies_the_code(browser, book):
-    with reading(browser, book / "book" / "how_to_rerun.html") as page:
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        block = page.locator("div.highlight:visible").first
-        block.hover()
-        block.locator("button.copybtn").click()
-        page.wait_for_timeout(200)
-        code = block.locator("pre").inner_text()
-        assert page.evaluate("navigator.clipboard.readText()").strip() == code.strip() != ""
-
-
-def test_lightbox_opens_and_closes_and_gives_the_focus_back(browser, book):
-    with reading(browser, book / "notebooks" / "dsm.html") as page:
-        box = page.locator("dialog.genlab-lightbox[open]")
-        page.locator("article figure img:visible").first.click()
-        box.wait_for()
-        assert box.locator("img").first.bounding_box()["width"] > 600
-        page.keyboard.press("Escape")
-        box.wait_for(state="detached")
-        focused = "document.activeElement !== document.body && !!document.activeElement.closest("
-        assert page.evaluate(f"{focused}'figure, .genlab-zoom') || {focused}'a, button')")
-        page.keyboard.press("Enter")
-        box.wait_for()
-        page.keyboard.press("Escape")
-        box.wait_for(state="detached")
-
-
-def numbers(column: list[str]) -> list[float]:
-    return [float(text) for text in column if text]
-
-
-def test_table_sorts_and_filters(browser, book):
-    with reading(browser, book / "book" / "ledger.html") as page:
-        table = page.locator("table.genlab-sortable").first
-        heads = table.locator("thead th").all_inner_texts()
-        column = next(i for i, head in enumerate(heads) if "value" in head)
-        head = table.locator("thead th").nth(column)
-        cells = f"(t) => [...t.tBodies[0].rows].map((r) => r.cells[{column}].dataset.value ?? '')"
-        for way, reverse in (("ascending", False), ("descending", True)):
-            head.locator("button").click()
-            assert head.get_attribute("aria-sort") == way
-            values = numbers(table.evaluate(cells))
-            assert values == sorted(values, reverse=reverse) and len(set(values)) > 100
-        shown = table.locator("tbody tr:visible")
-        whole = shown.count()
-        page.locator(".genlab-filter input").first.fill("dsm w2")
-        page.wait_for_timeout(300)
-        texts = [text.lower() for text in shown.all_inner_texts()]
-        assert 0 < len(texts) < whole and all("dsm" in t and "w2" in t for t in texts)
-        page.locator(".genlab-filter input").first.fill("")
-        page.wait_for_timeout(300)
-        assert shown.count() == whole
-
-
-def test_theme_is_kept_from_page_to_page(browser, book):
-    with reading(browser, book / "book" / "intro.html", color_scheme="dark") as page:
-        theme = lambda: page.evaluate("document.documentElement.dataset.theme")  # noqa: E731
-        ground = lambda: page.evaluate("getComputedStyle(document.body).backgroundColor")  # noqa: E731
-        assert theme() == "dark"  # as the system wants it
-        dark = ground()
-        for _ in range(3):
-            page.locator("button.theme-switch-button:visible").first.click()
-            if theme() == "light":
-                break
-        assert theme() == "light" and ground() != dark
-        page.goto((book / "notebooks" / "dsm.html").as_uri())
-        assert theme() == "light" and ground() != dark
-
-
-def test_citation_shows_its_card(browser, book):
-    with reading(browser, book / "notebooks" / "rbm.html") as page:
-        cited = page.locator("article a[href*='references.html#']:visible").first
-        card = page.locator(".genlab-hovercard:visible")
-        cited.focus()
-        card.first.wait_for()
-        assert len(card.first.inner_text()) > 20
-        page.keyboard.press("Escape")
-        card.first.wait_for(state="hidden")
-        cited.hover()
-        card.first.wait_for()
+def test_what_moves_by_itself_is_seen(browser, tmp_path):
+    moving = "setInterval(() => { document.querySelector('h1').textContent += 'x'; }, 200)"
+    path = tiny(tmp_path, f"<script>{moving}</script>")
+    with opened(browser, path) as (page, _), pytest.raises(AssertionError):
+        reader.rests(page, 1)
+    with opened(browser, tiny(tmp_path, "")) as (page, _):
+        reader.rests(page, 1)
 
 
 # --- How pages look ----------------------------------------------------------------------------
