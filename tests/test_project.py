@@ -423,7 +423,6 @@ def test_every_import_is_declared():
         "IPython": "ipython",
         "markdown_it": "markdown-it-py",
         "skimage": "scikit-image",
-        "bs4": "beautifulsoup4",
     }
     found = {n.split(".")[0] for p in MODULES for n in imports(p.read_text())}
     third_party = found - set(sys.stdlib_module_names) - {"genlab", "."}
