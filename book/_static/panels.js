@@ -15,10 +15,11 @@ function pictureBefore(script) {
 function stack(script) {
   const img = pictureBefore(script), { cuts } = JSON.parse(script.textContent);
   if (!img) return;
-  const ends = [0, ...cuts, 1], parts = document.createElement("span");
+  const ends = [0, ...cuts, 1], shares = cuts.concat(1).map((end, i) => end - ends[i]), parts = document.createElement("span");
   parts.className = "genlab-parts";
-  ends.slice(1).forEach((end, i) => {
-    const share = end - ends[i], part = document.createElement("span"), copy = img.cloneNode();
+  shares.forEach((share, i) => {
+    const part = document.createElement("span"), copy = img.cloneNode();
+    part.style.width = `${(100 * share) / Math.max(...shares)}%`;  // letters of one size in all
     Object.assign(copy.style, { width: `${100 / share}%`, marginLeft: `${(-100 * ends[i]) / share}%` });
     copy.removeAttribute("id");
     if (i) copy.alt = "";
