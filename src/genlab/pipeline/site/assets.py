@@ -15,7 +15,7 @@ NEEDED_BY = {
     r"\bmystnb": r'class="[^"]*\b(cell|highlight|output)\b',
     r"\bmathjax|\bMathJax": r'class="[^"]*\bmath\b',
     r"\btables\.js": r"class=['\"][^'\"]*\bgenlab-sortable\b",
-    r"\bplayer\.js": r"\bgenlab-(player|slider)\b",
+    r"\bplayer\.js": r"\bgenlab-(player|slider|hover)\b|<figure\b",  # the next two use it
     r"\bhovermap\.js": r"\bgenlab-hover\b(?!card)",
     r"\bpanels\.(js|css)": r"\bgenlab-(cuts|numbers)\b",
     r"\blightbox\.js": r"<figure\b",
