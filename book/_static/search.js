@@ -70,7 +70,7 @@
       searchOptions: {
         boost: { heading: 4, keywords: 4, page: 1.5 },
         prefix: (word) => word.length > 2,
-        fuzzy: (word) => (word.length > 4 ? 0.2 : false),
+        fuzzy: (word) => (word.length > 5 ? 0.2 : false),
         weights: { prefix: 0.4, fuzzy: 0.15 },
       },
     });
