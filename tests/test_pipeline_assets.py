@@ -8,7 +8,7 @@ import pytest
 from genlab.pipeline.site import assets
 
 SCRIPTS = [
-    ("../mathjax/tex-chtml.js", '<span class="math notranslate">x</span>', "<p>mathematics</p>"),
+    ("../mathjax/startup.js", '<span class="math notranslate">x</span>', "<p>mathematics</p>"),
     ("copybutton.js", '<div class="highlight-python highlight">', "<p>a highlight</p>"),
     ("clipboard.min.js", '<div class="highlight">', ""),
     ("togglebutton.css", '<div class="admonition dropdown">', '<div class="admonition">'),
