@@ -3,6 +3,9 @@
 # make test EXTRA=browser   also in a real browser (Debian's chromium, or Chrome, or CHROMIUM=...): pages, what a reader does, looks
 # make full   full profile of every section: the published numbers (some hours on two cores; a GPU serves the sections that want one)
 # make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
+# make site   the HTML book of the published results; nothing is executed
+# make pdf    the same book as one PDF, by Chromium or Chrome   (_build/genlab.pdf)
+# make release  what others download of the last commit: HTML, results, tables, checksums   (_build/release)
 # make gpu    a few steps of every training on the GPU: fails unless JAX and torch can use it   (set up with EXTRA=cuda)
 #
 # The first of these sets up .venv, in two or three minutes beside the download.  On Linux torch from PyPI brings CUDA: 3 GB to download,
@@ -22,7 +25,7 @@ FAST   ?=
 PROFILE ?= quick
 TORCH  ?=
 
-.PHONY: book full check gpu power test lint format cover clean help
+.PHONY: book full check site pdf release gpu power test lint format cover clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -38,6 +41,16 @@ full: $(STAMP)
 
 check: $(STAMP)
 	$(BIN)/genlab check --profile $(PROFILE)
+
+site: $(STAMP)
+	$(BIN)/genlab build
+
+pdf: $(STAMP)
+	$(BIN)/genlab pdf
+
+# It builds the commit's book anew, in a folder of its own, so that nothing of this machine is in it.
+release: $(STAMP)
+	$(BIN)/genlab release
 
 gpu: $(STAMP)
 	nvidia-smi -L

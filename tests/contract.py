@@ -19,7 +19,7 @@ from genlab.boltzmann import training as rbm_training
 from genlab.data import toy
 from genlab.games import critic, game, line, players
 from genlab.images import judge, networks
-from genlab.metrics import distances, retrieval, scorecard
+from genlab.metrics import distances, image_scorecard, retrieval, scorecard
 from genlab.metrics import images as image_metrics
 from genlab.toys import adversarial, diffusion, energy, langevin, samplers, score
 from genlab.training import torch as descent
@@ -250,6 +250,9 @@ CASES: dict[str, Case] = {
         seeded(image_metrics.likeness, pairs=3), with_labels("labels", pictures("images"), 6, 1)
     ),
     "metrics.images.swd": Case(seeded(image_metrics.swd, patches=2, directions=4), pictures(*SETS)),
+    "metrics.image_scorecard.independent_pixels": Case(
+        seeded(image_scorecard.independent_pixels, n=3), pictures("real")
+    ),
     "metrics.images.stroke_energy": Case(image_metrics.stroke_energy, pictures("images")),
     "metrics.retrieval.pack": Case(retrieval.pack, bits("bits", d=64)),
     "metrics.retrieval.euclidean": Case(

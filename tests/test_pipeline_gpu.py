@@ -6,7 +6,7 @@ import pytest
 
 from genlab.pipeline.runs import gpu, keys
 from genlab.pipeline.runs.pages import get_section
-from genlab.pipeline.views.notebook import about_run
+from genlab.pipeline.views.about import about_run
 
 
 @pytest.fixture

@@ -3,23 +3,19 @@
 from dataclasses import replace
 
 import nbformat
-import pytest
 
 from genlab.pipeline.runs.pages import computes, get_section, section_names
+from genlab.pipeline.runs.parameters import parse_parameters
 from genlab.pipeline.runs.store import published
 from genlab.pipeline.views.foreign import as_text
 from genlab.pipeline.views.notebook import (
-    _hidden,
     _lead_first,
-    _quoted,
-    _stale_mark,
+    _set_parameters,
     _tabulated,
     _with_outputs,
-    about_run,
     page_notebook,
 )  # fmt: skip
 from genlab.section.number import METRIC_MIME
-from genlab.section.paths import UserError
 
 
 def test_a_picture_is_shown_without_the_text_of_the_last_value():
@@ -38,19 +34,6 @@ def test_a_picture_is_shown_without_the_text_of_the_last_value():
     ):
         executed = nbformat.v4.new_code_cell("ax.legend()", outputs=outputs, execution_count=1)
         assert _with_outputs(cell, executed).outputs == kept
-
-
-def test_what_a_record_says_is_text_on_the_page():
-    section = get_section(section_names()[0])
-    bad = "<script>`*x*`{{ y }}</script>\n\n# z"
-    record = {"profile": bad, "device": bad, "seed": bad, "key": bad, "commit": bad, "dirty": True}
-    record |= {"params": {"points": bad}, "seconds": 61, "peak_memory_mib": 1}
-    for more in ({}, {"carried": [{"commit": bad}]}):
-        line = about_run(record | more, section)
-        assert "<script" not in line and line.count("&lt;script&gt;") >= 5
-        assert line.count("\n") == 1  # a blank line would end the block of HTML
-    mark = _stale_mark([bad])
-    assert r"\<script\>\`\*x\*\`\{\{ y \}\}" in mark and "\n# z" not in mark
 
 
 def test_a_cell_that_only_shows_source_or_imports_comes_and_goes_without_a_run():
@@ -112,50 +95,8 @@ def test_a_stale_page_shows_every_named_figure_once():
             assert sum("image/png" in k for k in kinds) == 1 and {"text/plain"} not in kinds, name
 
 
-RECORD = {
-    "section": "first",
-    "params": {"size": 3, "rate": 0.001},
-    "metrics": {"a/w2": {"value": 0.25, "se": 0.0125, "limit": 0.2, "null_mean": 0.21}},
-}
-
-
-@pytest.mark.parametrize(
-    ("prose", "said"),
-    [
-        ("of {glue:text}`params/size` and {glue:text}`params/rate:.0e`", "of 3 and 1e-03"),
-        ("± {glue:text}`a/w2.se:.3f`, {glue:text}`a/w2.limit`", "± 0.013, 0.2"),
-        ("{glue:text}`a/w2.null_mean:.1f`", "0.2"),
-        ("{glue:text}`a/w2:.3f` and {glue:text}`other`", None),  # what the run glued itself
-    ],
-)
-def test_prose_quotes_parameters_and_what_stands_beside_a_number(prose, said):
-    assert _quoted(prose, RECORD) == (prose if said is None else said)
-
-
-@pytest.mark.parametrize("name", ["params/sise", "a/w2.sd", "b.se"])
-def test_prose_that_quotes_what_is_not_there_is_refused(name):
-    with pytest.raises(UserError, match=r"first quotes .* which its run has not"):
-        _quoted(f"{{glue:text}}`{name}:.2f`", RECORD)
-
-
 def cell(source, *tags, **metadata):
     return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)} | metadata)
-
-
-@pytest.mark.parametrize(
-    ("made", "hidden"),
-    [
-        (cell("size = 3", "parameters"), "hide-input"),
-        (cell("import numpy as np\n\nx = 1"), "hide-input"),
-        (cell("fig, ax = f()", mystnb={"image": {"alt": "x"}}), "hide-input"),
-        (cell("plots.animation(draw, 3)"), "hide-input"),
-        (cell("section.show(f, g)"), "remove-input"),
-        (cell("x = train(y)"), ""),
-        (cell("x = f()\nsection.show(g)"), ""),
-    ],
-)
-def test_the_method_stays_in_sight(made, hidden):
-    assert _hidden(made) == hidden
 
 
 def test_the_answer_comes_first_and_parameters_are_a_table():
@@ -172,3 +113,24 @@ def test_the_answer_comes_first_and_parameters_are_a_table():
     sigma = next(row for row in rows if row.startswith("| `sigma`: noise level"))
     assert sigma.endswith(f"[data units] | {values['sigma']} |")
     assert _tabulated(cells, replace(section, parameters=()), {}) == cells
+
+
+def test_the_cell_that_declares_parameters_shows_the_values_of_the_run():
+    """The values that were given, with the comments that were there; the twin, the file's own
+    cell, would show the published ones."""
+    section = get_section("dsm")
+    declared = next(c for c in section.notebook.cells if c.cell_type == "code")
+    for profile, given in (("quick", {"sigma": 0.3, "hidden": [8]}), ("full", {})):
+        values = section.values(profile, given)
+        cells = [nbformat.from_dict(declared)]
+        _set_parameters(cells, section, values)
+        shown = parse_parameters(cells[0].source, "shown")
+        assert {p.name: p.default for p in shown} == values
+        assert [p.meaning for p in shown] == [p.meaning for p in section.parameters]
+        assert (cells[0].source == declared.source) == (profile == "full")
+    cells = [cell("a = [1,\n  2]  # é\nb = 'é'; # x", "parameters")]
+    several = [
+        replace(section.parameters[0], name=n, default=v) for n, v in (("a", [1, 2]), ("b", "é"))
+    ]
+    _set_parameters(cells, replace(section, parameters=several), {"a": [3], "b": "z"})
+    assert cells[0].source == "a = [3]  # é\nb = 'z'; # x"

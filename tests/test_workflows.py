@@ -57,7 +57,7 @@ def _lines(command):
 
 
 def test_actionlint_accepts_the_workflows_and_refuses_a_wrong_one(actionlint, tmp_path):
-    assert len(WORKFLOWS) == 2 and actionlint(WORKFLOWS) == []
+    assert len(WORKFLOWS) == 3 and actionlint(WORKFLOWS) == []
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(
         WORKFLOWS[0].read_text().replace("runs-on: ubuntu-latest", "runs-at: ubuntu-latest", 1)
@@ -84,3 +84,41 @@ def test_the_gpu_run_looks_for_the_gpu_first_and_keeps_what_succeeded():
     assert job["runs-on"] == ["self-hosted", "gpu"]
     assert [s["run"] for s in job["steps"] if "run" in s][:2] == ["make gpu", "make full"]
     assert all("cancelled()" in s["if"] for s in job["steps"][3:])
+
+
+def recipe(target):
+    """The lines that make runs for a target."""
+    makefile = (ROOT / "Makefile").read_text()
+    (lines,) = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE)
+    return [line.strip() for line in lines.splitlines()]
+
+
+def executes(lines):
+    """Whether a recipe may execute a section: it runs more than a build of what is published."""
+    return any(line != "$(BIN)/genlab build" for line in lines)
+
+
+def test_pages_come_from_published_results_alone():
+    """No step executes a section, and only the job that deploys may write."""
+    whole = yaml.safe_load((ROOT / ".github/workflows/pages.yml").read_text())
+    build, deploy = whole["jobs"]["build"], whole["jobs"]["deploy"]
+    commands = [s["run"] for job in (build, deploy) for s in job["steps"] if "run" in s]
+    assert commands == ["make site"] and not executes(recipe("site"))
+    assert executes(recipe("book")) and executes(recipe("full")), "the wrong twins are seen"
+    assert set(whole[True]) == {"push", "workflow_dispatch"}  # `on` is a truth value in YAML
+    assert whole[True]["push"] == {"branches": ["main"]}
+    assert whole["permissions"] == {"contents": "read"} and "permissions" not in build
+    assert deploy["permissions"] == {"pages": "write", "id-token": "write"}
+    assert deploy["needs"] == "build" and deploy["environment"]["name"] == "github-pages"
+    (uploaded,) = [s["with"] for s in build["steps"] if "upload-pages" in s.get("uses", "")]
+    assert uploaded == {"path": "_build/html"}
+    used = {s["uses"] for job in whole["jobs"].values() for s in job["steps"] if "uses" in s}
+    others = {
+        s["uses"]
+        for file in WORKFLOWS
+        for job in yaml.safe_load(file.read_text())["jobs"].values()
+        for s in job["steps"]
+        if "uses" in s
+    }
+    names = [action.split("@")[0] for action in used | others]
+    assert len(names) == len(set(names)), "one version of an action in all workflows"

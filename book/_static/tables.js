@@ -1,4 +1,5 @@
 // Tables of class genlab-sortable: a click on a head sorts by that column, a field above filters the rows.
+// page.html?rows=WORDS comes with the rows filtered; the word page:NAME means the rows that link to that chapter.
 document.addEventListener("DOMContentLoaded", () => {
   for (const table of document.querySelectorAll("table.genlab-sortable")) {
     const rows = [...table.tBodies[0].rows];
@@ -16,14 +17,19 @@ function addFilter(table, rows) {
   box.append(field, count);
   table.parentElement.before(box);
   const texts = rows.map((row) => row.textContent.toLowerCase());
+  const pages = rows.map((row) => [...row.querySelectorAll("a[href*='notebooks/']")].map(chapter));
   const filter = () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    rows.forEach((row, i) => { row.hidden = !words.every((word) => texts[i].includes(word)); });
+    const has = (i, word) => (word.startsWith("page:") ? pages[i].includes(word.slice(5)) : texts[i].includes(word));
+    rows.forEach((row, i) => { row.hidden = !words.every((word) => has(i, word)); });
     count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length}`;
   };
   field.addEventListener("input", filter);
+  field.value = new URLSearchParams(location.search).get("rows") ?? "";
   filter();
 }
+
+const chapter = (link) => link.pathname.split("/").pop().replace(".html", "").toLowerCase();
 
 function addOrder(table, head, column) {
   const button = document.createElement("button");

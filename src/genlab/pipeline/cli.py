@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from genlab.pipeline import publishing
 from genlab.pipeline.gate import LEAST_SEEDS, SEEDS
 from genlab.pipeline.options import (
     OPEN,
@@ -31,6 +32,10 @@ from genlab.section.paths import ROOT, UserError
 @click.version_option(package_name="genlab")
 def main():
     """Generative Models, Reproduced: run its sections, sweep their parameters, build the book."""
+
+
+for made in publishing.COMMANDS:
+    main.add_command(made)
 
 
 @main.command("list")
@@ -105,46 +110,6 @@ def sweep(section, grid, parameters, profile, seeds, where):
         f"{page.relative_to(ROOT)}"
     )
     fail_if_any(planned)
-
-
-@main.command()
-@click.option(
-    "--profile",
-    default="full",
-    show_default=True,
-    help="which runs the pages show: full (published) or quick (stored)",
-)
-@OPEN
-def build(profile, show):
-    """Build the HTML book from stored and published runs; nothing is executed."""
-    from genlab.pipeline.views.book import build_book
-
-    show_page("the book is at", build_book(profile, tell_broken), show)
-
-
-@main.command()
-@one_run
-@OPEN
-def page(section, given, profile, show):
-    """Build the HTML page of one stored run of SECTION, with the parameters it was run with."""
-    from genlab.pipeline.views.book import build_page
-
-    show_page("the page is at", build_page(section, given, profile), show)
-
-
-@main.command()
-@some_or_all
-def publish(names):
-    """Make the current full runs of SECTIONS the published ones (book/published/)."""
-    from genlab.pipeline.runs.publish import current_full_run, publish
-
-    for found in [current_full_run(name) for name in names]:
-        record = found.record
-        if record.get("dirty"):
-            state = "which git knows nothing of" if record["commit"] is None else "that had changes"
-            click.echo(f"genlab: note: {record['section']} was run from files {state}", err=True)
-        publish(found)
-        click.echo(f"published {record['section']} ({record['key']})")
 
 
 @main.command()

@@ -17,6 +17,14 @@ from genlab.section.paths import BUILD
 
 def write(file: str, template: str, **values) -> Path:
     """Render a template of `pipeline/templates` to a file under _build/ and return its path."""
+    text, path = render(template, **values), BUILD / file
+    with disk_errors("the report"):
+        write_all({path: text.encode()})
+    return path
+
+
+def render(template: str, **values) -> str:
+    """A template of `pipeline/templates` with these values."""
     environment = Environment(
         loader=PackageLoader("genlab.pipeline"),
         autoescape=select_autoescape(),
@@ -24,11 +32,7 @@ def write(file: str, template: str, **values) -> Path:
         trim_blocks=True,
     )
     environment.filters |= {"number": number, "picture": picture}
-    text = environment.get_template(template).render(**values)
-    path = BUILD / file
-    with disk_errors("the report"):
-        write_all({path: text.encode()})
-    return path
+    return environment.get_template(template).render(**values)
 
 
 def number(value) -> str:

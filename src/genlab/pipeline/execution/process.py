@@ -32,6 +32,7 @@ from genlab.section.paths import ROOT, RUNS, user_folder
 # cost some per cent.
 POLL = 0.15, 1.0
 STARTS = 3  # of a kernel that does not come up
+DRAWING = "genlab.pipeline.execution.drawing"
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ def environment(
     threads: int,
     *,
     fresh: bool = False,
+    figures: str = "plain",
 ) -> dict[str, str]:
     """Environment of a section's process: where it may write, what it may read, its threads, one
-    hash seed.
+    hash seed, and whether its figures are plain or "published" (see `drawing`).
 
     The user's own settings do not reach it: neither IPython's start-up files, nor a matplotlibrc,
     nor switches of JAX and torch.
@@ -75,6 +77,7 @@ def environment(
         "GENLAB_STORE": str(RUNS),
         "GENLAB_ROOT": str(ROOT),
         "GENLAB_DEVICE": device,
+        "GENLAB_FIGURES": figures,
         "OMP_NUM_THREADS": str(threads),
         "GENLAB_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": "1",
@@ -126,6 +129,9 @@ def execute(
     """
     nbformat.write(notebook, folder / "source.ipynb")
     (folder / "params.json").write_text(json.dumps(params), encoding="utf-8")
+    kernel = Path(env["IPYTHONDIR"]) / "profile_default" / "ipython_kernel_config.json"
+    kernel.parent.mkdir(parents=True, exist_ok=True)
+    kernel.write_text(json.dumps({"IPKernelApp": {"extensions": [DRAWING]}}), encoding="utf-8")
     start, peak = time.monotonic(), 0.0
     meter = None if env["GENLAB_DEVICE"] == "cpu" else gpu.Meter()
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 ROUNDING = 1e-6  # relative difference of one computed number on two machines
 COUNT = 1 / np.sqrt(12)  # spread of a number that is rounded to a whole one (Sheppard)
@@ -139,6 +139,8 @@ def fit(variances: Sequence[float], freedoms: Sequence[float]) -> Prior:
     half = np.asarray(freedoms, dtype=float) / 2
     logs = np.log(variances) - special.digamma(half) + np.log(half)
     excess = max(np.var(logs, ddof=1) - np.mean(special.polygamma(1, half)), 0.02)
+    from scipy import optimize  # slow to load, and few commands fit anything
+
     half0 = float(optimize.brentq(lambda h: special.polygamma(1, h) - excess, 1e-4, 1e4))
     centre = np.mean(logs) + special.digamma(half0) - np.log(half0)
     return Prior(2 * half0, float(np.exp(centre)))

@@ -4,7 +4,7 @@ import ast
 import hashlib
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
@@ -13,6 +13,7 @@ from typing import Any
 
 from genlab.data import files
 from genlab.pipeline.runs import gpu, store
+from genlab.pipeline.runs.derived import derived, text_of
 from genlab.pipeline.runs.pages import Section, get_section, in_order
 from genlab.pipeline.runs.parameters import file_checksum
 from genlab.pipeline.runs.reading import parsed
@@ -138,13 +139,13 @@ def own_parts(
     """
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
     read = {"files": {name: file_checksum(Path(params[name])) for name in given}} if given else {}
-    behind = code_behind(section, package)
+    digest, loaded = digest_and_packages(section, package)
     return read | {
         "scheme": code.SCHEME,
-        "code": behind.digest,
+        "code": digest,
         "params": dict(params),
         "data": contents(section),
-        "lock": packages.behind(behind.packages),
+        "lock": packages.behind(loaded),
         "device": device_class(section, device),
         "threads": THREADS[profile],
     }
@@ -183,6 +184,19 @@ def needed_run(
     return run
 
 
+def digest_and_packages(section: Section, package: Path = PACKAGE) -> tuple[str, set[str]]:
+    """What a key holds of `code_behind`."""
+
+    def make() -> list:
+        behind = code_behind(section, package)
+        return [behind.digest, sorted(behind.packages)]
+
+    sources = [section.path.name, text_of(package), *section.code_cells]
+    digest, loaded = derived(f"code-{section.name}", sources, make)
+    refuse_unknown(section.path.name, loaded)
+    return digest, set(loaded)
+
+
 def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
     """The definitions that the section's cells reach.  UserError for a cell that is no Python, or
     imports what no key can hold."""
@@ -196,13 +210,18 @@ def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reach
         for said in unfollowable(tree):
             raise UserError(f"{file}, code cell {i}, {said}")
     found = code.page(code.library(package), trees)
-    if local := sorted(found.packages - packages.distributions().keys()):
+    refuse_unknown(file, found.packages)
+    return found
+
+
+def refuse_unknown(file: str, loaded: Iterable[str]) -> None:
+    """UserError for a package that is neither in genlab nor installed."""
+    if local := sorted(set(loaded) - packages.distributions().keys()):
         raise UserError(
             f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed "
             "package, "
             "so that a change of it would go unseen: move it into src/genlab"
         )
-    return found
 
 
 @cache

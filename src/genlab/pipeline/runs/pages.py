@@ -11,13 +11,14 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-import jupytext
 import nbformat
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from genlab.pipeline.runs.derived import derived
 from genlab.pipeline.runs.parameters import Parameter, nearest, parse_parameters, short
 from genlab.pipeline.runs.reading import parsed, read_text, read_yaml
 from genlab.section.paths import ROOT, UserError
@@ -222,14 +223,9 @@ def _refusal(error: Mapping[str, Any]) -> str:
 def _notebook(text: str, file: str) -> nbformat.NotebookNode:
     """The notebook of a section file, with names of its cells that follow from place and source
     (jupytext draws them at random)."""
-    try:
-        # It warns of two languages; what is no Python is refused later.
-        with warnings.catch_warnings(action="ignore"):
-            notebook = jupytext.reads(text, fmt="md:myst")
-    except Exception as error:  # jupytext has no one exception for what it cannot read
-        key = f"`{error.args[0]}:` is empty" if isinstance(error, KeyError) else str(error)
-        told = " ".join(key.split())[:160]
-        raise UserError(f"{file} cannot be read as a notebook: {told}: mend it") from None
+    converter = f"jupytext {metadata.version('jupytext')}"
+    kept = derived(f"notebook-{file}", [converter, text], lambda: _converted(text, file))
+    notebook = nbformat.from_dict(kept)
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
     notebook.metadata["kernelspec"] = {
@@ -240,6 +236,19 @@ def _notebook(text: str, file: str) -> nbformat.NotebookNode:
     notebook.nbformat_minor = 5
     notebook.metadata.pop("genlab", None)
     return notebook
+
+
+def _converted(text: str, file: str) -> nbformat.NotebookNode:
+    import jupytext  # slow to load, and a page that has not changed needs none
+
+    try:
+        # It warns of two languages; what is no Python is refused later.
+        with warnings.catch_warnings(action="ignore"):
+            return jupytext.reads(text, fmt="md:myst")
+    except Exception as error:  # jupytext has no one exception for what it cannot read
+        key = f"`{error.args[0]}:` is empty" if isinstance(error, KeyError) else str(error)
+        told = " ".join(key.split())[:160]
+        raise UserError(f"{file} cannot be read as a notebook: {told}: mend it") from None
 
 
 def _title(notebook: nbformat.NotebookNode, file: str) -> str:
@@ -260,7 +269,7 @@ def section_names() -> tuple[str, ...]:
     if not isinstance(toc, dict) or "root" not in toc:
         raise UserError("_toc.yml must be a mapping with `root:` and `chapters:` or `parts:`")
     try:
-        files = [f for f in _toc_files(toc) if re.match(r"(\./)?notebooks/", f)]
+        files = [f for f in toc_files(toc) if re.match(r"(\./)?notebooks/", f)]
     except RecursionError:
         raise UserError("_toc.yml: an entry contains itself: write it out") from None
     names: list[str] = []
@@ -276,14 +285,14 @@ def section_names() -> tuple[str, ...]:
     return tuple(names)
 
 
-def _toc_files(node) -> list[str]:
+def toc_files(node) -> list[str]:
     """All files and patterns that a table of contents names, in order."""
     if isinstance(node, list):
-        return [file for item in node for file in _toc_files(item)]
+        return [file for item in node for file in toc_files(item)]
     if not isinstance(node, dict):
         return []
     own = [str(node[key]) for key in ("root", "file", "glob") if key in node]
-    return own + [file for value in node.values() for file in _toc_files(value)]
+    return own + [file for value in node.values() for file in toc_files(value)]
 
 
 @cache

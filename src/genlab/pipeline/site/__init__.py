@@ -5,7 +5,23 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-CONCERNS: tuple[str, ...] = ()
+CONCERNS = (
+    "access",
+    "assets",
+    "cards",
+    "citations",
+    "columns",
+    "head",
+    "index",
+    "panels",
+    "players",
+    "repository",
+    "search",
+    "speed",
+    "terms",
+    "typography",
+)
+KINDS = (".py", ".html")  # of the files of this package
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -17,4 +33,5 @@ def setup(app: Any) -> dict[str, bool]:
 
 def sources() -> bytes:
     """The text of this package: when it changes, every page is built again."""
-    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    files = (path for path in sorted(Path(__file__).parent.rglob("*")) if path.suffix in KINDS)
+    return b"".join(path.read_bytes() for path in files)

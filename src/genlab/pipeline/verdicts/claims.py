@@ -27,6 +27,7 @@ from genlab.section.paths import ROOT, UserError
 CLAIMS = ROOT / "book" / "claims.yaml"
 WRONG_RATE = 1 - COVERAGE  # chance of one wrong decision or more in the whole book, by Holm
 Records = Mapping[str, Mapping[str, Any]]
+YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built
 WORDS = ("holds", "in part", "does not hold", "undecided", "open", "could not be tested")
 
 
@@ -96,7 +97,7 @@ def from_yaml(path: Path, kind: Any) -> Any:
     """What a YAML file holds, as the pydantic type `kind`.  UserError, which names file, place and
     fault, if it cannot be read."""
     try:
-        return TypeAdapter(kind).validate_python(yaml.safe_load(path.read_text("utf-8")))
+        return TypeAdapter(kind).validate_python(yaml.load(path.read_text("utf-8"), YAML))
     except (OSError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())[:200]
         raise UserError(f"{path.name} cannot be read: {said}") from None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from scipy import stats
+from scipy import special
 
 from genlab.section.paths import UserError
 
@@ -157,8 +157,8 @@ def _comparison(operator: ast.cmpop, left, right, rule: str, numbers: Numbers) -
     error = math.sqrt(variance)
     # Welch and Satterthwaite
     freedom = variance**2 / max(sum(part**2 / df for part, df in parts), 1e-300)
-    wide = stats.t.ppf((1 + COVERAGE) / 2, freedom) * error
-    p = 2 * stats.t.sf(abs(effect.value) / error, freedom)
+    wide = special.stdtrit(freedom, (1 + COVERAGE) / 2) * error
+    p = 2 * special.stdtr(freedom, -abs(effect.value) / error)
     return Comparison(
         text, effect.value, effect.value - wide, effect.value + wide, float(p), plain, unknown
     )

@@ -14,6 +14,7 @@ from rich.markup import escape as escaped
 from rich.table import Table
 
 from genlab.pipeline.html import number, sortable
+from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.verdicts import accepted
 from genlab.pipeline.verdicts.claims import (
     WORDS,
@@ -158,7 +159,8 @@ def _row(claim: Claim, verdict: Verdict, before: Mapping[str, Any]) -> tuple:
     word = _badge(verdict.word)
     if was := accepted.replaced(verdict, before):
         word += Markup("<br><small>was: {}</small>").format(was)
-    page = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(claim.page)
+    link = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(claim.page)
+    page = link if claim.page in section_names() else claim.page  # open claims name pages to come
     place = Markup("{}<br><small>{}</small>").format(claim.id, claim.where)
     return place, claim.claim, word, _why(verdict), page
 

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,16 @@ import yaml
 from genlab.pipeline import site
 from genlab.pipeline.html import plain
 from genlab.pipeline.runs import keys, store
+from genlab.pipeline.runs.derived import derived, text_of
 from genlab.pipeline.runs.disk import disk_errors, locked
 from genlab.pipeline.runs.pages import get_section, section_names
 from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.why import changes
 from genlab.pipeline.verdicts.shown import NOT_JUDGED, Judged
+from genlab.pipeline.views import home, quotes
+from genlab.pipeline.views.about import about_run
+from genlab.pipeline.views.citation import citation
+from genlab.pipeline.views.downloads import FOLDER, downloads, numbers
 from genlab.pipeline.views.notebook import page_notebook
 from genlab.pipeline.views.reference import contents, reference
 from genlab.pipeline.views.scoreboard import scoreboard
@@ -87,27 +92,58 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     records = {name: run.record for name, (run, _) in shown.items()}
     old = frozenset(name for name, (_, stale) in shown.items() if stale is not None)
     judged = Judged.of(records, old) if profile == "full" else Judged.of()
+    beside = {path.removeprefix("book/").removesuffix(".md") for path in tree}
+    notebooks = {}
     for name, (run, stale) in shown.items():
-        prose = partial(judged.filled, page=name)
-        notebook = page_notebook(get_section(name), run, stale=stale, prose=prose)
-        tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
+        notebooks[name] = _page(tree, name, run, judged, stale=stale, beside=beside)
     for path, content in tree.items():
-        if path.startswith("book/") and path.endswith(".md"):
-            tree[path] = judged.filled(content.decode(), path).encode()
+        if path.startswith("book/") and _is_prose(path):
+            text = quotes.of_book(judged.filled(content.decode(), path), records, path)
+            tree[path] = text.encode()
+    front = home.Shown(home.read(), records, notebooks, judged)
+    tree |= front.files()
+    for marker in ("hero", "findings", "cards"):
+        fill(tree, f"<!-- genlab:{marker} -->", getattr(front, marker))
     fill(tree, "<!-- genlab:claims-ledger -->", judged.ledger)
     fill(tree, "<!-- genlab:claims-summary -->", judged.summary)
     results = scoreboard(records) if profile == "full" else f"*{NOT_JUDGED.capitalize()}.*"
     fill(tree, "<!-- genlab:scoreboard -->", results)
     tree["book/vendor/claims.csv"] = judged.csv().encode()
+    tree["book/vendor/numbers.csv"] = numbers(records).encode()
     fill(tree, "<!-- genlab:ledger -->", ledger(records))
     fill(tree, "<!-- genlab:runtimes -->", runtimes(records))
+    fill(tree, "<!-- genlab:citation -->", citation)
     for marker, table in (("power", power_table), ("sight", sight_table), ("faults", faults_table)):
         fill(tree, f"<!-- genlab:{marker} -->", table)
-    library = reference(ROOT / "src" / PACKAGE.name)
+    package = ROOT / "src" / PACKAGE.name
+    library = derived("reference", [text_of(package)], lambda: reference(package))
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
+    tree["genindex.md"] = b"# Index\n"  # its place in the contents; Sphinx writes the page
     tree["site.sha256"] = hashlib.sha256(site.sources()).hexdigest().encode()
     return tree
+
+
+def _page(
+    tree: Tree,
+    name: str,
+    run: Run,
+    judged: Judged,
+    *,
+    stale: list[str] | None = None,
+    beside: Collection[str] = (),
+) -> nbformat.NotebookNode:
+    """Add the page of a run to `tree`, and what readers may take away of it; the page.  `beside`:
+    hand-written pages that it may point to."""
+    section = get_section(name)
+    files = downloads(section, run)
+    tree |= {f"{FOLDER}/{file}": content for file, content in files.items()}
+    sizes = {file: len(content) for file, content in files.items()}
+    about = about_run(run.record, section, files=sizes, pages=beside)
+    prose = partial(judged.filled, page=name)
+    notebook = page_notebook(section, run, about=about, stale=stale, prose=prose)
+    tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
+    return notebook
 
 
 def _own_files(wanted: Callable[[Path], bool]) -> Tree:
@@ -119,10 +155,15 @@ def _own_files(wanted: Callable[[Path], bool]) -> Tree:
     }
 
 
+def _is_prose(path: str) -> bool:
+    """Whether a file of the tree is a page in Markdown, and not one for readers to take away."""
+    return path.endswith(".md") and not path.startswith("book/vendor/")
+
+
 def fill(tree: Tree, marker: str, text: str | Callable[[], str]) -> None:
     """Replace `marker` in every Markdown page; a function is asked only if there is one."""
     for name, content in tree.items():
-        if name.endswith(".md") and marker.encode() in content:
+        if _is_prose(name) and marker.encode() in content:
             told = text if isinstance(text, str) else text()
             tree[name] = content.replace(marker.encode(), told.encode())
 
@@ -220,8 +261,7 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
         toc["chapters"] = [{"file": "book/references"}]
         tree["book/references.md"] = references.read_bytes()
     tree["_toc.yml"] = yaml.safe_dump(toc).encode()
-    notebook = page_notebook(section, run, prose=partial(Judged.of().filled, page=name))
-    tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
+    _page(tree, name, run, Judged.of())
     folder = BUILD / "pages" / f"{name}-{key}"
     with locked(f"page-{name}-{key}"), disk_errors("the page"):
         shutil.rmtree(folder, ignore_errors=True)

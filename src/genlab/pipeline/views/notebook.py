@@ -1,27 +1,37 @@
 """The notebook that a page shows: the section's prose, the run's outputs, and what made them."""
 
+import ast
 import copy
-import html
-import re
+import json
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any
 
 import nbformat
 
+from genlab.pipeline.execution.drawing import NUMBERS
 from genlab.pipeline.execution.results import is_injected
 from genlab.pipeline.html import literal, plain
 from genlab.pipeline.runs import keys
 from genlab.pipeline.runs.pages import Section, computes
 from genlab.pipeline.runs.store import Run
+from genlab.pipeline.views import quotes
+from genlab.pipeline.views.about import stale_mark
+from genlab.pipeline.views.folding import fold
 from genlab.pipeline.views.foreign import disarmed, disarmed_output
 from genlab.section import code
-from genlab.section.paths import PACKAGE, UserError
+from genlab.section.paths import PACKAGE
 
 
 def page_notebook(
-    section: Section, run: Run, *, stale: list[str] | None = None, prose: Callable[[str], str] = str
+    section: Section,
+    run: Run,
+    *,
+    about: str = "",
+    stale: list[str] | None = None,
+    prose: Callable[[str], str] = str,
 ) -> nbformat.NotebookNode:
-    """The notebook to render; `prose` says what Markdown becomes.
+    """The notebook to render; `about` stands below its title, `prose` says what Markdown becomes.
 
     With a current key its prose and layout are the section file's, its outputs the run's, matched
     cell by cell that computes: a typo in the prose is mended without a kernel, and a cell that
@@ -46,53 +56,20 @@ def page_notebook(
     for cell in cells:
         cell.metadata.pop("papermill", None)
         if cell.cell_type == "markdown":
-            cell.source = prose(_quoted(cell.source, run.record))
-        elif hidden := _hidden(cell):
-            cell.metadata["tags"] = [*tags(cell), hidden]
+            cell.source = prose(quotes.of_run(cell.source, run.record))
+    fold(cells)
     cells = _lead_first(cells)
+    cells = _with_numbers(cells)
     if stale is None:
         cells = _tabulated(cells, section, run.record["params"])
-    _after_title(
-        cells, about_run(run.record, section) + (_stale_mark(stale) if stale is not None else "")
-    )
+        _set_parameters(cells, section, run.record["params"])
+    _after_title(cells, about + (stale_mark(stale) if stale is not None else ""))
     metadata = {
         "kernelspec": section.notebook.metadata["kernelspec"],
         "language_info": {"name": "python"},
+        "summary": section.summary,
     }
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
-
-
-FIELD = re.compile(
-    r"\{glue:text\}`(?:params/(?P<parameter>\w+)|(?P<metric>[^`:]+)"
-    r"\.(?P<field>limit|null_mean|null_sd|sd|se|n|repeats))(?::(?P<form>[^`]*))?`"
-)
-
-
-def _quoted(text: str, record: Mapping[str, Any]) -> str:
-    """Prose with {glue:text}`params/NAME` and {glue:text}`METRIC.FIELD:FORMAT` as the record has
-    them: a parameter of this run, and what stands beside a metric's value.  UserError for what is
-    not there."""
-
-    def value(found: re.Match) -> str:
-        about = (
-            record["params"] if found["parameter"] else record["metrics"].get(found["metric"], {})
-        )
-        name = found["parameter"] or found["field"]
-        if name not in about:
-            raise UserError(f"{record['section']} quotes {found[0]}, which its run has not")
-        return format(about[name], found["form"] or "")
-
-    return FIELD.sub(value, text)
-
-
-def _hidden(cell) -> str:
-    """The tag that hides a cell's code, so that the method stays in sight: one click away if it
-    draws, declares parameters or begins with imports; altogether if it only shows source."""
-    if not computes(cell) and "section.show(" in cell.source:
-        return "remove-input"
-    opens = ("plots.animation", "plots.slider", "slider(", "import ", "from ")
-    draws = "image" in cell.metadata.get("mystnb", {}) or cell.source.startswith(opens)
-    return "hide-input" if draws or "parameters" in tags(cell) else ""
 
 
 def _lead_first(cells: list) -> list:
@@ -119,6 +96,22 @@ def _tabulated(cells: list, section: Section, values: Mapping[str, Any]) -> list
     return [*cells[:at], *made, *cells[at:]]
 
 
+def _set_parameters(cells: list, section: Section, values: Mapping[str, Any]) -> None:
+    """Show the values of the run in the cell that declares the parameters."""
+    cell = next(cell for cell in cells if "parameters" in tags(cell))
+    other = {p.name: values[p.name] for p in section.parameters if values[p.name] != p.default}
+    lines = cell.source.encode().splitlines(keepends=True)  # Python counts columns in bytes
+    starts = [0, *accumulate(map(len, lines))]
+    source = b"".join(lines)
+    for node in reversed(ast.parse(source).body):
+        if (name := node.targets[0].id) in other:
+            value = node.value
+            before = source[: starts[value.lineno - 1] + value.col_offset]
+            after = source[starts[value.end_lineno - 1] + value.end_col_offset :]
+            source = before + repr(other[name]).encode() + after
+    cell.source = source.decode()
+
+
 def tags(cell) -> list[str]:
     return cell.metadata.get("tags", [])
 
@@ -138,6 +131,19 @@ def _with_outputs(cell, executed):
     return nbformat.from_dict(
         {**cell, "outputs": outputs, "execution_count": executed.execution_count}
     )
+
+
+def _with_numbers(cells: list) -> list:
+    """The cells with the numbers behind each figure right after it, for the page's script."""
+    found = []
+    for cell in cells:
+        found.append(cell)
+        told = [o["data"][NUMBERS] for o in cell.get("outputs", []) if NUMBERS in o.get("data", {})]
+        if told:
+            text = json.dumps(told[-1], separators=(",", ":")).replace("<", "\\u003c")
+            script = f'<script type="application/json" class="genlab-numbers">{text}</script>'
+            found.append(nbformat.v4.new_markdown_cell(script, id=f"numbers-{len(found)}"))
+    return found
 
 
 def _show_source(cells, section: Section) -> None:
@@ -162,60 +168,3 @@ def _after_title(cells, text: str) -> None:
             title, _, rest = cell.source.partition("\n")
             cell.source = f"{title}\n\n{text}\n{rest}"
             return
-
-
-def about_run(record: Mapping[str, Any], section: Section) -> str:
-    """The line below a page's title: what made it, and which parameters are not as published."""
-    published = section.values("full", {})
-    differ = {k: v for k, v in record["params"].items() if published.get(k) != v}
-    minutes, seconds = divmod(round(record["seconds"]), 60)
-    facts = [
-        f"<b>{_said(record['profile'])}</b> profile",
-        _device(record),
-        f"seed {_said(record['seed'])}",
-        f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
-        f"{record['peak_memory_mib']:,} MiB",
-        f"key <code>{_said(record['key'])}</code>",
-    ]
-    if carried := record.get("carried"):
-        facts.append(
-            f"computed at commit <code>{_said(record['commit'])}</code>, carried to "
-            f"<code>{_said(carried[-1]['commit'])}</code> by an equal quick run"
-        )
-    elif record["commit"]:
-        facts.append(
-            f"commit <code>{_said(record['commit'])}</code>"
-            f"{' with changes' if record['dirty'] else ''}"
-        )
-    line = " · ".join(facts)
-    if differ:
-        values = ", ".join(f"{k} = {v!r}" for k, v in differ.items())
-        line += (
-            '<br><span class="genlab-differs">Not the published values: '
-            f"<code>{_said(values)}</code></span>"
-        )
-    source = f"source: <code>notebooks/{_said(section.name)}.md</code>"
-    return f'<p class="genlab-run">{line}<br>{source}</p>\n'
-
-
-def _device(record: Mapping[str, Any]) -> str:
-    """The processor, or the GPU with its driver and the memory that was used there."""
-    if not (gpu := record.get("gpu")):
-        return _said(record["device"])
-    return _said(
-        f"{record['device']} (driver {gpu.get('driver')}, {gpu.get('peak_memory_mib'):,} MiB)"
-    )
-
-
-def _said(value: Any) -> str:
-    """What a record says, as text in HTML on one line."""
-    return html.escape(" ".join(str(value).split()))
-
-
-def _stale_mark(changed: list[str]) -> str:
-    what = "; ".join(map(plain, changed)) or "the profile"
-    return (
-        f"\n```{{admonition}} Stale results\n:class: warning genlab-stale\nThese results were "
-        "computed before a change of "
-        f"{what}. `genlab run --profile full` and `genlab publish` bring them up to date.\n```\n"
-    )

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -10,24 +10,29 @@ from markupsafe import Markup
 from genlab.pipeline.gate import baseline
 from genlab.pipeline.gate.sight import RUNS, Seen, sights
 from genlab.pipeline.html import number, plain, sortable
+from genlab.pipeline.runs.derived import derived
+from genlab.pipeline.runs.pages import get_section
 from genlab.section.paths import ROOT
 
 
 def ledger(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """Every metric of every section, with its error, its limit and its null: HTML for a page."""
+    """Every metric of every section, with its error, its limit and its null: HTML for a page.  The
+    row of a number has the anchor PAGE:METRIC."""
     heads = ("page", "number", "value", "±", "of", "real against real", "±", "limit", "better", "n")
-    rows = []
+    rows, ids = [], []
     for page, record in records.items():
         link = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(page)
         for name, about in record["metrics"].items():
             error, of = error_of(about)
             unit = Markup(" <small>{}</small>").format(about["unit"]) if about.get("unit") else ""
             null = about.get("null_mean"), about.get("null_sd"), about.get("limit")
-            shown = Markup("<code>{}</code>").format(name) + unit
+            ids.append(f"{page}:{name}")
+            words = Markup("/<wbr>").join(name.split("/"))  # where a long name may be broken
+            shown = Markup("<code>{}</code>").format(words) + unit
             rows.append(
                 (link, shown, about["value"], error, of, *null, about["better"], about.get("n"))
             )
-    return sortable(heads, rows)
+    return sortable(heads, rows, ids=ids)
 
 
 def error_of(about: Mapping[str, Any]) -> tuple[float | None, str]:
@@ -97,7 +102,13 @@ def _about_power(told: Mapping[str, Any]) -> str:
 def sight_table() -> str:
     """The smallest shift that the gate can see in every section: a Markdown table, from the
     committed baselines of the quick profile."""
-    found = sights(baseline.read_all("quick", "cpu"))
+    book = baseline.read_all("quick", "cpu")
+    pages = [get_section(base.section).path.read_text("utf-8") for base in book]
+    return derived("sight", [repr(book), *pages], lambda: _sight_table(book))
+
+
+def _sight_table(book: Sequence[baseline.Baseline]) -> str:
+    found = sights(book)
     if not found:
         return "(`genlab baseline` writes what this table is made of.)"
     runs = " | ".join(f"{k} run{'s' * (k > 1)}" for k in RUNS)
