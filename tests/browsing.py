@@ -3,6 +3,8 @@ it, a function for each kind of fault."""
 
 import base64
 import importlib.util
+import io
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from PIL import Image, UnidentifiedImageError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PACKAGES = ("playwright", "axe_playwright_python")
@@ -171,8 +175,9 @@ TOO_WIDE = """() => {
 # On paper nothing can be pressed, and nothing scrolls.
 NOT_FOR_PAPER = """() => {
   const seen = (e) => e.checkVisibility({ checkVisibilityCSS: true }) && e.getClientRects().length;
-  const parts = "button, input, select, [role=button]";
-  const pressed = [...document.querySelectorAll(parts)].filter(seen);
+  const parts = "button, input, select, [role=button]";  // but not a head that sorts, or a figure
+  const pressed = [...document.querySelectorAll(parts)].filter(
+    (e) => seen(e) && !e.closest("th") && !e.querySelector("img, svg, table"));
   const cut = [...document.querySelectorAll("pre")].filter(
     (e) => seen(e) && e.scrollWidth > e.clientWidth + 1);
   const told = (e) => `${e.tagName.toLowerCase()}.${e.getAttribute("class") ?? ""} ` +
@@ -183,35 +188,53 @@ NOT_FOR_PAPER = """() => {
 
 # --- What moves --------------------------------------------------------------------------------
 
-START = 600  # characters of an address with its own data
-PICTURES = f"""() => [...document.querySelectorAll("img, source")]
-  .flatMap((e) => [e.getAttribute("src"), e.getAttribute("srcset")])
-  .filter(Boolean).map((a) => new URL(a.trim().split(/\\s+/)[0], document.baseURI).href)
-  .map((a) => a.startsWith("data:") ? a.slice(0, {START}) : a)"""
+PICTURES = """() => [...document.querySelectorAll("img, source")].flatMap(
+  (e) => [e.getAttribute("src"), e.getAttribute("srcset")].filter(Boolean)
+    .map((a) => [new URL(a.trim().split(/\\s+/)[0], document.baseURI).href, e.media ?? ""]))
+"""
 LOOPS = """() => document.getAnimations()
   .filter((a) => a.effect?.getComputedTiming().iterations === Infinity)
   .map((a) => `${a.effect.target?.className} moves for ever`)"""
-
-
-def animated(start: bytes) -> bool:
-    """Whether a picture that begins so has several frames (WebP, GIF, PNG)."""
-    webp = start[8:16] == b"WEBPVP8X" and bool(start[20] & 2)
-    return webp or (start[:4] == b"GIF8" and b"NETSCAPE" in start) or b"acTL" in start
+AT_MOST = 5000  # milliseconds: what moves for longer must have a way to stop it (WCAG 2.2.2)
+STIR = "no-preference"
 
 
 def moving(page: Any) -> list[str]:
-    """Pictures of a page that move by themselves, and styles that never rest."""
-    addresses = page.evaluate(PICTURES)
-    found = [f"{short(a, 60)} moves" for a in addresses if animated(_start(a))]
+    """Pictures of a page that move by themselves for long, or where less motion is wished, and
+    styles that never rest."""
+    found = [
+        f"{short(address, 60)} moves"
+        for address, media in page.evaluate(PICTURES)
+        if (length := _moves(_content(address))) > AT_MOST or (length and STIR not in media)
+    ]
     return found + page.evaluate(LOOPS)
 
 
-def _start(address: str) -> bytes:
+def _content(address: str) -> bytes:
     if address.startswith("data:"):
         head, _, data = address.partition(",")
-        return base64.b64decode(data[: len(data) // 4 * 4]) if "base64" in head else b""
+        return base64.b64decode(unquote(data)) if head.endswith("base64") else b""
     file = Path(unquote(urlsplit(address).path))
-    return file.read_bytes()[:START] if file.is_file() else b""
+    return file.read_bytes() if file.is_file() else b""
+
+
+def _moves(content: bytes) -> float:
+    """For how many milliseconds a picture moves."""
+    try:
+        image = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:  # an SVG
+        return 0.0
+    frames = getattr(image, "n_frames", 1)
+    if frames == 1:
+        return 0.0
+    times = image.info.get("loop", 1) or math.inf
+    return times * sum(_duration(image, i) for i in range(frames))
+
+
+def _duration(image: Image.Image, frame: int) -> float:
+    image.seek(frame)
+    image.load()
+    return image.info.get("duration", 100)
 
 
 # --- Access ------------------------------------------------------------------------------------
@@ -247,7 +270,7 @@ def barriers(page: Any) -> list[str]:
 def _violations(page: Any, *rules: str) -> list[str]:
     from axe_playwright_python.sync_playwright import Axe
 
-    options: dict[str, Any] = {"resultTypes": ["violations"], "iframes": False}
+    options: dict[str, Any] = {"resultTypes": ["violations"], "iframes": False, "preload": False}
     if rules:
         options["runOnly"] = {"type": "rule", "values": list(rules)}
     violations = Axe().run(page, options=options).response["violations"]
