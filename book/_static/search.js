@@ -132,7 +132,7 @@
     page.append(number ? `${number}. ` : "", ...marked(title, terms));
     if (kind === "page") link.append(...page.childNodes);
     else link.append(page, " › ", ...marked(heading, terms));
-    li.append(link, excerpt(text, terms));
+    li.append(link, excerpt(kind === "term" ? `${heading}: ${text}` : text, terms));  // a term is a part of its sentence
     return li;
   }
 
