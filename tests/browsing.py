@@ -188,25 +188,28 @@ NOT_FOR_PAPER = """() => {
 
 # --- What moves --------------------------------------------------------------------------------
 
-PICTURES = """() => [...document.querySelectorAll("img, source")].flatMap(
-  (e) => [e.getAttribute("src"), e.getAttribute("srcset")].filter(Boolean)
-    .map((a) => [new URL(a.trim().split(/\\s+/)[0], document.baseURI).href, e.media ?? ""]))
-"""
+# What a picture shows now: the first source that is meant for such a screen, or its own.
+PICTURES = """() => [...document.images].map((e) => {
+  const others = [...(e.closest("picture")?.querySelectorAll("source") ?? [])];
+  const source = others.find((o) => matchMedia(o.media || "all").matches);
+  const address = source ? source.srcset.trim().split(/\\s+/)[0] : e.getAttribute("src");
+  return new URL(address, document.baseURI).href;
+})"""
 LOOPS = """() => document.getAnimations()
   .filter((a) => a.effect?.getComputedTiming().iterations === Infinity)
   .map((a) => `${a.effect.target?.className} moves for ever`)"""
 AT_MOST = 5000  # milliseconds: what moves for longer must have a way to stop it (WCAG 2.2.2)
-STIR = "no-preference"
 
 
 def moving(page: Any) -> list[str]:
     """Pictures of a page that move by themselves for long, or where less motion is wished, and
     styles that never rest."""
-    found = [
-        f"{short(address, 60)} moves"
-        for address, media in page.evaluate(PICTURES)
-        if (length := _moves(_content(address))) > AT_MOST or (length and STIR not in media)
-    ]
+    found = []
+    for wish, most in (("no-preference", AT_MOST), ("reduce", 0)):
+        page.emulate_media(reduced_motion=wish)
+        shown = [a for a in page.evaluate(PICTURES) if _moves(_content(a)) > most]
+        found += [f"{short(address, 60)} moves, {wish}" for address in shown]
+    page.emulate_media(reduced_motion="no-preference")
     return found + page.evaluate(LOOPS)
 
 

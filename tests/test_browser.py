@@ -138,8 +138,8 @@ FAULTS = [
     ("too wide", "<div style='width:500px'>x</div>", "of 400"),
     ("on paper", "<button>press</button>", "prints button"),
     ("on paper", f"<pre>{'x' * 400}</pre>", "cuts pre"),
-    ("moves", f"<img alt=x src='{film(2, 0)}'>", "moves"),
-    ("moves", f"<img alt=x src='{film(2, 1)}'>", "moves"),
+    ("moves", f"<img alt=x src='{film(2, 0)}'>", "moves, no-preference"),
+    ("moves", f"<img alt=x src='{film(2, 1)}'>", "moves, reduce"),
     (
         "moves",
         f"<picture><source media='({STIR})' srcset='{film(6, 1)}'><img alt=x src=x.png></picture>",
