@@ -5,7 +5,7 @@
 # make check  the gate: are the runs of this machine what they used to be?   (make check PROFILE=full)
 # make site   the HTML book of the published results; nothing is executed
 # make pdf    the same book as one PDF, by Chromium or Chrome   (_build/genlab.pdf)
-# make release  what others download of the last commit: HTML, results, tables, checksums   (_build/release)
+# make release  what others download of the last commit: HTML, PDF, results, tables, checksums   (_build/release)
 # make gpu    a few steps of every training on the GPU: fails unless JAX and torch can use it   (set up with EXTRA=cuda)
 #
 # The first of these sets up .venv, in two or three minutes beside the download.  On Linux torch from PyPI brings CUDA: 3 GB to download,

@@ -115,7 +115,7 @@ def test_mathematics_is_typeset_from_the_book_itself(html):
         s["src"]
         for s in BeautifulSoup(page.read_text(), "html.parser").select("script[src*=mathjax]")
     ]
-    assert target(page, urlsplit(script).path) == (html / "mathjax" / "tex-chtml.js").resolve()
+    assert target(page, urlsplit(script).path) == (html / "mathjax" / "startup.js").resolve()
     assert list((html / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
 
 

@@ -1,5 +1,6 @@
 """What a page loads: what it uses, and nothing that it does not."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 from genlab.pipeline.site import assets
 
 SCRIPTS = [
-    ("../mathjax/tex-chtml.js", '<span class="math notranslate">x</span>', "<p>mathematics</p>"),
+    ("../mathjax/startup.js", '<span class="math notranslate">x</span>', "<p>mathematics</p>"),
     ("copybutton.js", '<div class="highlight-python highlight">', "<p>a highlight</p>"),
     ("clipboard.min.js", '<div class="highlight">', ""),
     ("togglebutton.css", '<div class="admonition dropdown">', '<div class="admonition">'),
@@ -26,6 +27,14 @@ SCRIPTS = [
 def test_a_file_is_loaded_where_something_needs_it(name, uses, lacks):
     assert assets.is_used(name, uses)
     assert not assets.is_used(name, lacks)
+
+
+@pytest.mark.parametrize(("name", "uses", "lacks"), SCRIPTS)
+def test_a_script_comes_with_the_one_that_it_takes_its_functions_from(name, uses, lacks):
+    source = Path(__file__).parents[1] / "book/_static" / name
+    if source.suffix == ".js" and source.is_file():
+        for needed in re.findall(r"window\.genlab;  // (\S+\.js)", source.read_text()):
+            assert assets.is_used(needed, uses), f"{name} needs {needed}"
 
 
 @pytest.mark.parametrize("name", ["genlab.css", "doctools.js", "styles/sphinx-book-theme.css"])

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from bs4 import BeautifulSoup
 from pipeline import Project, one_line
 
 from genlab.pipeline.views import book
@@ -108,6 +109,14 @@ def test_the_page_of_one_run_says_what_differs(project):
     assert result.returncode == 0, result.stderr
     html = (project.root / result.stdout.split()[-1]).read_text()
     assert "Not the published values" in html and "size = 8" in html and "16.0" in html
+    soup = BeautifulSoup(html, "html.parser")
+    assert "not results" in soup.select_one(".genlab-quick").get_text()
+    assert "size = 8" in soup.select_one(".genlab-run > summary").get_text()
+    assert "size = 8  #" in soup.select_one("div.cell pre").get_text()  # where it is declared
+    address = (project.root / result.stdout.split()[-1]).parent
+    taken = [address / a["href"] for a in soup.select(".genlab-run a[download]")]
+    assert len(taken) >= 5 and all(file.is_file() for file in taken)
+    assert "not results" not in page(project, "notebooks/first")
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ ONE = """<p id="here">Alpha <a href="#here">same</a> <a href="two.html">next</a>
 <img alt="a > b" loading="lazy" src="../_images/a.png"
  srcset="../_images/a.png 1x, ../_images/b.png 2x">"""
 TWO = '<h2 id="there">There</h2><p>Omega</p>'
+SET = "<script>window.MathJax = {startup: {promise: Promise.resolve()}}</script>"
 FIRST = Page("notebooks/one.html", "1. One", "Plane")
 KNOWN = {"notebooks/one.html": "notebooks-one", "notebooks/two.html": "notebooks-two"}
 
@@ -39,7 +40,7 @@ def html(tmp_path):
     for path, title, body in (
         ("book/intro.html", "A book", "<p>Begin</p>"),
         ("notebooks/one.html", "1. One", ONE),
-        ("notebooks/two.html", "2. Two", TWO),
+        ("notebooks/two.html", "2. Two", TWO + SET),
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         text = PAGE.format(nav=NAV.format(up="../"), title=title, body=body)
@@ -64,7 +65,7 @@ def test_places_are_unique_and_every_link_inside_has_its_place(html):
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     links = re.findall(r'href="#([^"]+)"', text)
-    assert set(links) <= set(ids)
+    assert set(links) - {pdf.TYPESET} <= set(ids)  # that one comes when the formulas are set
     assert {"notebooks-one--here", "notebooks-two", "notebooks-two--there"} <= set(links)
     assert "search.html" not in text and 'href="https://doi.org/1"' in text
     assert '<a href="#notebooks-two">2. Two</a><span>7</span>' in text
@@ -130,17 +131,38 @@ def test_a_page_without_an_article_is_said_to_be_old():
         pdf._cut("<html></html>", "article", "bd-article")
 
 
-def test_the_browser_prints_the_book(html, monkeypatch):
+@pytest.fixture
+def browser(monkeypatch):
+    """A browser that is there."""
+    monkeypatch.setattr(pdf, "locked", lambda name: nullcontext())
     try:
-        browser = pdf.find_browser()
+        return pdf.find_browser()
     except UserError as error:
         pytest.skip(f"NOT TESTED: {error}")
-    monkeypatch.setattr(pdf, "locked", lambda name: nullcontext())
+
+
+def test_formulas_are_set_if_any_page_has_them(html):
+    assert pdf.WAITS in pdf.document(html, pdf.contents(html), {}, html.parent)
+    page = html / "notebooks" / "two.html"
+    page.write_text(page.read_text().replace(SET, ""))
+    assert pdf.WAITS not in pdf.document(html, pdf.contents(html), {}, html.parent)
+
+
+def test_a_book_whose_formulas_are_not_set_is_no_book(html, browser):
+    page = html / "notebooks" / "two.html"
+    page.write_text(page.read_text().replace("Promise.resolve()", "new Promise(() => 0)"))
+    with pytest.raises(UserError, match="before its formulas were set"):
+        pdf.book_pdf(html / "index.html", browser, html.parent / "book.pdf")
+    assert not (html.parent / "book.pdf").exists()
+
+
+def test_the_browser_prints_the_book(html, browser):
     made = pdf.book_pdf(html / "index.html", browser, html.parent / "book.pdf").read_bytes()
     numbers = page_numbers(made)
     places = [numbers[name] for name in ("book-intro", "notebooks-one", "notebooks-two")]
     assert places == [3, 4, 5]  # behind the title and the contents, a page each
     assert numbers["notebooks-two--there"] == 5
     assert made.count(b"/Type /Page\n") == 5
+    assert numbers[pdf.TYPESET] == 1
     assert b"/Outlines" in made and b"(2. Two)" in made.replace(b"\x00", b"")
     assert not (html.parent / "book.html").exists()

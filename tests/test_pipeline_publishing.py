@@ -7,12 +7,8 @@ from genlab.pipeline.cli import main
 
 
 def test_every_command_is_one_of_genlab():
-    assert {command.name for command in publishing.COMMANDS} == {
-        "build",
-        "page",
-        "publish",
-        "release",
-    }
+    made = {command.name for command in publishing.COMMANDS}
+    assert made == {"build", "pdf", "page", "publish", "release"}
     listed = CliRunner().invoke(main, ["--help"]).output
     for command in publishing.COMMANDS:
         assert main.commands[command.name] is command and f"\n  {command.name} " in listed

@@ -221,7 +221,7 @@ def test_a_row_says_what_its_name_does_not():
         "<tr id='dsm:ring/w2'><td><a href='dsm.html'>dsm</a></td><td>ring/<wbr>w2</td><td>2</td>"
         '<td><div class="genlab-why">why</div></td></tr><tr><td>no anchor</td></tr>'
     )
-    assert list(rows(html)) == [Entry("row", "dsm:ring/w2", "dsm:ring/w2", "2")]
+    assert list(rows(html)) == [Entry("number", "dsm:ring/w2", "dsm:ring/w2", "2")]
 
 
 @pytest.mark.parametrize(

@@ -416,7 +416,6 @@ def test_every_import_is_declared():
     something else."""
     homes = {
         "PIL": "pillow",
-        "bs4": "beautifulsoup4",
         "ot": "pot",
         "sklearn": "scikit-learn",
         "yaml": "pyyaml",

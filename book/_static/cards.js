@@ -54,7 +54,7 @@
     card.id = "genlab-hovercard";
     card.setAttribute("role", "tooltip");
     card.append(inside);
-    document.body.append(card);
+    (document.querySelector("main") ?? document.body).append(card);
     a.setAttribute("aria-describedby", card.id);
     card.addEventListener("pointerenter", () => clearTimeout(timer));
     card.addEventListener("pointerleave", later);
@@ -68,8 +68,10 @@
     const left = Math.min(Math.max(8, box.left), document.documentElement.clientWidth - card.offsetWidth - 8);
     const below = boxes.at(-1).bottom + 6;
     const above = box.top - card.offsetHeight - 6;
-    card.style.left = `${left + scrollX}px`;
-    card.style.top = `${(below + card.offsetHeight > innerHeight && above > 0 ? above : below) + scrollY}px`;
+    const top = below + card.offsetHeight > innerHeight && above > 0 ? above : below;
+    const origin = card.getBoundingClientRect();
+    card.style.left = `${left - origin.left}px`;
+    card.style.top = `${top - origin.top}px`;
   }
 
   function hide() {

@@ -19,7 +19,7 @@
 
   // A control around a picture and what panels.js put beside it.  No <button>: its parts would not hear the pointer.
   function opener(image) {
-    const control = element("span", { class: "genlab-zoom", role: "button", tabindex: 0, "aria-haspopup": "dialog", title: "enlarge" });
+    const control = element("span", { class: "genlab-zoom", role: "button", tabindex: 0, "aria-haspopup": "dialog", "aria-description": "enlarge" });
     const link = image.closest("a"), first = image.closest(".genlab-numbered") ?? image, parts = first.nextElementSibling;
     (link ?? first).before(control);
     control.append(...(link ? link.childNodes : [first, ...(parts?.matches(".genlab-parts") ? [parts] : [])]));

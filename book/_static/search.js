@@ -2,16 +2,16 @@
 // fetch nothing, so the texts are a script, loaded when somebody is about to search.
 (() => {
   const root = document.documentElement.dataset.content_root ?? "";
-  const IN_DIALOG = 8, ON_PAGE = 60, OF_ONE_PAGE = 3;  // results that are shown
-  const WEIGHT = { page: 1.6, term: 1.4, section: 1, row: 0.5, fold: 0.4, code: 0.4 };
-  const LIBRARY = 0.5;  // what its pages count beside chapters
+  const IN_DIALOG = 8, ON_PAGE = 200, OF_ONE_PAGE = 3;  // results that are shown
+  const WEIGHT = { page: 1.6, term: 1.4, section: 1, row: 0.5, fold: 0.8, code: 0.4, number: 0.12 };
+  const LIBRARY = 0.5;  // what pages of the library count beside chapters
   const NAMED = 6;  // what a function counts if a name of code was typed
   const SILENT = new Set(("a about an and any are as at be been but by can could did do does for from had has have how i if in into is it " +
     "its me my of on or our s so than that the their them then there these they this those to was we were what when where which who " +
     "why will with would you your").split(" "));
   const GREEK = Object.fromEntries(("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon " +
     "phi chi psi omega").split(" ").map((name, i) => [String.fromCharCode(0x3b1 + i), name]));
-  const IRREGULAR = { found: "find", ran: "run", rerun: "run", learnt: "learn" };
+  const IRREGULAR = { found: "find", ran: "run", learnt: "learn" };
 
   // --- words ---------------------------------------------------------------------------------
 
@@ -70,7 +70,7 @@
       searchOptions: {
         boost: { heading: 4, keywords: 4, page: 1.5 },
         prefix: (word) => word.length > 2,
-        fuzzy: (word) => (word.length > 4 ? 0.2 : false),
+        fuzzy: (word) => (word.length > 5 ? 0.2 : false),
         weights: { prefix: 0.4, fuzzy: 0.15 },
       },
     });
@@ -94,7 +94,8 @@
     return found
       .map(({ id, score, terms }) => {
         const place = places[id], { heading, keywords, text } = place;
-        const together = all.length < 2 ? 1  // what stands together counts more
+        const together = heading.split(", ").some((name) => spaced(name) === phrase) ? 3
+          : all.length < 2 ? 1  // what stands together counts more
           : spaced(keywords).includes(asked) ? 4
           : spaced(heading).includes(phrase) ? 2.5
           : spaced(text).includes(phrase) ? 1.7 : 1;
@@ -131,7 +132,7 @@
     page.append(number ? `${number}. ` : "", ...marked(title, terms));
     if (kind === "page") link.append(...page.childNodes);
     else link.append(page, " › ", ...marked(heading, terms));
-    li.append(link, excerpt(text, terms));
+    li.append(link, excerpt(kind === "term" ? `${heading}: ${text}` : text, terms));  // a term is a part of its sentence
     return li;
   }
 

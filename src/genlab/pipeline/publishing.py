@@ -74,13 +74,11 @@ def publish(names):
     "says so",
 )
 @click.option("--no-pdf", is_flag=True, help="leave the PDF out")
-@click.pass_context
-def release(context, allow_stale, no_pdf):
+def release(allow_stale, no_pdf):
     """Pack the last commit's book for others: HTML, PDF, results, tables, checksums, metadata."""
     from genlab.pipeline.views.release import release
 
-    pdf = "pdf" in context.parent.command.commands and not no_pdf
-    folder = release(allow_stale=allow_stale, pdf=pdf)
+    folder = release(allow_stale=allow_stale, pdf=not no_pdf)
     for file in sorted(folder.iterdir()):
         click.echo(f"{file.stat().st_size / 2**20:8.2f} MiB  {file.relative_to(ROOT)}")
     click.echo(f"check it: cd {folder.relative_to(ROOT)} && sha256sum -c MANIFEST.sha256")

@@ -24,7 +24,7 @@ LONGEST = 6_000  # characters of a section: more would be a table of numbers
 class Entry(NamedTuple):
     """A place that can be found."""
 
-    kind: str  # page, section, fold, term, row or code
+    kind: str  # page, section, fold, term, row, number or code
     anchor: str
     heading: str
     text: str
@@ -172,7 +172,8 @@ def rows(html: str) -> Iterator[Entry]:
         name, cells = unescape(anchor), map(without_tags, CELL.findall(ASIDE.sub("", row)))
         for part in name.split(":"):  # what the name says already
             cells = [cell.removeprefix(part).lstrip() for cell in cells]
-        yield Entry("row", name, name, " · ".join(filter(None, cells)))
+        kind = "number" if ":" in name else "row"
+        yield Entry(kind, name, name, " · ".join(filter(None, cells)))
 
 
 def without_tags(html: str) -> str:

@@ -111,15 +111,13 @@ def document(root: Path, pages: list[Page], numbers: Mapping[str, int], folder: 
     base = os.path.relpath(root, folder)
     known = {page.path: page.id for page in pages}
     commit, changed = git_state()
-    mathjax = next((text for text in texts.values() if "mathjax" in text), "")
     head = re.findall(r'<link [^>]*rel="stylesheet"[^>]*>', texts[pages[0].path])
-    scripts = re.findall(r"<script[^>]*>[^<]*</script>", mathjax)
-    maths = [script for script in scripts if "mathjax" in script.lower()]
+    setters = next(filter(None, map(_setters, texts.values())), [])  # where there is a formula
     return render(
         "pdf.html",
         title=yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["title"],
         styles=[rewritten(link, pages[0], known, base) for link in head],
-        scripts=[rewritten(script, pages[0], known, base) for script in maths],
+        scripts=[rewritten(script, pages[0], known, base) for script in setters],
         articles=[
             (page, rewritten(_lowered(_cut(texts[page.path], "article", "bd-article")),
                              page, known, base))
@@ -132,6 +130,12 @@ def document(root: Path, pages: list[Page], numbers: Mapping[str, int], folder: 
         commit=f"{commit}{' with changes' if changed else ''}" if commit else "",
         date=datetime.date.today().isoformat(),
     )  # fmt: skip
+
+
+def _setters(text: str) -> list[str]:
+    """The scripts of a page that set its formulas."""
+    scripts = re.findall(r"<script[^>]*>[^<]*</script>", text)
+    return [script for script in scripts if "mathjax" in script.lower()]
 
 
 def _lowered(article: str) -> str:
