@@ -264,9 +264,11 @@ def barriers(page: Any) -> list[str]:
     Changes the page."""
     page.evaluate(THIN)
     page.evaluate(OPEN)
+    settle(page)
     found = [f"{fault}, light" for fault in _violations(page)]
     page.emulate_media(color_scheme="dark")
     page.evaluate(DARK)
+    settle(page)
     return found + [f"{fault}, dark" for fault in _violations(page, "color-contrast")]
 
 

@@ -93,11 +93,15 @@ def kept(name: str, view: str) -> Path:
 def fonts(page: Any) -> list[float]:
     """How wide this machine sets a line of the page's text, and of code."""
     return page.evaluate(
-        """() => ["article p", "pre, code"].map((where) => {
+        """() => {
+          const style = getComputedStyle(document.body);
+          const code = style.getPropertyValue("--pst-font-family-monospace");
           const pen = document.createElement("canvas").getContext("2d");
-          pen.font = `16px ${getComputedStyle(document.querySelector(where)).fontFamily}`;
-          return Math.round(10 * pen.measureText("Sphinx of black quartz, judge").width) / 10;
-        })"""
+          return [style.fontFamily, code].map((font) => {
+            pen.font = `16px ${font}`;
+            return Math.round(10 * pen.measureText("Sphinx of black quartz, judge").width) / 10;
+          });
+        }"""
     )
 
 
