@@ -10,4 +10,5 @@ def setup(app: Any) -> None:
     # The trees of all pages live until the end; a collector would walk through them all the time.
     gc.disable()
     # Else each citation looks through the lists of all installed packages.
-    register_plugin("pybtex.backends", "plaintext", find_plugin("pybtex.backends", "plaintext"))
+    for kind in ("plaintext", "text", "html"):
+        register_plugin("pybtex.backends", kind, find_plugin("pybtex.backends", kind))
