@@ -1,9 +1,12 @@
 """The notebook of a page: what its run says is text, what its run holds is shown and not obeyed."""
 
+import json
+import re
 from dataclasses import replace
 
 import nbformat
 
+from genlab.pipeline.execution.drawing import NUMBERS
 from genlab.pipeline.runs.pages import computes, get_section, section_names
 from genlab.pipeline.runs.parameters import parse_parameters
 from genlab.pipeline.runs.store import published
@@ -12,6 +15,7 @@ from genlab.pipeline.views.notebook import (
     _lead_first,
     _set_parameters,
     _tabulated,
+    _with_numbers,
     _with_outputs,
     page_notebook,
 )  # fmt: skip
@@ -134,3 +138,14 @@ def test_the_cell_that_declares_parameters_shows_the_values_of_the_run():
     ]
     _set_parameters(cells, replace(section, parameters=several), {"a": [3], "b": "z"})
     assert cells[0].source == "a = [3]  # é\nb = 'z'; # x"
+
+
+def test_the_numbers_behind_a_figure_follow_it_as_data():
+    """They are no output that Sphinx would have to know, and no HTML that they could end."""
+    data = {"image/png": "iVBOR", NUMBERS: [{"title": "</script>"}]}
+    drawn = cell("plot()")
+    drawn.outputs = [nbformat.v4.new_output("display_data", data)]
+    figure, numbers = _with_numbers([drawn])
+    assert set(figure.outputs[0].data) == {"image/png"}
+    inside = re.fullmatch(r"<script [^>]*>(.*)</script>", numbers.source)[1]
+    assert json.loads(inside) == data[NUMBERS] and "<" not in inside

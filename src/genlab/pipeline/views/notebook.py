@@ -138,8 +138,8 @@ def _with_numbers(cells: list) -> list:
     found = []
     for cell in cells:
         found.append(cell)
-        told = [o["data"][NUMBERS] for o in cell.get("outputs", []) if NUMBERS in o.get("data", {})]
-        if told:
+        outputs = [o["data"] for o in cell.get("outputs", []) if NUMBERS in o.get("data", {})]
+        if told := [data.pop(NUMBERS) for data in outputs]:
             text = json.dumps(told[-1], separators=(",", ":")).replace("<", "\\u003c")
             script = f'<script type="application/json" class="genlab-numbers">{text}</script>'
             found.append(nbformat.v4.new_markdown_cell(script, id=f"numbers-{len(found)}"))
