@@ -156,3 +156,26 @@ def test_what_is_said_is_text(shown):
     bad = Card(question="<script>x</script>", answer="<b>y</b>")
     page = Shown(Home(cards={"dsm": bad}), shown.records, {}, shown.judged).cards()
     assert "<script" not in page and "&lt;b&gt;y" in page
+
+
+def test_a_page_begins_with_its_answer_and_the_way_to_a_figure(shown):
+    """But one that has an answer of its own; and nothing is said that is not judged or borne
+    out."""
+    for name in section_names():
+        brief = BeautifulSoup(shown.brief(name), "html.parser")
+        if name == "dsm":  # its first cell has an answer
+            assert not brief.get_text(strip=True)
+            continue
+        assert brief.p.get_text().startswith("In brief. ") and "glue" not in brief.get_text()
+        named = [
+            cell.metadata["mystnb"]["figure"]["name"]
+            for cell in shown.notebooks[name].cells
+            if "figure" in cell.metadata.get("mystnb", {})
+        ]
+        assert brief.a["href"].removeprefix("#") in named and brief.img["alt"].strip()
+    quick = Shown(shown.home, shown.records, shown.notebooks, Judged.of())
+    assert quick.brief("rbm") == ""
+    records = dict(shown.records) | {"rbm": copy.deepcopy(dict(shown.records["rbm"]))}
+    for metric in records["rbm"]["metrics"].values():
+        metric["value"] = 0.0
+    assert Shown(shown.home, records, shown.notebooks, shown.judged).brief("rbm") == ""

@@ -102,6 +102,9 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
             tree[path] = text.encode()
     front = home.Shown(home.read(), records, notebooks, judged)
     tree |= front.files()
+    for name, notebook in notebooks.items():
+        notebook.cells[0].source += front.brief(name)
+        tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
     for marker in ("hero", "findings", "cards"):
         fill(tree, f"<!-- genlab:{marker} -->", getattr(front, marker))
     fill(tree, "<!-- genlab:claims-ledger -->", judged.ledger)
@@ -133,7 +136,7 @@ def _page(
     stale: list[str] | None = None,
     beside: Collection[str] = (),
 ) -> nbformat.NotebookNode:
-    """Add the page of a run to `tree`, and what readers may take away of it; the page.  `beside`:
+    """The page of a run; what readers may take away of it is added to `tree`.  `beside`:
     hand-written pages that it may point to."""
     section = get_section(name)
     files = downloads(section, run)
@@ -141,9 +144,7 @@ def _page(
     sizes = {file: len(content) for file, content in files.items()}
     about = about_run(run.record, section, files=sizes, pages=beside)
     prose = partial(judged.filled, page=name)
-    notebook = page_notebook(section, run, about=about, stale=stale, prose=prose)
-    tree[f"notebooks/{name}.ipynb"] = nbformat.writes(notebook).encode()
-    return notebook
+    return page_notebook(section, run, about=about, stale=stale, prose=prose)
 
 
 def _own_files(wanted: Callable[[Path], bool]) -> Tree:
@@ -261,7 +262,7 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
         toc["chapters"] = [{"file": "book/references"}]
         tree["book/references.md"] = references.read_bytes()
     tree["_toc.yml"] = yaml.safe_dump(toc).encode()
-    _page(tree, name, run, Judged.of())
+    tree[f"notebooks/{name}.ipynb"] = nbformat.writes(_page(tree, name, run, Judged.of())).encode()
     folder = BUILD / "pages" / f"{name}-{key}"
     with locked(f"page-{name}-{key}"), disk_errors("the page"):
         shutil.rmtree(folder, ignore_errors=True)

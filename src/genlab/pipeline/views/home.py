@@ -33,6 +33,7 @@ HERO = Markup(
     '<source media="(prefers-reduced-motion: reduce), print" srcset="../home/hero.png">'
     '<img src="../home/hero.webp" alt="{}" width="{}" height="{}"></picture></div>'
 )
+OWN_ANSWER = "**The answer.**"
 COVER = "Samples of four models over the densities that they should follow"
 COUNTED = {"holds": "held", "in part": "in part", "does not hold": "did not hold"}
 
@@ -155,6 +156,24 @@ class Shown:
         ).format(
             image, number, self._link(name), card.question, answer, self._counts(name)
         )  # fmt: skip
+
+    def brief(self, name: str) -> str:
+        """The answer of a page for its first screen, with a small figure that leads to the large
+        one: a block of HTML.  Nothing for a page that begins with its own, or that is not
+        judged."""
+        card, notebook = self.home.cards.get(name), self.notebooks[name]
+        if card is None or self.judged.verdicts is None or OWN_ANSWER in notebook.cells[0].source:
+            return ""
+        answer = self.said(card, f"cards.yaml, {name}")
+        if answer in ("", UNBACKED):
+            return ""
+        image = Markup()
+        if (shown := pictures.figure(notebook, card.figure)) and shown.name:
+            image = Markup('<a href="#{}"><img src="../home/{}.webp" alt="{}"></a>').format(
+                shown.name, name, f"{shown.alt}: to the figure"
+            )
+        made = Markup('<div class="genlab-brief">{}<p><b>In brief.</b> {}</p></div>')
+        return "\n\n" + " ".join(made.format(image, answer).split()) + "\n"
 
     def _summary(self, name: str) -> str:
         return get_section(name).summary if name in self.notebooks else ""

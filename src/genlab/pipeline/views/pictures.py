@@ -25,10 +25,11 @@ Part = tuple[float, float, float, float]  # left, top, right, bottom, as shares 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a page: its PNG, and what it shows in words."""
+    """A figure of a page: its PNG, what it shows in words, and its name on the page."""
 
     png: bytes
     alt: str
+    name: str = ""
 
 
 def figure(notebook: nbformat.NotebookNode, name: str = "") -> Figure | None:
@@ -38,8 +39,8 @@ def figure(notebook: nbformat.NotebookNode, name: str = "") -> Figure | None:
         shown = cell.metadata.get("mystnb", {})
         for png in _outputs(cell, "image/png"):
             alt = " ".join(shown.get("image", {}).get("alt", "").split())
-            found = Figure(base64.b64decode(png), alt)
-            if name and name == shown.get("figure", {}).get("name"):
+            found = Figure(base64.b64decode(png), alt, shown.get("figure", {}).get("name", ""))
+            if name and name == found.name:
                 return found
             first = first or found
     return first
