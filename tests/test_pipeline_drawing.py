@@ -26,6 +26,7 @@ def fig():
     right.bar([0, 1], [5.0, 0.25], color=RED)
     right.set_xticks([0, 1], ["ours", "theirs"])
     right.set_yscale("log")
+    fig.canvas.draw()
     yield fig
     plt.close(fig)
 
@@ -75,9 +76,21 @@ def test_a_sharp_figure_has_twice_the_pixels_a_side_and_few_colours(fig):
     assert drawing.sharp(fig) == drawing.sharp(fig)
 
 
+def test_to_look_at_the_numbers_moves_nothing(fig):
+    """The layout is not settled by one drawing; the picture after it must be the one before."""
+
+    def places():
+        return [tuple(ax.get_position().bounds) for ax in fig.axes]
+
+    before = places()
+    drawing.numbers(fig)
+    assert places() == before
+
+
 def test_a_figure_without_curves_has_no_numbers():
     fig, ax = plt.subplots()
     ax.imshow(np.eye(3))
+    fig.canvas.draw()
     assert drawing.numbers(fig) == []
     plt.close(fig)
 

@@ -61,6 +61,8 @@ def test_a_release_is_whole_described_and_checked(project, tmp_path):
     names = {
         "LICENSE",
         MANIFEST,
+        "claims.csv",
+        "numbers.csv",
         "ro-crate-metadata.json",
         f"{base}-html.zip",
         f"{base}-results.zip",

@@ -21,17 +21,23 @@ CLOUD = 100  # dots that no line connects are a cloud if they are more
 
 def load_ipython_extension(shell: Any) -> None:
     """Tell the shell how figures are stored; GENLAB_FIGURES=published asks for sharp ones."""
+    from IPython.core.formatters import BaseFormatter
     from matplotlib.figure import Figure
     from matplotlib_inline import backend_inline  # noqa: F401  (sets the PNG that is replaced here)
 
-    shown = shell.display_formatter
+    class Numbers(BaseFormatter):
+        """A formatter of a type that IPython does not know."""
+
+        _return_type = list
+
+    formatters = shell.display_formatter.formatters
     if os.environ.get("GENLAB_FIGURES") == "published":
-        shown.formatters["image/png"].for_type(Figure, sharp)
-
-    def stored(fig: Figure, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {NUMBERS: told} if (told := numbers(fig)) else {}
-
-    shown.mimebundle_formatter.for_type(Figure, stored)
+        formatters["image/png"].for_type(Figure, sharp)
+    # The last one: the picture is drawn before anybody looks at its parts.
+    formatters[NUMBERS] = Numbers(
+        parent=shell.display_formatter, format_type=NUMBERS, print_method="_genlab_numbers_"
+    )
+    formatters[NUMBERS].for_type(Figure, lambda fig: numbers(fig) or None)
 
 
 def sharp(fig: Any) -> bytes:
@@ -48,10 +54,10 @@ def sharp(fig: Any) -> bytes:
 
 def numbers(fig: Any) -> list[dict[str, Any]]:
     """What the curves and bars of each panel show: its title, its axes, where it lies in the
-    picture (left, top, right, bottom, as shares of it), and the series."""
+    picture (left, top, right, bottom, as shares of it), and the series.  The figure is laid out
+    already: to draw it again could move its parts."""
     from matplotlib import rcParams
 
-    fig.canvas.draw()  # lays it out
     whole = fig.get_tightbbox().padded(rcParams["savefig.pad_inches"])
     told = []
     for ax in fig.axes:
