@@ -3,8 +3,8 @@
 Every check is tried first on a small page with the fault that it is for."""
 
 import base64
-import io
 import importlib.util
+import io
 import os
 import subprocess
 import sys
