@@ -143,22 +143,23 @@ def rests(page: Any, seconds: float) -> None:
     assert page.screenshot() == before
 
 
-@on(PLAYER)
-def player_rests_until_it_is_asked(page: Any) -> None:
+def player_rests(page: Any, seconds: float) -> None:
     play = player(page).locator("button.genlab-play[aria-pressed=false]")
     play.wait_for()
-    rests(page, 5.5)
+    rests(page, seconds)
     assert play.count() == 1
+
+
+@on(PLAYER)
+def player_rests_until_it_is_asked(page: Any) -> None:
+    player_rests(page, 5.5)
 
 
 @on(PLAYER)
 def player_rests_where_less_motion_is_wished(page: Any) -> None:
     page.emulate_media(reduced_motion="reduce")
     page.reload()
-    play = player(page).locator("button.genlab-play[aria-pressed=false]")
-    play.wait_for()
-    rests(page, 1)
-    assert play.count() == 1
+    player_rests(page, 1)
 
 
 @on(PLAYER)

@@ -7,14 +7,16 @@ import click
 from genlab.pipeline.options import OPEN, one_run, show_page, some_or_all, tell_broken
 from genlab.section.paths import ROOT
 
-
-@click.command()
-@click.option(
+SHOWN = click.option(
     "--profile",
     default="full",
     show_default=True,
     help="which runs the pages show: full (published) or quick (stored)",
 )
+
+
+@click.command()
+@SHOWN
 @OPEN
 def build(profile, show):
     """Build the HTML book from stored and published runs; nothing is executed."""
@@ -25,12 +27,7 @@ def build(profile, show):
 
 
 @click.command()
-@click.option(
-    "--profile",
-    default="full",
-    show_default=True,
-    help="which runs the pages show: full (published) or quick (stored)",
-)
+@SHOWN
 @OPEN
 def pdf(profile, show):
     """Build the book and print all of it as one PDF, by Chromium or Chrome."""

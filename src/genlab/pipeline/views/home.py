@@ -7,7 +7,7 @@ sentence may name the rules over recorded numbers that must be met for it to be 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,9 @@ class Card(Said):
     part: pictures.Part = (0, 0, 1, 1)
 
 
+NO_CARD = Card(question="")
+
+
 class Home(_Strict):
     """The whole of book/cards.yaml.  hero: the page whose first animation opens the book."""
 
@@ -92,6 +95,15 @@ class Shown:
     records: Records
     notebooks: Mapping[str, nbformat.NotebookNode]
     judged: Judged
+
+    @cached_property
+    def figures(self) -> dict[str, pictures.Figure]:
+        """The figure that stands for each page, of those that have one."""
+        found = {
+            name: pictures.figure(notebook, self.home.cards.get(name, NO_CARD).figure)
+            for name, notebook in self.notebooks.items()
+        }
+        return {name: figure for name, figure in found.items() if figure}
 
     def said(self, sentence: Said, where: str) -> str:
         """The sentence with its numbers; UNBACKED if a rule of it is not met; nothing if a page
@@ -145,7 +157,7 @@ class Shown:
         card = self.home.cards.get(name) or Card(question=self._summary(name))
         number = section_names().index(name) + 1
         image = Markup()
-        if name in self.notebooks and (shown := pictures.figure(self.notebooks[name], card.figure)):
+        if shown := self.figures.get(name):
             image = Markup(
                 '<img src="../home/{}.webp" alt="{}" width="{}" height="{}" loading="lazy">'
             ).format(name, shown.alt or f"A figure of {name}", *pictures.SIZE)
@@ -168,7 +180,7 @@ class Shown:
         if answer in ("", UNBACKED):
             return ""
         image = Markup()
-        if (shown := pictures.figure(notebook, card.figure)) and shown.name:
+        if (shown := self.figures.get(name)) and shown.name:
             image = Markup('<a href="#{}"><img src="../home/{}.webp" alt="{}"></a>').format(
                 shown.name, name, f"{shown.alt}: to the figure"
             )
@@ -214,10 +226,9 @@ class Shown:
         files = {}
         if moving := self._moving():
             files |= {f"{FOLDER}/hero.webp": moving.webp, f"{FOLDER}/hero.png": moving.still}
-        for name in self.notebooks:
-            card = self.home.cards.get(name) or Card(question="")
-            if shown := pictures.figure(self.notebooks[name], card.figure):
-                files[f"{FOLDER}/{name}.webp"] = pictures.small(shown.png, card.part)
+        for name, shown in self.figures.items():
+            part = self.home.cards.get(name, NO_CARD).part
+            files[f"{FOLDER}/{name}.webp"] = pictures.small(shown.png, part)
         return files
 
 
