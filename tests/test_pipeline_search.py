@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from genlab.pipeline.site import search
 from genlab.pipeline.site.search import Entry, cited, found, merge, readable, rows
 from genlab.section.paths import ROOT
+from tests.site_book import sphinx, write
 
 SCRIPT = ROOT / "book" / "_static" / "search.js"
 VENDORED = ROOT / "book" / "vendor"
@@ -89,27 +89,14 @@ def build(folder: Path, pages: dict[str, str], *, ours: bool = True) -> Sphinx:
         if old.stem not in pages:
             old.unlink()
     (source / "works.bib").write_text(WORK)
-    for name, text in pages.items():
-        if not (path := source / f"{name}.md").is_file() or path.read_text() != text:
-            path.write_text(text)
-    with patch_docutils(), docutils_namespace():  # a second book in this process starts anew
-        app = Sphinx(
-            source,
-            None,
-            folder / "html",
-            folder / "doctrees",
-            "html",
-            {
-                "extensions": ["myst_parser", "sphinxcontrib.bibtex", search.__name__][: 2 + ours],
-                "myst_enable_extensions": ["colon_fence", "dollarmath"],
-                "bibtex_bibfiles": ["works.bib"],
-                "html_theme": "sphinx_book_theme",
-            },
-            status=None,
-            warning=None,
-        )
-        app.build()
-    return app
+    write(source, {f"{name}.md": text for name, text in pages.items()})
+    settings = {
+        "extensions": ["myst_parser", "sphinxcontrib.bibtex", search.__name__][: 2 + ours],
+        "myst_enable_extensions": ["colon_fence", "dollarmath"],
+        "bibtex_bibfiles": ["works.bib"],
+        "html_theme": "sphinx_book_theme",
+    }
+    return sphinx(folder, settings, warning=None)
 
 
 def index(folder: Path) -> tuple[list[list[str]], list[tuple[str, Entry]]]:
