@@ -22,6 +22,8 @@ section.save(detail=np.array([detail]))
 display(HTML(f"<p>{size} numbers</p>"))
 display(HTML(f"<p>{time.perf_counter_ns()} ns</p>"))
 """
+ARRAYS = 'section.metric("total", float(section.needed("first").arrays["numbers"].sum()))\n'
+METRIC = ("scale * size, unit", "scale * size + size // 5, unit")  # another at full alone
 
 
 class Repository(Project):
@@ -36,7 +38,10 @@ class Repository(Project):
         self.edit("notebooks/first.md", CELL, USE)
         self.git("init", "-q")
         self.commit()
-        for words in (("run", "first", "--profile", "full"), ("publish", "first")):
+        self.publish("first")
+
+    def publish(self, *names):
+        for words in (("run", *names, "--profile", "full"), ("publish", *names)):
             done = self.genlab(*words)
             assert done.returncode == 0, done.stderr
         self.commit()
@@ -138,6 +143,45 @@ def test_a_change_of_more_than_code_is_not_carried(project):
     project.commit()
     done = project.genlab("carry", "first")
     assert done.returncode == 1 and "more than its code changed (params)" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("reads", "edit", "carried"),
+    [
+        # What the page reads is the same, whatever the needed section says beside it.
+        (ARRAYS, METRIC, True),
+        (ARRAYS, ("np.arange(size) * scale", "np.arange(size) * (scale + size // 5)"), False),
+        (ARRAYS, ("size / 3 if", "size / 7 if"), False),
+        (ARRAYS + 'section.needed("first").value("double")\n', METRIC, False),
+        (ARRAYS + "read = section.needed\n", METRIC, False),
+    ],
+)
+def test_a_page_is_carried_where_a_needed_one_says_the_same_of_what_it_reads(
+    project, reads, edit, carried
+):
+    second = project.root / "notebooks/second.md"
+    text = second.read_text()
+    start = text.index("first = section")
+    end = text.index("```", start)
+    text = text[:start] + reads + text[end:]
+    second.write_text(text[: text.rindex("```{code-cell}")].rstrip() + "\n")
+    project.commit()
+    project.publish("first", "second")
+    before = json.loads((project.root / "book/published/second.json").read_text())
+    project.edit("notebooks/first.md", *edit)
+    project.commit()
+    project.publish("first")
+    done = project.genlab("carry", "second")
+    assert done.returncode == (0 if carried else 1), done.stdout + done.stderr
+    after = json.loads((project.root / "book/published/second.json").read_text())
+    if carried:
+        assert after["carried"][-1]["needs"] == before["key_parts"]["needs"]
+        assert after["key_parts"]["needs"] != before["key_parts"]["needs"]
+        assert "is current" in project.genlab("why", "second", "--profile", "full").stdout
+    else:
+        assert "second: NOT carried: more than its code changed (needs)" in done.stderr
+        assert after == before
 
 
 @pytest.mark.slow

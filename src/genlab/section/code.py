@@ -107,16 +107,38 @@ def function(library: Library, ref: Ref) -> Reached:
 
 def arguments(library: Library, cells: list[ast.Module], called: str) -> list[list[Ref]]:
     """For each cell the definitions that are arguments where it calls `section.{called}`."""
-    bindings: dict[str, set[str]] = {}
-    for cell in cells:
-        for name, full in bound_names(cell):
-            bindings.setdefault(name, set()).add(full)
-    found = []
+    bindings, found = _bindings(cells), []
     for cell in cells:
         calls = [node for node in ast.walk(cell) if isinstance(node, ast.Call)]
         mine = [c for c in calls if _says(library, bindings, c.func, called)]
         found.append([r for c in mine for a in c.args for r in named(library, bindings, a)[:1]])
     return found
+
+
+def takes_only(library: Library, cells: list[ast.Module], called: str, attribute: str) -> bool:
+    """Whether the cells use `section.{called}` only as `section.{called}(…).{attribute}`."""
+    bindings = _bindings(cells)
+    nodes = [node for cell in cells for node in ast.walk(cell)]
+    taken = {
+        id(node.value.func)
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and node.attr == attribute
+        and isinstance(node.value, ast.Call)
+    }
+    return all(
+        id(node) in taken
+        for node in nodes
+        if isinstance(node, ast.Attribute | ast.Name) and _says(library, bindings, node, called)
+    )
+
+
+def _bindings(cells: list[ast.Module]) -> dict[str, set[str]]:
+    """{name: full names that the cells import it as}."""
+    bindings: dict[str, set[str]] = {}
+    for name, full in (pair for cell in cells for pair in bound_names(cell)):
+        bindings.setdefault(name, set()).add(full)
+    return bindings
 
 
 def _says(library: Library, bindings: Mapping[str, set[str]], node: ast.expr, word: str) -> bool:

@@ -2,6 +2,7 @@
 
 The quick profile is run on the files of the commit that computed the result and on those of today;
 if every metric, array and picture is the same bit for bit, the record gets today's key and says so.
+A needed section may say something else in what the page does not read.
 What such a certificate does not cover: code that only the full profile reaches.
 """
 
@@ -23,7 +24,7 @@ from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import Section, computes, get_section, in_order, read_section
 from genlab.pipeline.runs.trees import by_commit, environment, package_in, tree_at
 from genlab.section import code
-from genlab.section.paths import PACKAGE, ROOT, UserError
+from genlab.section.paths import PACKAGE, PUBLISHED, ROOT, UserError
 from genlab.section.states import state_name
 
 TABLE_ID = re.compile(
@@ -38,11 +39,12 @@ PICTURES = (
 
 @dataclass(frozen=True)
 class Certificate:
-    """Two equal quick runs: how much was compared, and what the names of trained states were and
-    are."""
+    """Two equal quick runs: how much was compared, what the names of trained states were and are,
+    and what the needed sections say now that say the page the same as when it was computed."""
 
     equal: dict[str, int]
     states: dict[str, str]
+    needs: dict[str, str]
 
 
 def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
@@ -147,7 +149,26 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     counts = dict(zip(("metrics", "arrays", "pictures"), sizes, strict=True))
     counts |= {"pictures that no two runs share": chance} if chance else {}
     old = read_section(tree / "notebooks" / f"{name}.md")
-    return Certificate(counts, _state_names(tree, old, get_section(name), run.record["device"]))
+    states = _state_names(tree, old, get_section(name), run.record["device"])
+    return Certificate(counts, states, dict(_needs_that_say_the_same(run, tree)))
+
+
+def _needs_that_say_the_same(run: store.Run, tree: Path) -> Iterator[tuple[str, str]]:
+    """(need, its content now) where the page reads arrays alone, and these are bit for bit those
+    that it was computed from, as the tree has them; metrics may have come, gone and changed."""
+    cells = keys.trees(get_section(run.record["section"]))
+    if not code.takes_only(code.library(PACKAGE), cells, "needed", "arrays"):
+        return
+    for need, content in _computed_from(run.record).items():
+        then, now = store.published(need, tree / PUBLISHED.relative_to(ROOT)), store.published(need)
+        if then and now and store.content(then) == content and not moved_arrays(then, now):
+            yield need, store.content(now)
+
+
+def _computed_from(record: Mapping[str, Any]) -> dict[str, str]:
+    """{need: its content when the record was computed}: that of the first certificate, if any."""
+    first = next((note for note in record.get("carried", []) if "needs" in note), None)
+    return (first or record["key_parts"]).get("needs", {})
 
 
 def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
@@ -159,12 +180,16 @@ def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
         parts = keys.key_parts(section, params, record["profile"], record["device"])
     except keys.Unfinished as error:
         return False, str(error)
-    if changed := [p for p in parts if p != "code" and not _agrees(p, parts, record["key_parts"])]:
+    before = record["key_parts"]
+    same = {n: now for n, now in certificate.needs.items() if n in before.get("needs", {})}
+    before = before | {"needs": before.get("needs", {}) | same}
+    if changed := [p for p in parts if p != "code" and not _agrees(p, parts, before)]:
         return False, f"more than its code changed ({', '.join(changed)}): run it again"
     note = {
         "from": record["key"],
         "to": store.key_of(parts),
         "code": record["key_parts"]["code"],
+        "needs": record["key_parts"].get("needs", {}),
         "commit": store.git_state()[0],
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "equal": certificate.equal,
@@ -236,15 +261,21 @@ def differences(before: store.Run, after: store.Run) -> list[str]:
     for m in (m for m in a if m in b and a[m] != b[m]):
         part = next(k for k in (*a[m], *b[m]) if a[m].get(k) != b[m].get(k))
         found.append(f"metric {m}: {part} {a[m].get(part)!r} -> {b[m].get(part)!r}")
-    x, y = arrays(before), arrays(after)
-    found += [f"array {n} is {'new' if n in y else 'gone'}" for n in sorted(x.keys() ^ y.keys())]
-    for n in sorted(x.keys() & y.keys()):
-        if (x[n].dtype, x[n].shape, x[n].tobytes()) != (y[n].dtype, y[n].shape, y[n].tobytes()):
-            found.append(f"array {n} differs")
+    found += moved_arrays(before, after)
     p, q = pictures(before), pictures(after)
     if len(p) != len(q):
         found.append(f"{len(p)} pictures and tables before, {len(q)} now")
     return found + [f"picture {i} differs" for i, x, y in numbered(p, q) if x != y]
+
+
+def moved_arrays(before: store.Run, after: store.Run) -> list[str]:
+    """Which arrays are not the same bit for bit in two runs, in words."""
+    x, y = arrays(before), arrays(after)
+    found = [f"array {n} is {'new' if n in y else 'gone'}" for n in sorted(x.keys() ^ y.keys())]
+    for n in sorted(x.keys() & y.keys()):
+        if (x[n].dtype, x[n].shape, x[n].tobytes()) != (y[n].dtype, y[n].shape, y[n].tobytes()):
+            found.append(f"array {n} differs")
+    return found
 
 
 def numbered(p: list[str], q: list[str]) -> Iterator[tuple[int, str, str]]:

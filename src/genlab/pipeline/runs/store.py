@@ -95,9 +95,9 @@ def at(folder: Path) -> Run:
     return in_folder(folder, (folder.parent.name, folder.name))
 
 
-def published(section: str) -> Run | None:
+def published(section: str, folder: Path = PUBLISHED) -> Run | None:
     """The published run of a section, whatever its key, or None."""
-    base = PUBLISHED / section
+    base = folder / section
     files = (base.with_name(f"{section}{suffix}") for suffix in (".ipynb", ".json", ".npz"))
     run = Run(*files, (section, None))
     return run if run.record_file.is_file() else None
