@@ -167,8 +167,8 @@ def _needs_that_say_the_same(run: store.Run, tree: Path) -> Iterator[tuple[str, 
 
 def _computed_from(record: Mapping[str, Any]) -> dict[str, str]:
     """{need: its content when the record was computed}: that of the first certificate, if any."""
-    first = next((note for note in record.get("carried", []) if "needs" in note), None)
-    return (first or record["key_parts"]).get("needs", {})
+    carried = (note for note in record.get("carried", []) if "needs" in note)
+    return next(carried, record["key_parts"])["needs"]
 
 
 def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
@@ -181,15 +181,14 @@ def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
     except keys.Unfinished as error:
         return False, str(error)
     before = record["key_parts"]
-    same = {n: now for n, now in certificate.needs.items() if n in before.get("needs", {})}
-    before = before | {"needs": before.get("needs", {}) | same}
+    before = before | {"needs": before["needs"] | certificate.needs}
     if changed := [p for p in parts if p != "code" and not _agrees(p, parts, before)]:
         return False, f"more than its code changed ({', '.join(changed)}): run it again"
     note = {
         "from": record["key"],
         "to": store.key_of(parts),
         "code": record["key_parts"]["code"],
-        "needs": record["key_parts"].get("needs", {}),
+        "needs": record["key_parts"]["needs"],
         "commit": store.git_state()[0],
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "equal": certificate.equal,
