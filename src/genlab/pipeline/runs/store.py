@@ -95,9 +95,10 @@ def at(folder: Path) -> Run:
     return in_folder(folder, (folder.parent.name, folder.name))
 
 
-def published(section: str, folder: Path = PUBLISHED) -> Run | None:
-    """The published run of a section, whatever its key, or None."""
-    base = folder / section
+def published(section: str, folder: Path | None = None) -> Run | None:
+    """The published run of a section (in a folder of another checkout), whatever its key, or
+    None."""
+    base = (folder or PUBLISHED) / section
     files = (base.with_name(f"{section}{suffix}") for suffix in (".ipynb", ".json", ".npz"))
     run = Run(*files, (section, None))
     return run if run.record_file.is_file() else None
