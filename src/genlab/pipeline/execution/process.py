@@ -79,6 +79,7 @@ def environment(
         "GENLAB_DEVICE": device,
         "GENLAB_FIGURES": figures,
         "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin at a barrier starve whatever runs beside
         "GENLAB_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
