@@ -30,7 +30,7 @@ def nll_of_a_gaussian(levels: int, wrong: float = 1.0) -> float:
     guess = wrong * guess / (S**2 + sigmas[:, None, None] ** 2)
     losses = np.sum((noise - guess) ** 2, axis=-1)
     terms = bound.nll_terms(losses, x, sigmas, data_sd=S)
-    assert terms.shape == (levels + 1,) and terms[-1] < 1e-3
+    assert terms.shape == (levels + 1,) and abs(terms[-1] * 40**2 / S**2 - 1) < 0.1
     return terms.sum()
 
 
@@ -42,7 +42,7 @@ def test_the_bound_of_a_gaussian_closes_at_first_order_in_the_step():
     tolerance = 3 / np.sqrt(4000)
     assert excess[0] > excess[1] > excess[2] > -tolerance
     assert abs(excess[0] - 2 * excess[1]) < 2 * tolerance + 0.1 * excess[0]
-    assert nll_of_a_gaussian(200, wrong=0.8) - entropy > excess[2] + 10 * tolerance
+    assert nll_of_a_gaussian(200, wrong=0.7) - entropy > excess[2] + 5 * tolerance
 
 
 def test_losses_by_level_are_those_of_the_loss(key):

@@ -11,16 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab import checks
-from genlab.toys.diffusion import noise_prediction_loss
+from genlab.toys.diffusion import noise_prediction_loss, sigmas_of
 
 
 def vp_weights(alphas: np.ndarray) -> np.ndarray:
     """Weights of ‖ε - ε̂‖² in the terms t = 2 ... T of a variance-preserving chain, (T - 1,):
     β_t² / (2 v_t α_t (1 - ᾱ_t)) (Ho et al. 2020, eq. 12), where v_t = β_t (1 - ᾱ_{t-1})/(1 - ᾱ_t)
     is the variance of the exact step back from known data (their eq. 7)."""
-    alphas = checks.real(alphas, "alphas").astype(np.float64)
-    if alphas.ndim != 1 or not ((alphas > 0) & (alphas < 1)).all():
-        raise ValueError(f"alphas of shape {alphas.shape}: (steps,), each strictly between 0 and 1")
+    sigmas_of(alphas)  # refuses what is no schedule
+    alphas = np.asarray(alphas, np.float64)
     alpha_bars = np.cumprod(alphas)
     beta, alpha, before, after = 1 - alphas[1:], alphas[1:], alpha_bars[:-1], alpha_bars[1:]
     variance = beta * (1 - before) / (1 - after)
