@@ -21,7 +21,7 @@ from genlab.games import critic, game, line, players
 from genlab.images import judge, networks
 from genlab.metrics import distances, image_scorecard, retrieval, scorecard
 from genlab.metrics import images as image_metrics
-from genlab.toys import adversarial, diffusion, energy, langevin, samplers, score
+from genlab.toys import adversarial, bound, diffusion, energy, langevin, repairs, samplers, score
 from genlab.training import torch as descent
 
 KEY = jax.random.key(0)
@@ -374,6 +374,17 @@ CASES: dict[str, Case] = {
         lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS)},
         **JAX,
     ),
+    "toys.samplers.multistep": Case(
+        lambda x, sigmas: samplers.multistep(pull, x, sigmas),
+        lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS)},
+        **JAX,
+    ),
+    "toys.bound.vp_weights": Case(
+        bound.vp_weights, lambda rng: {"alphas": rng.integers(1, 8, 5) / 8}
+    ),
+    "toys.bound.sigma_weights": Case(
+        bound.sigma_weights, lambda rng: {"sigmas": np.array(SIGMAS[::-1])}
+    ),
     "toys.samplers.probability_flow_log_prob": Case(
         lambda x, sigmas: samplers.probability_flow_log_prob(pull, x, sigmas, data_sd=1.0),
         lambda rng: points("x")(rng) | {"sigmas": np.array(SIGMAS[::-1])},
@@ -678,6 +689,13 @@ TRAININGS: dict[str, Case] = {
     "toys.diffusion.train_diffusion": Case(
         once(diffusion.train_diffusion, diffusion.Rules(**NET), "train_loss"),
         lambda rng: stacks(rng) | {"sigmas": np.array(SIGMAS[::-1])},
+        loose=1e-4,
+    ),
+    "toys.repairs.train_recipes": Case(
+        lambda data: repairs.train_recipes(
+            data, [SIGMAS[::-1]], [repairs.FULL], steps=1, seed=0
+        ).history["train_loss"],
+        lambda rng: {"data": stacks(rng)["data"]},
         loose=1e-4,
     ),
 }

@@ -26,11 +26,22 @@ def ode_error(solver, n) -> float:
     return float(jnp.abs(solver(exact_score, x, sigmas)[0] - exact).max())
 
 
-@pytest.mark.parametrize(("solver", "order"), [(samplers.euler, 1), (samplers.heun, 2)])
+@pytest.mark.parametrize(
+    ("solver", "order"), [(samplers.euler, 1), (samplers.heun, 2), (samplers.multistep, 2)]
+)
 def test_solvers_converge_at_their_order(solver, order):
     measured = np.log2(ode_error(solver, 16) / ode_error(solver, 32))
     assert abs(measured - order) < 0.25
     assert not abs(measured - (3 - order)) < 0.25  # the other order would fail
+
+
+def test_the_first_step_of_the_multistep_solver_is_ddim(key):
+    sigmas = jnp.array([5.0, 3.0, 2.0])
+    x = jax.random.normal(key, (7, 2)) * 5
+    path = samplers.multistep(exact_score, x, sigmas)[1]
+    ddim = samplers.ddim(exact_score, x, sigmas, eta=0.0, key=key)[1]
+    assert np.allclose(path[0], ddim[0], atol=1e-5)
+    assert not np.allclose(path[1], ddim[1], atol=1e-3)  # the second looks back
 
 
 def test_ddim_without_noise_is_euler(key):
@@ -119,7 +130,7 @@ def test_annealed_langevin_takes_exactly_its_steps(steps, key):
     assert frames.shape[0] == 3 and abs(float(moved.mean()) - 0.1 * 3 * steps) < 5 * se < 0.05
 
 
-@pytest.mark.parametrize("solver", ["ddim", "euler", "heun"])
+@pytest.mark.parametrize("solver", ["ddim", "euler", "heun", "multistep"])
 def test_a_sampler_visits_every_level_once_and_the_last(solver, key):
     """A score that is told no level twice, and none too few."""
     sigmas, seen = jnp.array([3.0, 2.0, 1.0, 0.5]), []
