@@ -41,8 +41,10 @@ INSIDE = {
     " gradient_penalty update",
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
     "toys.energy": "energy contrastive_loss absolute_loss update noise_like",
+    "toys.repairs": "walk energy_of update",
+    "toys.contrast": "log_noise nce_loss update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
-    "metrics.likelihood": "nll_minus_entropy log_z_on_grid",  # of functions: see test_checks
+    "metrics.likelihood": "nll_minus_entropy log_z_on_grid draw_on_grid rank_correlation",  # of functions: see test_checks
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
     "toys.samplers": "start_at",  # in every sampler
