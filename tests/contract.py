@@ -21,16 +21,7 @@ from genlab.games import critic, game, line, players
 from genlab.images import judge, networks
 from genlab.metrics import chains, distances, image_scorecard, retrieval, scorecard
 from genlab.metrics import images as image_metrics
-from genlab.toys import (
-    adversarial,
-    contrast,
-    diffusion,
-    energy,
-    langevin,
-    repairs,
-    samplers,
-    score,
-)
+from genlab.toys import adversarial, contrast, diffusion, energy, langevin, repairs, samplers, score
 from genlab.training import torch as descent
 
 KEY = jax.random.key(0)
@@ -195,7 +186,9 @@ CASES: dict[str, Case] = {
         functools.partial(distances.mmd2, bandwidth=4.0), two, None, BOTH, BOTH
     ),
     "metrics.chains.r_hat": Case(chains.r_hat, points("draws", n=4, d=6), order=("draws",)),
-    "metrics.chains.mode_shares": Case(chains.mode_shares, points("x", "centres"), far=("x", "centres")),
+    "metrics.chains.mode_shares": Case(
+        chains.mode_shares, points("x", "centres"), far=("x", "centres")
+    ),
     "metrics.distances.energy_distance": Case(
         distances.energy_distance, two, (BOTH, 1), BOTH, BOTH
     ),
@@ -688,7 +681,11 @@ TRAININGS: dict[str, Case] = {
     ),
     "toys.repairs.train_repairs": Case(
         lambda data, held_out: repairs.train_repairs(
-            data, held_out, [repairs.Repairs(signed=True)], steps=1, seed=0,
+            data,
+            held_out,
+            [repairs.Repairs(signed=True)],
+            steps=1,
+            seed=0,
             rules=energy.Rules(**NET, n_chains=4),
         ).history["train_loss"],
         stacks,

@@ -89,9 +89,7 @@ def test_samples_are_reproducible_and_start_at_noise(good):
 
 def small_stack(models=2):
     keys = jax.random.split(jax.random.key(0), models)
-    return jax.vmap(
-        lambda k: networks.init_fourier_mlp((2, 8, 1), 4, bandwidth=1.0, key=k)
-    )(keys)
+    return jax.vmap(lambda k: networks.init_fourier_mlp((2, 8, 1), 4, bandwidth=1.0, key=k))(keys)
 
 
 def test_a_stack_of_log_densities_is_each_of_them(rng):

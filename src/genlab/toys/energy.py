@@ -221,30 +221,31 @@ def run_chains(
     base_sd: float = 4.0,
     box: float = 5.0,
     activation: str = "swish",
-    start_at: tuple[float, float] = (0.0, 0.0),
+    start_at: tuple[float, float] | np.ndarray = (0.0, 0.0),
     keep_every: int | None = None,
 ) -> Chains:
     """n chains on each energy of the stack, from N(start_at, SCALE² I), never from data; a frame of
-    the path per `keep_every` steps (default: the last)."""
+    the path per `keep_every` steps (default: the last).  start_at: one for all, or (sets, 2)."""
 
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
 
     @jax.jit
     @jax.vmap
-    def run(params, key):
+    def run(params, start_at, key):
         key_start, key_chain = jax.random.split(key)
         kernel = negative_sampler(
             lambda y: -energy(params, y, base_sd=base_sd, activation=activation),
             sampler=sampler, step_size=step_size, jumps=jumps, box=box,
         )  # fmt: skip
-        start = jnp.asarray(start_at) + SCALE * jax.random.normal(key_start, (n, 2))
+        start = start_at + SCALE * jax.random.normal(key_start, (n, 2))
         x, path, info = langevin.run_chain(
             kernel, start, steps=steps, key=key_chain, keep_every=keep_every
         )
         return x, path, {name: value.mean() for name, value in info.items()}
 
     keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(jax.tree.leaves(params)[0]))
-    x, path, info = jax.tree.map(np.asarray, run(params, keys))
+    start_at = jnp.broadcast_to(jnp.asarray(start_at, jnp.float32), (len(keys), 2))
+    x, path, info = jax.tree.map(np.asarray, run(params, start_at, keys))
     names = {"accepted_0": sampler, "accepted_1": "jump"}
     return Chains(x, path, {names.get(k, k): v for k, v in info.items()})
 

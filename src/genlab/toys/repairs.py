@@ -181,7 +181,9 @@ def train_repairs(
     chains = energy.noise_like(jnp.zeros((sets, rules.n_chains, 2)), key=jax.random.fold_in(key, 1))
     repeat = lambda x: jnp.tile(x, (arms, *[1] * (x.ndim - 1)))  # noqa: E731
     params, chains, data, held_out = jax.tree.map(repeat, (params, chains, data, held_out))
-    on = Repairs(*(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True)))
+    on = Repairs(
+        *(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True))
+    )
     state, history, rest = train_stack(
         partial(update, rules=rules, optimizer=optimizer),
         State(jax.vmap(partial(start_weights, optimizer=optimizer))(params), chains, on),
@@ -205,7 +207,9 @@ def sample_repairs(
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
     models = len(jax.tree.leaves(params)[0])
     sets = models // len(repairs)
-    on = Repairs(*(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True)))
+    on = Repairs(
+        *(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True))
+    )
 
     @jax.jit
     @jax.vmap
