@@ -53,14 +53,15 @@ def test_jumps_cross_between_modes_and_nothing_else_does(key):
         jnp.stack([-jnp.sum((x - c) ** 2, axis=-1) / 0.08 for c in (-4.0, 4.0)]), axis=0
     )
     x = jnp.full((400, 2), -4.0)
+    keys = jax.random.split(key, 100)
     crossed = {}
     for jumps in (False, True):
-        y, on = x, Repairs(tested=True, jumps=jumps)
-        for i in range(100):
-            y, _ = repairs.walk(
-                far, y, on, steps=1, step_size=0.02, box=8.0, key=jax.random.fold_in(key, i)
-            )
-        crossed[jumps] = float((y[:, 0] > 0).mean())
+        on = Repairs(tested=True, jumps=jumps)
+        once = lambda y, k, on=on: (  # noqa: E731
+            repairs.walk(far, y, on, steps=1, step_size=0.02, box=8.0, key=k)[0],
+            None,
+        )
+        crossed[jumps] = float((jax.lax.scan(once, x, keys)[0][:, 0] > 0).mean())
     # a jump lands within a mode, area 2π 0.04, with probability 0.001 a mode: 100 jumps, 10 %
     assert crossed[False] == 0.0 and 0.01 < crossed[True] < 0.5
 
