@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,9 +161,11 @@ def _needs_that_say_the_same(run: store.Run, tree: Path) -> Iterator[tuple[str, 
     if not code.takes_only(code.library(PACKAGE), cells, "needed", "arrays"):
         return
     for need, content in _computed_from(run.record).items():
-        then, now = store.published(need, tree / PUBLISHED.relative_to(ROOT)), store.published(need)
-        if then and now and store.content(then) == content and not moved_arrays(then, now):
-            yield need, store.content(now)
+        with suppress(UserError):  # a record of an older form proves nothing
+            then = store.published(need, tree / PUBLISHED.relative_to(ROOT))
+            now = store.published(need)
+            if then and now and store.content(then) == content and not moved_arrays(then, now):
+                yield need, store.content(now)
 
 
 def _computed_from(record: Mapping[str, Any]) -> dict[str, str]:
