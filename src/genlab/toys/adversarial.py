@@ -128,7 +128,7 @@ def update(
 ) -> tuple[State, dict[str, jax.Array]]:
     """One step of the discriminator, then one of the generator against it.  Held-out points (m, 2)
     only judge."""
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 4)
     arm, generator, discriminator = state.arm, state.generator.params, state.discriminator.params
     how = {"losses": losses, "packing": rules.packing}
     real = minibatch(data, rules.batch_size, key=keys[0])
@@ -200,7 +200,7 @@ def train_gan(
     shown = jax.jit(jax.vmap(lambda g, arm: generate(g, fixed, normed(arm, 0))))
     state, history, rest = train_stack(
         partial(update, rules=shared, losses=losses, optimizers=optimizers, steps=steps),
-        jax.vmap(lambda k, arm: first_state(shared, optimizers, arm, key=k))(
+        jax.jit(jax.vmap(lambda k, arm: first_state(shared, optimizers, arm, key=k)))(
             jax.random.split(key, len(data)), arm
         ),
         data,

@@ -143,7 +143,7 @@ def latents(n: int, latent: int, categories: int, spread: float, *, key: jax.Arr
 def gradient_penalty(params, x: jax.Array, packing: int = 1) -> jax.Array:
     """mean ‖∂D/∂x‖², x in network units: R1 on real points, R2 on generated ones
     (Mescheder et al. 2018, eqs. 9 and 10)."""
-    grads = jax.grad(lambda y: jnp.sum(discriminate(params, SCALE * y, packing)))(x / SCALE)
+    grads = SCALE * jax.grad(lambda x: jnp.sum(discriminate(params, x, packing)))(x)
     return jnp.mean(jnp.sum(grads.reshape(-1, 2 * packing) ** 2, axis=-1))
 
 
