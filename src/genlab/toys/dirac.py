@@ -8,7 +8,7 @@ from genlab import checks
 LOSSES = ("minimax", "non_saturating", "wasserstein")
 
 
-def field(theta, psi, *, loss: str = "non_saturating", penalty: float = 0.0) -> np.ndarray:
+def field(theta, psi, *, loss: str = "minimax", penalty: float = 0.0) -> np.ndarray:
     """By how much the players move, (..., 2): the generated point θ along minus its loss's slope,
     the discriminator D(x) = ψ x along plus its value's, less penalty · ψ.
 
@@ -26,7 +26,7 @@ def field(theta, psi, *, loss: str = "non_saturating", penalty: float = 0.0) -> 
     return np.stack([pull * psi, -won * theta - penalty * psi], axis=-1)
 
 
-def eigenvalues(*, loss: str = "non_saturating", penalty: float = 0.0) -> np.ndarray:
+def eigenvalues(*, loss: str = "minimax", penalty: float = 0.0) -> np.ndarray:
     """Of the field's Jacobian [[0, c], [-c, -penalty]] at the equilibrium θ = ψ = 0, (2,): a
     negative real part pulls in, an imaginary one turns.
 
@@ -44,7 +44,7 @@ def play(
     *,
     rounds: int,
     lr: float,
-    loss: str = "non_saturating",
+    loss: str = "minimax",
     penalty: float = 0.0,
 ) -> np.ndarray:
     """The players (θ, ψ) over `rounds` of gradient descent with both moving at once, (rounds + 1,
