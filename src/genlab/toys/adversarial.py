@@ -128,11 +128,11 @@ def update(
 ) -> tuple[State, dict[str, jax.Array]]:
     """One step of the discriminator, then one of the generator against it.  Held-out points (m, 2)
     only judge."""
-    keys = jax.random.split(key, 4)
+    keys = jax.random.split(key, 3)
     arm, generator, discriminator = state.arm, state.generator.params, state.discriminator.params
     how = {"losses": losses, "packing": rules.packing}
     real = minibatch(data, rules.batch_size, key=keys[0])
-    z, z_again = (rules.noise(rules.batch_size, key=k) for k in keys[1:3])
+    z, z_again = jnp.split(rules.noise(2 * rules.batch_size, key=keys[1]), 2)
 
     fake = jax.lax.stop_gradient(generate(generator, z, normed(arm, 0)))
     (_, (d_loss, accuracy)), gradient = jax.value_and_grad(discriminator_objective, has_aux=True)(
@@ -151,7 +151,7 @@ def update(
     seen, gradient = look(seen, gradient, rules.count_not_finite)
     g = descend(state.generator, gradient, optimizers[0], ema_decay=rules.ema_decay)
 
-    unseen = minibatch(held_out, VALIDATION_BATCH * rules.packing, key=keys[3])
+    unseen = minibatch(held_out, VALIDATION_BATCH * rules.packing, key=keys[2])
     judged = fake[: len(unseen)]
     plain = arm._replace(spectral=None)
     _, (v_loss, v_accuracy) = discriminator_objective(
