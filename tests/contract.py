@@ -207,6 +207,14 @@ CASES: dict[str, Case] = {
         far=("x", "centres"),
         order=("x",),
     ),
+    "metrics.scorecard.reverse_kl_of_all": Case(
+        scorecard.reverse_kl_of_all,
+        points("x", "centres"),
+        (("x", "centres"), 0),
+        far=("x", "centres"),
+        order=("x",),
+        twice=("x",),
+    ),
     "metrics.scorecard.scorecard": Case(
         seeded(
             lambda **k: list(

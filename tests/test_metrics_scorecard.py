@@ -58,6 +58,18 @@ def test_modes():
     }
 
 
+def test_reverse_kl_of_all_counts_every_point():
+    centres = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0], [5.0, 5.0]])
+    x = np.array([[0, 0], [0.1, 0], [5, 0.29], [0, 5.0]])
+    p = np.array([0.5, 0.25, 0.25])
+    assert scorecard.reverse_kl_of_all(x, centres) == pytest.approx(np.sum(p * np.log(4 * p)))
+    far = np.concatenate([x, [[9.0, 9.0]]])  # of low quality, but a point
+    assert scorecard.reverse_kl_of_all(far, centres) < scorecard.reverse_kl_of_all(x, centres)
+    # the twin: good points alone
+    good = scorecard.mode_scores(far, centres, 0.1)["reverse_kl"]
+    assert good == scorecard.mode_scores(x, centres, 0.1)["reverse_kl"]
+
+
 def test_records(null, rng):
     card = scorecard.scorecard(D.sample(300, rng=rng), D, n=300, rng=rng)
     rows = {row["name"]: row for row in scorecard.recordable("checkerboard", card, null, n=300)}

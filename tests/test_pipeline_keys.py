@@ -139,7 +139,7 @@ DEFINITIONS = {
          {"ebm"}),
     "a schedule": ("toys/diffusion.py", "last: float = 0.98", "last: float = 0.97", {"ddpm"}),
     "a game in the plane":
-        ("toys/adversarial.py", "fake = generate(params, z)\n", "fake = -generate(params, z)\n",
+        ("toys/adversarial.py", "fake = generate(params, z, ", "fake = -generate(params, z, ",
          {"gan_toy"}),
     "streams": ("streams.py", "[seed, zlib", "[1 + seed, zlib", REAL),
     "a bandwidth": ("metrics/distances.py", "(-2 * bandwidth**2)", "(-2 * bandwidth)", TOYS),

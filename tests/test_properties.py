@@ -37,8 +37,9 @@ INSIDE = {
     "boltzmann.helmholtz": "update",
     "boltzmann.sigmoid_net": "logits update",
     "boltzmann.training": "update negative_phase tempered_phase exchange",
-    "toys.adversarial": "minimax non_saturating relativistic generate discriminate"
-    " gradient_penalty update",
+    "toys.adversarial": "discriminator_objective generator_objective first_state look update",
+    "toys.players": "minimax minimax_bare minimax_logits non_saturating hinge relativistic"
+    " losses_of batch_norm layered generate discriminate gradient_penalty spectral_norm",
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
     "toys.repairs": "predict_noise draw update flow_log_probs",
     "toys.bound": "nll_terms losses_by_level",  # what a model of `train_diffusion` made
@@ -47,6 +48,7 @@ INSIDE = {
     "metrics.likelihood": "nll_minus_entropy log_z_on_grid",  # of functions: see test_checks
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
+    "toys.rules": "normed",
     "toys.samplers": "start_at",  # in every sampler
     "toys.score": "score dsm_loss tabulated_score update",
     "images.networks": "rebuilt",  # how a network is pickled

@@ -85,7 +85,8 @@ TRAININGS = {
         adversarial.train_gan,
         PLANE,
         adversarial.Rules(**NET),
-        {"loss": "hinge", "packing": 3, "latent": 0, "penalty": -1.0, "beta1": 1.0, "lr": 0.0},
+        {"loss": "squares", "packing": 3, "latent": 0, "penalty": -1.0, "beta1": 1.0, "lr": 0.0}
+        | {"categories": -1},
     ),
     **{
         method: Training(

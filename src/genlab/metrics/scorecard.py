@@ -55,6 +55,20 @@ def mode_scores(x: np.ndarray, centres: np.ndarray, sd: float) -> dict[str, floa
     }
 
 
+def reverse_kl_of_all(x: np.ndarray, centres: np.ndarray) -> float:
+    """KL(generated || uniform) of the nearest-centre histogram of *all* points x (n, d), in nats:
+    from 0 to log k for k centres (k, d).
+
+    Unlike `mode_scores`, which leaves out points of low quality, it rests on n points whatever
+    their quality.  n points that fill k modes evenly have about (k - 1)/2n by chance.
+    """
+    x, centres = checks.points(1, x=x, centres=centres)
+    nearest = np.linalg.norm(x[:, None, :] - centres, axis=-1).argmin(axis=1)
+    p = np.bincount(nearest, minlength=len(centres)) / len(x)
+    p = p[p > 0]
+    return float(np.sum(p * np.log(p * len(centres))))
+
+
 def scorecard(
     samples: np.ndarray, density: Density, *, n: int, rng: np.random.Generator
 ) -> dict[str, float]:
