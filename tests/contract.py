@@ -19,9 +19,20 @@ from genlab.boltzmann import training as rbm_training
 from genlab.data import toy
 from genlab.games import critic, game, line, players
 from genlab.images import judge, networks
-from genlab.metrics import distances, image_scorecard, retrieval, scorecard
+from genlab.metrics import chains, distances, image_scorecard, retrieval, scorecard
 from genlab.metrics import images as image_metrics
-from genlab.toys import adversarial, bound, diffusion, energy, langevin, repairs, samplers, score
+from genlab.toys import (
+    adversarial,
+    bound,
+    contrast,
+    diffusion,
+    diffusion_recipes,
+    energy,
+    energy_repairs,
+    langevin,
+    samplers,
+    score,
+)
 from genlab.training import torch as descent
 
 KEY = jax.random.key(0)
@@ -184,6 +195,10 @@ CASES: dict[str, Case] = {
     "metrics.distances.sliced_w2": Case(distances.sliced_w2, two, (BOTH, 1), BOTH, BOTH, BOTH),
     "metrics.distances.mmd2": Case(
         functools.partial(distances.mmd2, bandwidth=4.0), two, None, BOTH, BOTH
+    ),
+    "metrics.chains.r_hat": Case(chains.r_hat, points("draws", n=4, d=6), order=("draws",)),
+    "metrics.chains.mode_shares": Case(
+        chains.mode_shares, points("x", "centres"), far=("x", "centres")
     ),
     "metrics.distances.energy_distance": Case(
         distances.energy_distance, two, (BOTH, 1), BOTH, BOTH
@@ -417,6 +432,13 @@ CASES: dict[str, Case] = {
     ),
     "toys.energy.log_density": Case(
         lambda x: energy.log_density(BLURRED, x, base_sd=4.0), points("x"), loose=1e-4
+    ),
+    "toys.energy.log_density_stack": Case(
+        lambda x: energy.log_density_stack(
+            jax.tree.map(lambda p: p[None].repeat(2, 0), BLURRED), x, base_sd=4.0
+        ),
+        lambda rng: {"x": rng.integers(0, 21, (2, 5, 2)).astype(float)},
+        loose=1e-4,
     ),
     "toys.langevin.start": Case(langevin.start, points("x"), **JAX),
     "toys.langevin.run_chain": Case(
@@ -684,6 +706,21 @@ TRAININGS: dict[str, Case] = {
     "toys.energy.train_energy": Case(
         once(energy.train_energy, energy.Rules(**NET, n_chains=4), "train_loss"), stacks, loose=1e-4
     ),
+    "toys.contrast.train_contrast": Case(
+        once(contrast.train_contrast, contrast.Rules(**NET), "train_loss"), stacks, loose=1e-4
+    ),
+    "toys.energy_repairs.train_repairs": Case(
+        lambda data, held_out: energy_repairs.train_repairs(
+            data,
+            held_out,
+            [energy_repairs.Repairs(signed=True)],
+            steps=1,
+            seed=0,
+            rules=energy.Rules(**NET, n_chains=4),
+        ).history["train_loss"],
+        stacks,
+        loose=1e-4,
+    ),
     "toys.score.train_score": Case(
         once(score.train_score, score.Rules(sigma=1.0, **NET), "train_loss"), stacks, loose=1e-4
     ),
@@ -699,9 +736,9 @@ TRAININGS: dict[str, Case] = {
         lambda rng: stacks(rng) | {"sigmas": np.array(SIGMAS[::-1])},
         loose=1e-4,
     ),
-    "toys.repairs.train_recipes": Case(
-        lambda data: repairs.train_recipes(
-            data, [SIGMAS[::-1]], [repairs.FULL], steps=1, seed=0
+    "toys.diffusion_recipes.train_recipes": Case(
+        lambda data: diffusion_recipes.train_recipes(
+            data, [SIGMAS[::-1]], [diffusion_recipes.FULL], steps=1, seed=0
         ).history["train_loss"],
         lambda rng: {"data": stacks(rng)["data"]},
         loose=1e-4,

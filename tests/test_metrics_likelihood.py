@@ -6,7 +6,12 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from genlab.data.toy import Density
-from genlab.metrics.likelihood import log_z_on_grid, nll_minus_entropy
+from genlab.metrics.likelihood import (
+    draw_on_grid,
+    log_z_on_grid,
+    nll_minus_entropy,
+    rank_correlation,
+)
 
 
 def gaussian(sd):
@@ -36,6 +41,25 @@ def test_grid_integral_and_its_error():
     assert log_z == pytest.approx(np.log(2 * np.pi), abs=1e-9) and error < 1e-9
     _, coarse = log_z_on_grid(lambda x: -(x**2).sum(axis=1) / (2 * 0.05**2), 8.0, bins=100)
     assert coarse > 0.01  # too coarse a grid says so
+
+
+def test_draws_on_the_grid_have_the_density(rng):
+    n, log_density = 20_000, lambda x: -((x - 1) ** 2).sum(axis=1) / (2 * 0.5**2)
+    x = draw_on_grid(log_density, 4.0, n=n, rng=rng)
+    se = 0.5 / np.sqrt(n)
+    assert x.shape == (n, 2) and (abs(x.mean(axis=0) - 1) < 4 * se).all()
+    assert abs(x.std() / 0.5 - 1) < 4 / np.sqrt(4 * n)
+    tilted = draw_on_grid(lambda x: log_density(x) + 0.5 * x[:, 0], 4.0, n=n, rng=rng)
+    assert abs(tilted[:, 0].mean() - 1) > 10 * se
+
+
+def test_rank_correlation_sees_order_alone():
+    p = gaussian(1.0)
+    assert rank_correlation(lambda x: 7 * p.log_prob(x) ** 3, p) == pytest.approx(1.0)
+    assert rank_correlation(lambda x: -p.log_prob(x), p) == pytest.approx(-1.0)
+    assert abs(rank_correlation(lambda x: x[:, 0], p)) < 1e-9
+    with pytest.raises(ValueError, match="log_density is the same"):
+        rank_correlation(lambda x: np.zeros(len(x)), p)
 
 
 def test_bad_input(rng):

@@ -41,11 +41,14 @@ INSIDE = {
     "toys.players": "minimax minimax_bare minimax_logits non_saturating hinge relativistic"
     " losses_of batch_norm layered generate discriminate gradient_penalty spectral_norm",
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
-    "toys.repairs": "predict_noise draw update flow_log_probs",
+    "toys.diffusion_recipes": "predict_noise draw update flow_log_probs",
     "toys.bound": "nll_terms losses_by_level",  # what a model of `train_diffusion` made
-    "toys.energy": "energy contrastive_loss absolute_loss update noise_like",
+    "toys.energy": "energy contrastive_loss absolute_loss update noise_like run_chains",
+    "toys.energy_repairs": "walk energy_of update",
+    "toys.contrast": "log_noise nce_loss update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
-    "metrics.likelihood": "nll_minus_entropy log_z_on_grid",  # of functions: see test_checks
+    "metrics.likelihood": "nll_minus_entropy log_z_on_grid draw_on_grid"  # of functions: see
+    " rank_correlation",  # test_checks
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
     "toys.rules": "normed",

@@ -87,6 +87,40 @@ def test_samples_are_reproducible_and_start_at_noise(good):
     )
 
 
+def small_stack(models=2):
+    keys = jax.random.split(jax.random.key(0), models)
+    return jax.vmap(lambda k: networks.init_fourier_mlp((2, 8, 1), 4, bandwidth=1.0, key=k))(keys)
+
+
+def test_a_stack_of_log_densities_is_each_of_them(rng):
+    params, x = small_stack(), rng.normal(size=(2, 30, 2)).astype(np.float32)
+    found = energy.log_density_stack(params, x, base_sd=np.array([4.0, np.inf]))
+    each = [
+        energy.log_density(networks.take(params, i), x[i], base_sd=sd)
+        for i, sd in enumerate((4.0, float("inf")))
+    ]
+    assert np.allclose(found, each, atol=1e-5)
+    assert not np.allclose(found, each[::-1], atol=1e-2)
+
+
+def test_chains_say_what_they_accepted_and_start_where_they_are_told():
+    how = {"n": 200, "steps": 1, "seed": 0}
+    here, there = (
+        energy.run_chains(small_stack(), **how, start_at=at, step_size=1e-4, jumps=0)
+        for at in ((0.0, 0.0), (3.0, 0.0))
+    )
+    shift = (there.points - here.points).mean(axis=(0, 1))
+    assert np.allclose(shift, [3, 0], atol=0.02)
+    assert (here.accepted["mala"] > 0.95).all() and set(here.accepted) == {"mala"}
+    assert set(energy.run_chains(small_stack(), **how).accepted) == {"mala", "jump"}
+
+
+@pytest.mark.slow
+def test_noise_on_the_data_changes_what_is_seen():
+    one, other = small_training(hidden=(4,)), small_training(hidden=(4,), data_noise=1.0)
+    assert not np.array_equal(one.history["energy_data"], other.history["energy_data"])
+
+
 def test_unknown_sampler_is_refused():
     with pytest.raises(ValueError, match="sampler='gibbs' must be one of langevin, mala"):
         energy.negative_sampler(lambda x: x[:, 0], sampler="gibbs", step_size=0.1, jumps=0, box=5.0)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.special import logsumexp
+from scipy.stats import rankdata
 
 from genlab import checks
 from genlab.data.toy import Density, grid
@@ -44,6 +45,34 @@ def log_z_on_grid(log_density: LogDensity, box: float, *, bins: int = 400) -> tu
 
     fine = integral(bins)
     return fine, abs(fine - integral(bins // 2))
+
+
+def draw_on_grid(
+    log_density: LogDensity, box: float, *, n: int, rng: np.random.Generator, bins: int = 400
+) -> np.ndarray:
+    """`n` independent points of the density proportional to exp(log_density) on [-box, box]²,
+    (n, 2): a cell by its mass, and a uniform point in it."""
+    n, bins = checks.count(n, "n"), checks.count(bins, "bins", 2)
+    points, cell = grid(checks.number(box, "box", "positive"), bins)
+    values = _values(log_density(points), "log_density", len(points))
+    masses = np.exp(values - logsumexp(values))
+    at = points[rng.choice(len(points), n, p=masses / masses.sum())]
+    return at + np.sqrt(cell) * (rng.random((n, 2)) - 0.5)
+
+
+def rank_correlation(log_density: LogDensity, density: Density, *, bins: int = 100) -> float:
+    """Spearman's rank correlation of `log_density` with the exact one over the cells of a grid on
+    the density's box: 1 if the two order all places alike, about 0 if they have nothing in common.
+
+    Places of no density tie.  ValueError if either is the same everywhere.
+    """
+    points, _ = grid(density.box, checks.count(bins, "bins", 2))
+    found = _values(log_density(points), "log_density", len(points))
+    exact = density.log_prob(points)
+    for name, values in (("log_density", found), ("the exact one", exact)):
+        if len(np.unique(values)) < 2:
+            raise ValueError(f"{name} is the same at all {len(points)} points: no ranks")
+    return float(np.corrcoef(rankdata(found), rankdata(exact))[0, 1])
 
 
 def _values(found, name: str, n: int) -> np.ndarray:

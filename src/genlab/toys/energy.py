@@ -69,7 +69,8 @@ class Rules:
     (`sampler`, `step_size`, `jumps`, `box`) from where the last step left them (`persistent`,
     Tieleman 2008) or from noise N(0, SCALE² I).  The loss: a name in LOSSES + l2 (mean E(data)² +
     mean E(negatives)²) (Du & Mordatch 2019, section 3.2).  The network: `hidden` layers over
-    `n_waves` random Fourier features, and the Gaussian base of `energy`.
+    `n_waves` random Fourier features, and the Gaussian base of `energy`.  Noise of sd `data_noise`
+    is added to each batch, as in source B.
     """
 
     hidden: tuple[int, ...]
@@ -89,6 +90,7 @@ class Rules:
     n_waves: int = 32
     ema_decay: float = 0.999
     decay_lr: bool = True
+    data_noise: float = 0.0
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
@@ -97,6 +99,7 @@ class Rules:
             checks.count(getattr(self, name), name)
         checks.number(self.lr, "lr", "positive")
         checks.number(self.l2, "l2", "at least 0")
+        checks.number(self.data_noise, "data_noise", "at least 0")
         checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
 
@@ -118,8 +121,10 @@ def update(
 ) -> tuple[State, dict[str, jax.Array]]:
     """Move the negative samples, then descend the loss between them and a batch of `data` (n, 2).
     Held-out points (m, 2) only judge."""
-    key_data, _, key_noise, _, key_chain, key_held_out = jax.random.split(key, 6)
+    key_data, key_blur, key_noise, _, key_chain, key_held_out = jax.random.split(key, 6)
     x, params = minibatch(data, rules.batch_size, key=key_data), state.weights.params
+    if rules.data_noise:
+        x = x + rules.data_noise * jax.random.normal(key_blur, x.shape)
     start = state.chains if rules.persistent else noise_like(state.chains, key=key_noise)
     E = partial(energy, base_sd=rules.base_sd, activation=rules.activation)
     kernel = negative_sampler(
@@ -195,7 +200,16 @@ def train_energy(
     return Trained(state.weights.average, history, state.chains, rest)
 
 
-def sample_energy(
+class Chains(NamedTuple):
+    """points (sets, n, 2), where chains end; path (sets, kept, n, 2); accepted: by the name of each
+    kernel, the share of accepted proposals (sets,)."""
+
+    points: np.ndarray
+    path: np.ndarray
+    accepted: dict[str, np.ndarray]
+
+
+def run_chains(
     params,
     *,
     n: int,
@@ -207,29 +221,55 @@ def sample_energy(
     base_sd: float = 4.0,
     box: float = 5.0,
     activation: str = "swish",
+    start_at: tuple[float, float] | np.ndarray = (0.0, 0.0),
     keep_every: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """n points of each energy of the stack by chains from noise, never from data: (sets, n, 2) and
-    the path (sets, kept, n, 2)."""
+) -> Chains:
+    """n chains on each energy of the stack, from N(start_at, SCALE² I), never from data; a frame of
+    the path per `keep_every` steps (default: the last).  start_at: one for all, or (sets, 2)."""
 
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
 
     @jax.jit
     @jax.vmap
-    def run(params, key):
+    def run(params, start_at, key):
         key_start, key_chain = jax.random.split(key)
         kernel = negative_sampler(
             lambda y: -energy(params, y, base_sd=base_sd, activation=activation),
             sampler=sampler, step_size=step_size, jumps=jumps, box=box,
         )  # fmt: skip
-        start = SCALE * jax.random.normal(key_start, (n, 2))
-        x, path, _ = langevin.run_chain(
+        start = start_at + SCALE * jax.random.normal(key_start, (n, 2))
+        x, path, info = langevin.run_chain(
             kernel, start, steps=steps, key=key_chain, keep_every=keep_every
         )
-        return x, path
+        return x, path, {name: value.mean() for name, value in info.items()}
 
     keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(jax.tree.leaves(params)[0]))
-    return jax.tree.map(np.asarray, run(params, keys))
+    start_at = jnp.broadcast_to(jnp.asarray(start_at, jnp.float32), (len(keys), 2))
+    x, path, info = jax.tree.map(np.asarray, run(params, start_at, keys))
+    names = {"accepted_0": sampler, "accepted_1": "jump"}
+    return Chains(x, path, {names.get(k, k): v for k, v in info.items()})
+
+
+def sample_energy(params, **how) -> tuple[np.ndarray, np.ndarray]:
+    """The points (sets, n, 2) and the path (sets, kept, n, 2) of `run_chains`."""
+    return run_chains(params, **how)[:2]
+
+
+@partial(jax.jit, static_argnames="activation")
+def _log_density_stack(params, x, base_sd, activation):
+    # One model after the other: all at once would need the memory of all.
+    one = lambda given: -energy(given[0], given[1], base_sd=given[2], activation=activation)  # noqa: E731
+    return jax.lax.map(one, (params, x, base_sd))
+
+
+def log_density_stack(
+    params, x: np.ndarray, *, base_sd: float | np.ndarray, activation: str = "swish"
+) -> np.ndarray:
+    """-E(x) of every energy of a stack, unnormalised, at its own points: (models, n, 2) ->
+    (models, n).  base_sd: one for all, or (models,)."""
+    x = checks.sets(x=x)[0]
+    base_sd = jnp.broadcast_to(jnp.asarray(base_sd, jnp.float32), len(x))
+    return np.asarray(_log_density_stack(params, jnp.asarray(x), base_sd, activation))
 
 
 def log_density(params, x: np.ndarray, **options) -> np.ndarray:
