@@ -41,6 +41,9 @@ INSIDE = {
     " gradient_penalty update",
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
     "toys.energy": "energy contrastive_loss absolute_loss update noise_like",
+    "toys.flow_matching": "velocity matching_loss draw update flow",
+    "toys.normalizing_flow": "knots spline forward backward log_prob update",
+    "toys.variational": "normal log_normal log_weights bound update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
     "metrics.likelihood": "nll_minus_entropy log_z_on_grid",  # of functions: see test_checks
     "autoencoders.deep": "started unroll",
@@ -53,7 +56,7 @@ INSIDE = {
     "metrics.scorecard": "recordable measured",
     "metrics.image_scorecard": "measured",
     "training": "left",  # a history that a training has written
-    "training.jax": "train train_stack minibatch",
+    "training.jax": "train train_stack train_averaged minibatch",
 }
 ROOMS = (
     "transport",

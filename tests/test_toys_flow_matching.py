@@ -34,8 +34,8 @@ def test_a_silent_network_has_the_velocity_of_gaussian_data(key):
         assert np.allclose(v, [[slope, -2 * slope]], atol=2 * error)
         rest = float(jnp.std(change - slope * at))
         assert abs(rest - s / r) < 5 * s / r / np.sqrt(2 * len(x))
-        # the twin: noise of sd 1 against data of sd 2 has another slope
-        assert abs((4 * t - (1 - t)) / ((1 - t) ** 2 + 4 * t**2) - slope) > error
+        # the twin: noise of sd 1 against data of sd 2 has another slope, but at the start
+        assert t == 0 or abs((4 * t - (1 - t)) / ((1 - t) ** 2 + 4 * t**2) - slope) > error
 
 
 def test_the_flow_of_gaussian_data_of_another_width_is_exact():
@@ -96,7 +96,9 @@ def test_a_small_training_moves_towards_the_velocity_of_its_data():
     """Data N(m, ½² I): the trained field must beat the silent network, and not the exact mean."""
     rng = np.random.default_rng(0)
     data = (1.5 + 0.5 * rng.standard_normal((1, 4000, 2))).astype(np.float32)
-    rules = flow_matching.Rules(hidden=(32, 32), batch_size=128, n_waves=4, features=4)
+    rules = flow_matching.Rules(
+        hidden=(32, 32), batch_size=128, n_waves=4, features=4, ema_decay=0.98
+    )
     model = flow_matching.train_flow_matching(
         data, data[:, :500], rules=rules, steps=600, seed=0
     ).model

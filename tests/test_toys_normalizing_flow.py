@@ -119,7 +119,9 @@ def test_a_small_training_nears_the_entropy_of_a_correlated_gaussian():
     rng = np.random.default_rng(0)
     chol = np.array([[1.0, 0.0], [1.2, 0.5]])
     data = (rng.standard_normal((1, 20_000, 2)) @ chol.T).astype(np.float32)
-    rules = normalizing_flow.Rules(hidden=(16,), layers=2, bins=8, batch_size=256, n_waves=4)
+    rules = normalizing_flow.Rules(
+        hidden=(16,), layers=2, bins=8, batch_size=256, n_waves=4, ema_decay=0.98
+    )
     model = normalizing_flow.train_flow(data, data[:, :500], rules=rules, steps=400, seed=0).model
     x = rng.standard_normal((1, 4000, 2)) @ chol.T
     exact = stats.multivariate_normal(cov=chol @ chol.T).logpdf(x[0])

@@ -66,9 +66,7 @@ def test_bounds_rise_with_the_codes_and_samples_have_the_decoders_form(key):
     rules = variational.Rules(hidden=(8,), n_waves=2, start_log_sd=-1.0)
     params = jax.vmap(lambda k: variational.init(rules, key=k))(jax.random.split(key, 2))
     x = jax.random.normal(key, (2, 30, 2))
-    elbo, iw = variational.log_prob_bounds_stack(
-        params, x, key, samples=50, latent=2, data_sd=2.0
-    )
+    elbo, iw = variational.log_prob_bounds_stack(params, x, key, samples=50, latent=2, data_sd=2.0)
     assert elbo.shape == iw.shape == (2, 30) and (iw >= elbo).all()  # Jensen's inequality
     drawn = variational.sample_stack(params, key, n=500, latent=2, data_sd=2.0)
     assert drawn.shape == (2, 500, 2)
@@ -108,7 +106,9 @@ def test_a_small_training_nears_the_entropy_of_a_gaussian():
     rng = np.random.default_rng(0)
     chol = np.array([[1.0, 0.0], [1.2, 0.5]])
     data = (rng.standard_normal((1, 20_000, 2)) @ chol.T).astype(np.float32)
-    rules = variational.Rules(hidden=(16,), batch_size=256, n_waves=2, start_log_sd=-1.0)
+    rules = variational.Rules(
+        hidden=(16,), batch_size=256, n_waves=2, start_log_sd=-1.0, ema_decay=0.98
+    )
     model = variational.train_vae(data, data[:, :500], rules=rules, steps=600, seed=0).model
     x = rng.standard_normal((1, 2000, 2)) @ chol.T
     exact = stats.multivariate_normal(cov=chol @ chol.T).logpdf(x[0])

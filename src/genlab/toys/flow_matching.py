@@ -1,5 +1,4 @@
-"""Flow matching in the plane: a velocity that carries noise to data along straight lines in the mean
-(Lipman et al. 2023).
+"""Flow matching in the plane: a velocity that carries noise to data (Lipman et al. 2023).
 
 A point of noise x₀ ~ N(0, data_sd² I) and one of data x₁ are joined by x_t = (1 - t) x₀ + t x₁, the
 conditional optimal-transport path (eq. 22 with σ_min = 0).  The network learns the mean of
@@ -16,10 +15,9 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.streams import stream
 from genlab.toys.networks import fourier_features, init_mlp, mlp
 from genlab.training import Trained
-from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
+from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 BANDWIDTH = 3.0  # of the random Fourier features, radians per network unit
 LATEST = 0.999  # time at which the network's feature of the noise left stops to grow
@@ -114,10 +112,7 @@ def update(
     value, gradient = jax.value_and_grad(lambda p: loss(p, *batch).mean())(weights.params)
     weights = descend(weights, gradient, optimizer, ema_decay=rules.ema_decay)
     unseen = draw(held_out, VALIDATION_BATCH, key=key_held_out)
-    return weights, {
-        "train_loss": value,
-        "validation_loss": loss(weights.average, *unseen).mean(),
-    }
+    return weights, {"train_loss": value, "validation_loss": loss(weights.average, *unseen).mean()}
 
 
 def train_flow_matching(
@@ -135,25 +130,8 @@ def train_flow_matching(
     data (sets, n, 2), held_out (sets, m, 2).  The model: averaged parameters, a pytree (sets, ...).
     History: `train_loss`, `validation_loss` (chunks, sets).  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
-    params = jax.vmap(lambda k: init(rules, key=k))(
-        jax.random.split(jax.random.key(stream(seed, "init")), len(data))
-    )
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        jax.vmap(partial(start_weights, optimizer=optimizer))(params),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what="flow matching",
-    )
-    return Trained(state.average, history, state=rest)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    return train_averaged(update, init, data, held_out, what="flow matching", **about)
 
 
 # --- the ODE, forwards for samples and backwards for the likelihood ---
@@ -189,29 +167,30 @@ def flow(velocity_of: Velocity, x: jax.Array, at: jax.Array) -> tuple[jax.Array,
     return jax.lax.scan(step, (x, jnp.zeros(len(x), x.dtype)), (at[:-1], at[1:]))[0]
 
 
-@partial(jax.jit, static_argnames=("n", "steps", "features", "data_sd"))
 def sample_stack(params, key, *, n: int, steps: int, features: int, data_sd: float) -> jax.Array:
     """n points of every set, (sets, n, 2), by `steps` steps of Heun's method from noise."""
+    n, at = checks.count(n, "n"), times(steps)
 
     def one(params, key):
         field = partial(velocity, params, features=features, data_sd=data_sd)
-        return flow(field, data_sd * jax.random.normal(key, (n, 2)), times(steps))[0]
+        return flow(field, data_sd * jax.random.normal(key, (n, 2)), at)[0]
 
-    return jax.vmap(one)(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
+    sets = len(jax.tree.leaves(params)[0])
+    return jax.jit(jax.vmap(one))(params, jax.random.split(key, sets))
 
 
-@partial(jax.jit, static_argnames=("steps", "features", "data_sd"))
 def log_prob_stack(
-    params, x: jax.Array, *, steps: int, features: int, data_sd: float
+    params, x: np.ndarray, *, steps: int, features: int, data_sd: float
 ) -> jax.Array:
     """log density of every set's model at x (sets, n, 2) -> (sets, n), nats: back along the ODE to
     the noise."""
+    x, at = checks.sets(x=x)[0], times(steps)[::-1]
 
     def one(params, x):
         field = partial(velocity, params, features=features, data_sd=data_sd)
-        start, change = flow(field, x, times(steps)[::-1])
+        start, change = flow(field, x, at)
         normal = -jnp.sum(start**2, axis=-1) / (2 * data_sd**2) - jnp.log(2 * jnp.pi * data_sd**2)
         # From the data to the noise the log-density rises by `change`.
         return normal - change
 
-    return jax.vmap(one)(params, x)
+    return jax.jit(jax.vmap(one))(params, x)

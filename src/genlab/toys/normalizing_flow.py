@@ -14,10 +14,9 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.streams import stream
 from genlab.toys.networks import fourier_mlp, init_fourier_mlp
 from genlab.training import Trained
-from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
+from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 BOX = 4.0  # the splines bend [-BOX, BOX], in units of data_sd; beyond they are the identity
 BANDWIDTH = 3.0  # of the random Fourier features of the coordinate that is read
@@ -75,11 +74,7 @@ def knots(raw: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     def places(part):
         share = LEAST + (1 - LEAST * bins) * jax.nn.softmax(part, axis=-1)
         inner = 2 * BOX * jnp.cumsum(share, axis=-1)[:, :-1] - BOX
-        return jnp.pad(
-            jnp.pad(inner, ((0, 0), (1, 0)), constant_values=-BOX),
-            ((0, 0), (0, 1)),
-            constant_values=BOX,
-        )
+        return jnp.pad(inner, ((0, 0), (1, 1)), constant_values=((0, 0), (-BOX, BOX)))
 
     # softplus(log(e - 1)) = 1: a network that says nothing makes the identity.
     slope = LEAST + (1 - LEAST) * jax.nn.softplus(raw[:, 2 * bins :] + jnp.log(jnp.e - 1))
@@ -87,18 +82,14 @@ def knots(raw: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return places(raw[:, :bins]), places(raw[:, bins : 2 * bins]), slope
 
 
-def spline(
-    x: jax.Array, raw: jax.Array, *, inverse: bool = False
-) -> tuple[jax.Array, jax.Array]:
+def spline(x: jax.Array, raw: jax.Array, *, inverse: bool = False) -> tuple[jax.Array, jax.Array]:
     """The monotone rational-quadratic spline of x (n,), and the log of its slope there, (n,);
     `inverse`: the way back, and the log of its slope (Durkan et al. 2019, eqs. 4, 5 and 6 to 8)."""
     at, to, slope = knots(raw)
-    inside = jnp.abs(x) < BOX
-    safe = jnp.clip(x, -BOX, BOX)
-    last = at.shape[-1] - 2
+    inside, safe = jnp.abs(x) < BOX, jnp.clip(x, -BOX, BOX)
     reached = safe[:, None] >= (to if inverse else at)[:, 1:-1]
     # A sum over bins of 0 and 1 is faster than to look a bin up, and its gradient too.
-    chosen = jax.nn.one_hot(reached.sum(axis=-1), last + 1, dtype=x.dtype)
+    chosen = jax.nn.one_hot(reached.sum(axis=-1), at.shape[-1] - 1, dtype=x.dtype)
     pick = lambda values: jnp.sum(chosen * values, axis=-1)  # noqa: E731
     x0, y0, d0, d1 = pick(at[:, :-1]), pick(to[:, :-1]), pick(slope[:, :-1]), pick(slope[:, 1:])
     width, height = pick(at[:, 1:]) - x0, pick(to[:, 1:]) - y0
@@ -106,9 +97,7 @@ def spline(
     bend = d0 + d1 - 2 * s
     if inverse:
         rise = safe - y0
-        a = height * (s - d0) + rise * bend
-        b = height * d0 - rise * bend
-        c = -s * rise
+        a, b, c = height * (s - d0) + rise * bend, height * d0 - rise * bend, -s * rise
         u = 2 * c / (-b - jnp.sqrt(jnp.maximum(b**2 - 4 * a * c, 0.0)))
         moved = x0 + u * width
     else:
@@ -161,7 +150,7 @@ def update(
     optimizer: optax.GradientTransformation,
     key: jax.Array,
 ) -> tuple[Weights, dict[str, jax.Array]]:
-    """Climb the mean log-density of a batch of `data` (n, 2).  Held-out points (m, 2) only judge."""
+    """Climb the log-density of a batch of `data` (n, 2).  Held-out points (m, 2) only judge."""
     key_batch, key_held_out = jax.random.split(key)
     loss = lambda params, x: -log_prob(params, x, data_sd=rules.data_sd).mean()  # noqa: E731
     batch = minibatch(data, rules.batch_size, key=key_batch)
@@ -186,38 +175,19 @@ def train_flow(
     data (sets, n, 2), held_out (sets, m, 2).  The model: averaged parameters, a pytree (sets, ...).
     History: `train_loss`, `validation_loss` (chunks, sets), nats.  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
-    params = jax.vmap(lambda k: init(rules, key=k))(
-        jax.random.split(jax.random.key(stream(seed, "init")), len(data))
-    )
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        jax.vmap(partial(start_weights, optimizer=optimizer))(params),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what="normalizing flow",
-    )
-    return Trained(state.average, history, state=rest)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    return train_averaged(update, init, data, held_out, what="normalizing flow", **about)
 
 
-@partial(jax.jit, static_argnames=("n", "data_sd"))
 def sample_stack(params, key, *, n: int, data_sd: float) -> jax.Array:
     """n points of every set, (sets, n, 2): normal points carried back through the flow."""
+    n = checks.count(n, "n")
+    one = lambda p, key: backward(p, jax.random.normal(key, (n, 2)), data_sd=data_sd)  # noqa: E731
+    sets = len(jax.tree.leaves(params)[0])
+    return jax.jit(jax.vmap(one))(params, jax.random.split(key, sets))
 
-    def one(params, key):
-        return backward(params, jax.random.normal(key, (n, 2)), data_sd=data_sd)
 
-    return jax.vmap(one)(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
-
-
-@partial(jax.jit, static_argnames=("data_sd",))
-def log_prob_stack(params, x: jax.Array, *, data_sd: float) -> jax.Array:
+def log_prob_stack(params, x: np.ndarray, *, data_sd: float) -> jax.Array:
     """log density of every set's flow at x (sets, n, 2) -> (sets, n), nats."""
-    return jax.vmap(partial(log_prob, data_sd=data_sd))(params, x)
+    x = checks.sets(x=x)[0]
+    return jax.jit(jax.vmap(partial(log_prob, data_sd=data_sd)))(params, x)

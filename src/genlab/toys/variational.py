@@ -15,10 +15,9 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.streams import stream
 from genlab.toys.networks import fourier_mlp, init_fourier_mlp
 from genlab.training import Trained
-from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
+from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 Coder = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
@@ -63,6 +62,7 @@ class Rules:
 def init(rules: Rules, *, key: jax.Array):
     """Parameters before the training: {"encode": network, "decode": network}."""
     sides = {"encode": (2, 2 * rules.latent), "decode": (rules.latent, 4)}
+
     def one(d, out, key):
         sizes = (d, *rules.hidden, out)
         B, layers = init_fourier_mlp(sizes, rules.n_waves, bandwidth=BANDWIDTH, key=key)
@@ -150,50 +150,33 @@ def train_vae(
     data (sets, n, 2), held_out (sets, m, 2).  The model: averaged parameters, a pytree (sets, ...).
     History: `train_loss`, `validation_loss` (chunks, sets), nats.  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
-    params = jax.vmap(lambda k: init(rules, key=k))(
-        jax.random.split(jax.random.key(stream(seed, "init")), len(data))
-    )
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        jax.vmap(partial(start_weights, optimizer=optimizer))(params),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what="variational autoencoder",
-    )
-    return Trained(state.average, history, state=rest)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    return train_averaged(update, init, data, held_out, what="variational autoencoder", **about)
 
 
-@partial(jax.jit, static_argnames=("n", "latent", "data_sd"))
 def sample_stack(params, key, *, n: int, latent: int, data_sd: float) -> jax.Array:
     """n points of every set, (sets, n, 2): codes from the prior, then points from the decoder."""
+    n, latent = checks.count(n, "n"), checks.count(latent, "latent")
 
     def one(params, key):
         key_code, key_point = jax.random.split(key)
         mean, log_sd = coders(params)[1](jax.random.normal(key_code, (n, latent)))
         return data_sd * (mean + jnp.exp(log_sd) * jax.random.normal(key_point, (n, 2)))
 
-    return jax.vmap(one)(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
+    sets = len(jax.tree.leaves(params)[0])
+    return jax.jit(jax.vmap(one))(params, jax.random.split(key, sets))
 
 
-@partial(jax.jit, static_argnames=("samples", "latent", "data_sd"))
 def log_prob_bounds_stack(
-    params, x: jax.Array, key, *, samples: int, latent: int, data_sd: float
+    params, x: np.ndarray, key, *, samples: int, latent: int, data_sd: float
 ) -> tuple[jax.Array, jax.Array]:
     """Two lower bounds on every set's log density at x (sets, n, 2), (sets, n) each, nats: the
-    evidence lower bound, a mean over `samples` codes, and the importance-weighted one of as
-    many."""
+    evidence lower bound, a mean over `samples` codes, and the importance-weighted one."""
+    x, samples = checks.sets(x=x)[0], checks.count(samples, "samples")
 
     def one(params, x, key):
         noise = jax.random.normal(key, (samples, len(x), latent))
         at = log_weights(*coders(params), x / data_sd, noise) - 2 * jnp.log(data_sd)
         return at.mean(axis=0), bound(at)
 
-    return jax.vmap(one)(params, x, jax.random.split(key, len(x)))
+    return jax.jit(jax.vmap(one))(params, x, jax.random.split(key, len(x)))
