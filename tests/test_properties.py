@@ -46,6 +46,9 @@ INSIDE = {
     "toys.energy": "energy contrastive_loss absolute_loss update noise_like run_chains",
     "toys.energy_repairs": "walk energy_of update",
     "toys.contrast": "log_noise nce_loss update",
+    "toys.flow_matching": "velocity matching_loss draw update flow",
+    "toys.normalizing_flow": "knots spline forward backward log_prob update",
+    "toys.variational": "normal log_normal log_weights bound update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
     "metrics.likelihood": "nll_minus_entropy log_z_on_grid draw_on_grid"  # of functions: see
     " rank_correlation",  # test_checks
@@ -60,7 +63,7 @@ INSIDE = {
     "metrics.scorecard": "recordable measured",
     "metrics.image_scorecard": "measured",
     "training": "left",  # a history that a training has written
-    "training.jax": "train train_stack minibatch",
+    "training.jax": "train train_stack train_averaged minibatch",
 }
 ROOMS = (
     "transport",
