@@ -61,6 +61,7 @@ INSIDE = {
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
     "metrics.scorecard": "recordable measured",
+    "metrics.power": "effect share_seen false_alarms smallest_seen",  # of scores: see its own tests
     "metrics.image_scorecard": "measured",
     "training": "left",  # a history that a training has written
     "training.jax": "train train_stack train_averaged minibatch",

@@ -1,9 +1,9 @@
 """Two-dimensional densities with exact samples, log-densities and entropies: what no model can
 beat.
 
-The definitions and scales are those of the FFJORD toy set (Grathwohl et al. 2019) and,
-for `grid_25`, of PacGAN (Lin et al. 2018).  Everything is NumPy; points are (n, 2),
-log-densities (n,) in nats.
+The definitions and scales are those of the FFJORD toy set (Grathwohl et al. 2019), whose pinwheel
+is the mirror image of ours (it turns row vectors), and, for `grid_25`, of PacGAN (Lin et al. 2018).
+Everything is NumPy; points are (n, 2), log-densities (n,) in nats.
 """
 
 from collections.abc import Callable
