@@ -29,9 +29,6 @@ COLORS = {
     "ebm": "#e0802a",
     "dsm": "#2a6fb5",
     "ddpm": "#169b7b",
-    "flow_matching": "#9c8cf0",
-    "normalizing_flow": "#8c1c13",
-    "toy_vae": "#b59f00",
     # adversarial games, of the plane and of images
     "gan": "#b5479b",
     "discriminator": "#57b98a",
