@@ -147,11 +147,13 @@ def train_vae(
 ) -> Trained:
     """Train one autoencoder per data set by `update`, all sets in one compiled loop.
 
-    data (sets, n, 2), held_out (sets, m, 2), start_log_sd (sets,): see `init`.  The model: averaged parameters, a pytree (sets, ...).
+    data (sets, n, 2), held_out (sets, m, 2), start_log_sd (sets,): see `init`.  The model: averaged
+    parameters, a pytree (sets, ...).
     History: `train_loss`, `validation_loss` (chunks, sets), nats.  Raises Diverged, ValueError.
     """
-    start = [START_LOG_SD] * len(data) if start_log_sd is None else start_log_sd
-    start = checks.shape(checks.numbers(start, "start_log_sd", None), "start_log_sd", (len(data),))
+    sets = len(checks.sets(data=data)[0])
+    start = [START_LOG_SD] * sets if start_log_sd is None else start_log_sd
+    start = checks.shape(checks.numbers(start, "start_log_sd", None), "start_log_sd", (sets,))
     about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume, starts=(start,))
     return train_averaged(update, init, data, held_out, what="variational autoencoder", **about)
 
