@@ -63,8 +63,8 @@ def test_the_posterior_of_the_oracle_is_exact():
 
 
 def test_bounds_rise_with_the_codes_and_samples_have_the_decoders_form(key):
-    rules = variational.Rules(hidden=(8,), n_waves=2, start_log_sd=-1.0)
-    params = jax.vmap(lambda k: variational.init(rules, key=k))(jax.random.split(key, 2))
+    rules = variational.Rules(hidden=(8,), n_waves=2)
+    params = jax.vmap(lambda k: variational.init(rules, -1.0, key=k))(jax.random.split(key, 2))
     x = jax.random.normal(key, (2, 30, 2))
     elbo, iw = variational.log_prob_bounds_stack(params, x, key, samples=50, latent=2, data_sd=2.0)
     assert elbo.shape == iw.shape == (2, 30) and (iw >= elbo).all()  # Jensen's inequality
@@ -77,8 +77,8 @@ def test_bounds_rise_with_the_codes_and_samples_have_the_decoders_form(key):
 
 def test_standard_deviations_start_where_they_are_told(key):
     for log_sd in (-3.0, 0.0):
-        rules = variational.Rules(hidden=(8,), n_waves=2, start_log_sd=log_sd)
-        encode, decode = variational.coders(variational.init(rules, key=key))
+        rules = variational.Rules(hidden=(8,), n_waves=2)
+        encode, decode = variational.coders(variational.init(rules, log_sd, key=key))
         x = jax.random.normal(key, (50, 2))
         for coder in (encode, decode):
             expected = variational.LOG_SD * np.tanh(log_sd / variational.LOG_SD)
@@ -106,10 +106,10 @@ def test_a_small_training_nears_the_entropy_of_a_gaussian():
     rng = np.random.default_rng(0)
     chol = np.array([[1.0, 0.0], [1.2, 0.5]])
     data = (rng.standard_normal((1, 20_000, 2)) @ chol.T).astype(np.float32)
-    rules = variational.Rules(
-        hidden=(16,), batch_size=256, n_waves=2, start_log_sd=-1.0, ema_decay=0.98
-    )
-    model = variational.train_vae(data, data[:, :500], rules=rules, steps=600, seed=0).model
+    rules = variational.Rules(hidden=(16,), batch_size=256, n_waves=2, ema_decay=0.98)
+    model = variational.train_vae(
+        data, data[:, :500], rules=rules, steps=600, seed=0, start_log_sd=[-1.0]
+    ).model
     x = rng.standard_normal((1, 2000, 2)) @ chol.T
     exact = stats.multivariate_normal(cov=chol @ chol.T).logpdf(x[0])
     twin = stats.norm.logpdf(x[0], scale=x[0].std(axis=0)).sum(axis=1)

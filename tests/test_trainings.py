@@ -98,7 +98,7 @@ TRAININGS = {
         planar.train_vae,
         PLANE,
         planar.Rules(**NET, n_waves=2),
-        {"latent": 0, "samples": 0, "lr": -1.0, "data_sd": 0.0, "start_log_sd": np.inf},
+        {"latent": 0, "samples": 0, "lr": -1.0, "data_sd": 0.0},
     ),
     "adversarial": Training(
         adversarial.train_gan,

@@ -171,12 +171,13 @@ def sample_stack(params, key, *, n: int, steps: int, features: int, data_sd: flo
     """n points of every set, (sets, n, 2), by `steps` steps of Heun's method from noise."""
     n, at = checks.count(n, "n"), times(steps)
 
-    def one(params, key):
+    @jax.jit
+    @jax.vmap
+    def drawn(params, key):
         field = partial(velocity, params, features=features, data_sd=data_sd)
         return flow(field, data_sd * jax.random.normal(key, (n, 2)), at)[0]
 
-    sets = len(jax.tree.leaves(params)[0])
-    return jax.jit(jax.vmap(one))(params, jax.random.split(key, sets))
+    return drawn(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
 
 
 def log_prob_stack(
@@ -186,11 +187,13 @@ def log_prob_stack(
     the noise."""
     x, at = checks.sets(x=x)[0], times(steps)[::-1]
 
-    def one(params, x):
+    @jax.jit
+    @jax.vmap
+    def carried(params, x):
         field = partial(velocity, params, features=features, data_sd=data_sd)
         start, change = flow(field, x, at)
         normal = -jnp.sum(start**2, axis=-1) / (2 * data_sd**2) - jnp.log(2 * jnp.pi * data_sd**2)
         # From the data to the noise the log-density rises by `change`.
         return normal - change
 
-    return jax.jit(jax.vmap(one))(params, x)
+    return carried(params, x)

@@ -5,7 +5,7 @@ z ~ N(0, I), x | z ~ N(mean(z), sd(z)²), and an encoder q(z | x) of the same fo
 decoder are functions (n, d) -> (mean, log_sd), (n, d') each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,8 @@ Coder = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
 BANDWIDTH = 3.0  # of the random Fourier features of points and codes
 LOG_SD = 4.0  # log standard deviations stay within ± this
+# Where they begin.  Near 0, a decoder can do without the code, and learns to.
+START_LOG_SD = -3.0
 VALIDATION_BATCH = 64  # held-out points per training step
 
 
@@ -31,11 +33,9 @@ class Rules:
     """How an autoencoder is trained.
 
     Codes of `latent` numbers; encoder and decoder have `hidden` layers over `n_waves` random
-    Fourier features, and standard deviations near e^`start_log_sd` before their training: near
-    one, the decoder can do without the code, and learns to.  The importance-weighted bound of
-    `samples` codes a point is climbed, which for one is the evidence lower bound.  Adam, the rate
-    falling to zero by a cosine (`decay_lr`), exponential average of the weights (`ema_decay` = 0
-    for none).
+    Fourier features.  The importance-weighted bound of `samples` codes a point is climbed, which
+    for one is the evidence lower bound.  Adam, the rate falling to zero by a cosine (`decay_lr`),
+    exponential average of the weights (`ema_decay` = 0 for none).
     """
 
     hidden: tuple[int, ...]
@@ -44,7 +44,6 @@ class Rules:
     batch_size: int = 512
     lr: float = 2e-3
     n_waves: int = 16
-    start_log_sd: float = -3.0
     data_sd: float = 2.0
     ema_decay: float = 0.999
     decay_lr: bool = True
@@ -55,19 +54,19 @@ class Rules:
             checks.count(getattr(self, name), name)
         checks.number(self.lr, "lr", "positive")
         checks.number(self.data_sd, "data_sd", "positive")
-        checks.number(self.start_log_sd, "start_log_sd", "finite")
         checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
 
-def init(rules: Rules, *, key: jax.Array):
-    """Parameters before the training: {"encode": network, "decode": network}."""
+def init(rules: Rules, start_log_sd: float | jax.Array = START_LOG_SD, *, key: jax.Array):
+    """Parameters before the training: {"encode": network, "decode": network}, both with standard
+    deviations near e^`start_log_sd`."""
     sides = {"encode": (2, 2 * rules.latent), "decode": (rules.latent, 4)}
 
     def one(d, out, key):
         sizes = (d, *rules.hidden, out)
         B, layers = init_fourier_mlp(sizes, rules.n_waves, bandwidth=BANDWIDTH, key=key)
         W, b = layers[-1]
-        return B, [*layers[:-1], (W, b.at[out // 2 :].add(rules.start_log_sd))]
+        return B, [*layers[:-1], (W, b.at[out // 2 :].add(start_log_sd))]
 
     keys = jax.random.split(key)
     return {name: one(*sides[name], k) for name, k in zip(sides, keys, strict=True)}
@@ -142,15 +141,20 @@ def train_vae(
     rules: Rules,
     steps: int,
     seed: int,
+    start_log_sd: Sequence[float] | None = None,
     until: int | None = None,
     resume: Trained | None = None,
 ) -> Trained:
     """Train one autoencoder per data set by `update`, all sets in one compiled loop.
 
-    data (sets, n, 2), held_out (sets, m, 2).  The model: averaged parameters, a pytree (sets, ...).
+    data (sets, n, 2), held_out (sets, m, 2), start_log_sd (sets,): see `init`.  The model: averaged
+    parameters, a pytree (sets, ...).
     History: `train_loss`, `validation_loss` (chunks, sets), nats.  Raises Diverged, ValueError.
     """
-    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    sets = len(checks.sets(data=data)[0])
+    start = [START_LOG_SD] * sets if start_log_sd is None else start_log_sd
+    start = checks.shape(checks.numbers(start, "start_log_sd", None), "start_log_sd", (sets,))
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume, starts=(start,))
     return train_averaged(update, init, data, held_out, what="variational autoencoder", **about)
 
 
@@ -158,13 +162,14 @@ def sample_stack(params, key, *, n: int, latent: int, data_sd: float) -> jax.Arr
     """n points of every set, (sets, n, 2): codes from the prior, then points from the decoder."""
     n, latent = checks.count(n, "n"), checks.count(latent, "latent")
 
-    def one(params, key):
+    @jax.jit
+    @jax.vmap
+    def drawn(params, key):
         key_code, key_point = jax.random.split(key)
         mean, log_sd = coders(params)[1](jax.random.normal(key_code, (n, latent)))
         return data_sd * (mean + jnp.exp(log_sd) * jax.random.normal(key_point, (n, 2)))
 
-    sets = len(jax.tree.leaves(params)[0])
-    return jax.jit(jax.vmap(one))(params, jax.random.split(key, sets))
+    return drawn(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
 
 
 def log_prob_bounds_stack(
@@ -174,9 +179,11 @@ def log_prob_bounds_stack(
     evidence lower bound, a mean over `samples` codes, and the importance-weighted one."""
     x, samples = checks.sets(x=x)[0], checks.count(samples, "samples")
 
-    def one(params, x, key):
+    @jax.jit
+    @jax.vmap
+    def bounds(params, x, key):
         noise = jax.random.normal(key, (samples, len(x), latent))
         at = log_weights(*coders(params), x / data_sd, noise) - 2 * jnp.log(data_sd)
         return at.mean(axis=0), bound(at)
 
-    return jax.jit(jax.vmap(one))(params, x, jax.random.split(key, len(x)))
+    return bounds(params, x, jax.random.split(key, len(x)))

@@ -308,20 +308,22 @@ def train_averaged(
     rules: Any,
     steps: int,
     seed: int,
+    starts: tuple = (),
     **how,
 ) -> Trained:
     """One model per data set, all in one compiled loop, whose average of the weights comes out.
 
-    ``init(rules, key=...) -> params`` and ``update(weights, data, held_out, rules=, optimizer=,
-    key=) -> (weights, logs)``; data (sets, n, 2), held_out (sets, m, 2).  Adam at `rules.lr`, which
-    falls if `rules.decay_lr`.  `how`: `until`, `resume` and `what` of `train_stack`.  Raises
-    Diverged, ValueError.
+    ``init(rules, *starts, key=...) -> params`` and ``update(weights, data, held_out, rules=,
+    optimizer=, key=) -> (weights, logs)``; data (sets, n, 2), held_out (sets, m, 2).  `starts`:
+    arrays (sets, ...), of which `init` gets a row each.  Adam at `rules.lr`, which falls if
+    `rules.decay_lr`.  `how`: `until`, `resume` and `what` of `train_stack`.  Raises Diverged,
+    ValueError.
     """
     rules.check()
     data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
     optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
     keys = jax.random.split(jax.random.key(stream(seed, "init")), len(data))
-    params = jax.vmap(lambda key: init(rules, key=key))(keys)
+    params = jax.vmap(lambda key, *start: init(rules, *start, key=key))(keys, *starts)
     weights = jax.vmap(partial(start_weights, optimizer=optimizer))(params)
     one = partial(update, rules=rules, optimizer=optimizer)
     about = how | dict(rules=rules, steps=steps, seed=seed)
