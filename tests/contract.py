@@ -29,10 +29,13 @@ from genlab.toys import (
     diffusion_recipes,
     energy,
     energy_repairs,
+    flow_matching,
     langevin,
+    normalizing_flow,
     samplers,
     score,
 )
+from genlab.toys import variational as planar
 from genlab.training import torch as descent
 
 KEY = jax.random.key(0)
@@ -114,6 +117,17 @@ BLURRED = energy.init_fourier_mlp((2, 4, 1), 2, bandwidth=1.0, key=KEY)
 STACK = jax.tree.map(lambda x: x[None], diffusion.init_mlp((3 + 4, 4, 2), key=KEY))
 STACK = (jnp.ones((1, 2, 2)), STACK)
 NETWORK = {"features": 0, "data_sd": 2.0}
+VELOCITY = jax.tree.map(
+    lambda x: x[None],
+    flow_matching.init(flow_matching.Rules(hidden=(4,), n_waves=2, features=4), key=KEY),
+)
+FLOW = jax.tree.map(
+    lambda x: x[None],
+    normalizing_flow.init(
+        normalizing_flow.Rules(hidden=(4,), layers=2, bins=3, n_waves=2), key=KEY
+    ),
+)
+CODERS = jax.tree.map(lambda x: x[None], planar.init(planar.Rules(hidden=(4,), n_waves=2), key=KEY))
 
 
 def pull(x, sigma=0.0):
@@ -210,6 +224,13 @@ CASES: dict[str, Case] = {
             "y": rng.permuted(np.arange(144)).reshape(-1, 2)[:20] + 0.5,
         },
     ),
+    "metrics.distances.boosted_accuracy": Case(
+        seeded(distances.boosted_accuracy, folds=2),
+        lambda rng: {
+            "x": rng.permuted(np.arange(144)).reshape(-1, 2)[:20] / 1.0,
+            "y": rng.permuted(np.arange(144)).reshape(-1, 2)[:20] + 0.5,
+        },
+    ),
     "metrics.distances.density_and_coverage": Case(
         functools.partial(distances.density_and_coverage, k=2), points(*SETS), (SETS, 0), SETS, SETS
     ),
@@ -222,10 +243,26 @@ CASES: dict[str, Case] = {
         far=("x", "centres"),
         order=("x",),
     ),
+    "metrics.scorecard.reverse_kl_of_all": Case(
+        scorecard.reverse_kl_of_all,
+        points("x", "centres"),
+        (("x", "centres"), 0),
+        far=("x", "centres"),
+        order=("x",),
+        twice=("x",),
+    ),
     "metrics.scorecard.scorecard": Case(
         seeded(
             lambda **k: list(
                 scorecard.scorecard(**k, density=toy.DENSITIES["checkerboard"], n=16).values()
+            )
+        ),
+        points("samples", n=20),
+    ),
+    "metrics.scorecard.informed_accuracy": Case(
+        seeded(
+            functools.partial(
+                scorecard.informed_accuracy, density=toy.DENSITIES["checkerboard"], n=16
             )
         ),
         points("samples", n=20),
@@ -420,6 +457,21 @@ CASES: dict[str, Case] = {
             STACK, KEY, sigmas, n=3, steps_per_sigma=2, step_size=0.1, **NETWORK
         ),
         lambda rng: {"sigmas": np.array(SIGMAS)},
+        loose=1e-4,
+    ),
+    "toys.flow_matching.log_prob_stack": Case(
+        lambda x: flow_matching.log_prob_stack(VELOCITY, x, steps=4, features=4, data_sd=2.0),
+        lambda rng: {"x": points("x")(rng)["x"][None]},
+        loose=1e-4,
+    ),
+    "toys.normalizing_flow.log_prob_stack": Case(
+        lambda x: normalizing_flow.log_prob_stack(FLOW, x, data_sd=2.0),
+        lambda rng: {"x": points("x")(rng)["x"][None]},
+        loose=1e-4,
+    ),
+    "toys.variational.log_prob_bounds_stack": Case(
+        lambda x: planar.log_prob_bounds_stack(CODERS, x, KEY, samples=3, latent=2, data_sd=2.0),
+        lambda rng: {"x": points("x")(rng)["x"][None]},
         loose=1e-4,
     ),
     "toys.energy.log_density": Case(
@@ -734,5 +786,26 @@ TRAININGS: dict[str, Case] = {
         ).history["train_loss"],
         lambda rng: {"data": stacks(rng)["data"]},
         loose=1e-4,
+    ),
+    "toys.flow_matching.train_flow_matching": Case(
+        once(
+            flow_matching.train_flow_matching,
+            flow_matching.Rules(**NET, n_waves=2, features=4),
+            "train_loss",
+        ),
+        stacks,
+        loose=1e-4,
+    ),
+    "toys.normalizing_flow.train_flow": Case(
+        once(
+            normalizing_flow.train_flow,
+            normalizing_flow.Rules(**NET, layers=2, bins=3, n_waves=2),
+            "train_loss",
+        ),
+        stacks,
+        loose=1e-4,
+    ),
+    "toys.variational.train_vae": Case(
+        once(planar.train_vae, planar.Rules(**NET, n_waves=2), "train_loss"), stacks, loose=1e-4
     ),
 }

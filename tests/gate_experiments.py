@@ -116,15 +116,10 @@ def denoisers(replicates: int, seed: int) -> dict:
 def players(replicates: int, seed: int) -> dict:
     """A relativistic GAN on the eight Gaussians."""
     data = pools(replicates, seed)
-    model = adversarial.train_gan(
-        data,
-        data[:, :500],
-        rules=adversarial.Rules(hidden=(48, 48), batch_size=96, lr=2e-3, ema_decay=0.95),
-        steps=1000,
-        seed=seed,
-    )
+    rules = adversarial.Rules(hidden=(48, 48), batch_size=96, lr=2e-3, ema_decay=0.95)
+    model = adversarial.train_gan(data, data[:, :500], rules=rules, steps=1000, seed=seed)
     accuracy = model.history["accuracy"][-20:].mean(axis=0)
-    samples = adversarial.sample_gan(model.model.generator, n=POINTS, seed=seed)
+    samples = adversarial.sample_gan(model.model, rules=rules, n=POINTS, seed=seed)
     return against_real(samples, seed) | {"accuracy": ["target", accuracy.tolist()]}
 
 

@@ -62,6 +62,24 @@ def test_c2st_is_at_chance_under_the_null_and_sure_when_apart(rng):
     assert distances.c2st_accuracy(x, 2.0 * rng.standard_normal((300, 2)), rng=rng) > 0.6
 
 
+def test_boosted_trees_use_the_columns_that_they_are_given(rng):
+    """Points that differ in a column alone: half of the shares of the trees is right under the
+    null, all are with the column, and none of it is seen without, the twin."""
+    null = [
+        distances.boosted_accuracy(
+            rng.standard_normal((200, 3)), rng.standard_normal((200, 3)), rng=rng
+        )
+        for _ in range(8)
+    ]
+    assert abs(np.mean(null) - 0.5) < 5 * np.std(null, ddof=1) / np.sqrt(len(null))
+    x, y = rng.standard_normal((2, 300, 3))
+    y[:, 2] += 5
+    assert distances.boosted_accuracy(x, y, rng=rng) > 0.97
+    assert distances.boosted_accuracy(x[:, :2], y[:, :2], rng=rng) < 0.6
+    # Both samples count alike, however large: always "y" would be right for 3/4 of the points.
+    assert abs(distances.boosted_accuracy(x[:100, :2], y[:, :2], rng=rng) - 0.5) < 0.15
+
+
 @pytest.mark.parametrize("k", [3, 5])
 def test_coverage_of_equal_samples(k, rng):
     values = [

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from genlab.data.toy import DENSITIES
-from genlab.metrics import scorecard
+from genlab.metrics import distances, scorecard
 
 D = DENSITIES["checkerboard"]
 
@@ -37,6 +37,25 @@ def test_missing_cells_are_seen_by_all_but_the_kernel_measure(null, rng):
     assert z["kde_gap"] > -3  # source A's measure does not mind
 
 
+def test_informed_trees_see_points_beside_the_data(rng):
+    """One point in ten moved a little out of its cell: the true density gives it away, and plain
+    trees, the twin, see less.  Real data are at chance."""
+    x = D.sample(1000, rng=rng)
+    null = [
+        scorecard.informed_accuracy(D.sample(1000, rng=rng), D, n=1000, rng=rng) for _ in range(4)
+    ]
+    assert abs(np.mean(null) - 0.5) < 0.05
+    x[::5] += rng.choice([-0.6, 0.6], (200, 2))
+    informed = scorecard.informed_accuracy(x, D, n=1000, rng=rng)
+    outside = np.isinf(D.log_prob(x)).mean()
+    # Of the points outside all are told, of the rest half.
+    assert abs(informed - (0.5 + outside / 2)) < 0.05
+    plain = distances.boosted_accuracy(x, D.sample(1000, rng=rng), rng=rng)
+    assert plain < informed - 0.02
+    with pytest.raises(ValueError, match="n=2000"):
+        scorecard.informed_accuracy(x, D, n=2000, rng=rng)
+
+
 def test_source_a_measure_on_real_data():
     """-4.039 ± 0.010 with 1,500 points fitted and 500 scored: the number the plan computed for
     real against real."""
@@ -56,6 +75,18 @@ def test_modes():
         "high_quality": 0,
         "reverse_kl": pytest.approx(np.log(4)),
     }
+
+
+def test_reverse_kl_of_all_counts_every_point():
+    centres = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0], [5.0, 5.0]])
+    x = np.array([[0, 0], [0.1, 0], [5, 0.29], [0, 5.0]])
+    p = np.array([0.5, 0.25, 0.25])
+    assert scorecard.reverse_kl_of_all(x, centres) == pytest.approx(np.sum(p * np.log(4 * p)))
+    far = np.concatenate([x, [[9.0, 9.0]]])  # of low quality, but a point
+    assert scorecard.reverse_kl_of_all(far, centres) < scorecard.reverse_kl_of_all(x, centres)
+    # the twin: good points alone
+    good = scorecard.mode_scores(far, centres, 0.1)["reverse_kl"]
+    assert good == scorecard.mode_scores(x, centres, 0.1)["reverse_kl"]
 
 
 def test_records(null, rng):

@@ -128,7 +128,7 @@ AUTOENCODERS = {"pca_kmeans", "deep_autoencoder", "autoencoder_finetuning", "vae
 ADVERSARIAL = {"gan", "acgan", "wgan"}
 IMAGES = BOLTZMANN | AUTOENCODERS | ADVERSARIAL | {"transport"}  # all sections that show images
 REAL = TOYS | IMAGES
-NO_JAX = {"toy_data", "toy_comparison"} | AUTOENCODERS - {"deep_autoencoder"} | ADVERSARIAL
+NO_JAX = {"toy_data"} | AUTOENCODERS - {"deep_autoencoder"} | ADVERSARIAL
 MACHINES = {"rbm", "dbn", "dbm", "deep_autoencoder"}  # sections that train machines
 
 DEFINITIONS = {
@@ -139,13 +139,12 @@ DEFINITIONS = {
          {"ebm"}),
     "a schedule": ("toys/diffusion.py", "last: float = 0.98", "last: float = 0.97", {"ddpm"}),
     "a game in the plane":
-        ("toys/adversarial.py", "fake = generate(params, z)\n", "fake = -generate(params, z)\n",
+        ("toys/adversarial.py", "fake = generate(params, z, ", "fake = -generate(params, z, ",
          {"gan_toy"}),
     "streams": ("streams.py", "[seed, zlib", "[1 + seed, zlib", REAL),
     "a bandwidth": ("metrics/distances.py", "(-2 * bandwidth**2)", "(-2 * bandwidth)", TOYS),
     "the size of points":
-        ("plots/plane.py", "9_000 / n", "8_000 / n",
-         TOYS - {"toy_comparison"} | {"wgan", "transport"}),
+        ("plots/plane.py", "9_000 / n", "8_000 / n", TOYS | {"wgan", "transport"}),
     "a constant of figures": ("plots/plane.py", "NATS = 9.0", "NATS = 8.0", TOYS),
     "the gap between images": ("plots/pictures.py", "GAP = 2 ", "GAP = 3 ", IMAGES),
     "the images": ("data/images.py", "return Images(images, labels)",

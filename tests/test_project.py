@@ -31,7 +31,13 @@ FRAMEWORKS = {"jax": "jax", "optax": "jax", "equinox": "jax", "torch": "torch", 
 FAMILIES = tuple(
     f"genlab.{name}" for name in ("toys", "boltzmann", "autoencoders", "games", "transport")
 )
-TOYS = {"genlab.toys." + name for name in ("energy", "score", "diffusion", "adversarial")}
+TOYS = {
+    "genlab.toys." + name
+    for name in (
+        "energy", "score", "diffusion", "adversarial",
+        "flow_matching", "normalizing_flow", "variational",
+    )
+}  # fmt: skip
 SHARED = ("genlab.images", "genlab.training")  # by the families, of which they know nothing
 MODELS = (*FAMILIES, *SHARED, "genlab.metrics", "genlab.plots")
 READABLE = {"genlab.data", "genlab.data.files"}  # of the data: how files are packed

@@ -37,19 +37,24 @@ INSIDE = {
     "boltzmann.helmholtz": "update",
     "boltzmann.sigmoid_net": "logits update",
     "boltzmann.training": "update negative_phase tempered_phase exchange",
-    "toys.adversarial": "minimax non_saturating relativistic generate discriminate"
-    " gradient_penalty update",
+    "toys.adversarial": "discriminator_objective generator_objective first_state look update",
+    "toys.players": "minimax minimax_bare minimax_logits non_saturating hinge relativistic"
+    " losses_of batch_norm layered generate discriminate gradient_penalty spectral_norm",
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
     "toys.diffusion_recipes": "predict_noise draw update flow_log_probs",
     "toys.bound": "nll_terms losses_by_level",  # what a model of `train_diffusion` made
     "toys.energy": "energy contrastive_loss absolute_loss update noise_like run_chains",
     "toys.energy_repairs": "walk energy_of update",
     "toys.contrast": "log_noise nce_loss update",
+    "toys.flow_matching": "velocity matching_loss draw update flow",
+    "toys.normalizing_flow": "knots spline forward backward log_prob update",
+    "toys.variational": "normal log_normal log_weights bound update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
     "metrics.likelihood": "nll_minus_entropy log_z_on_grid draw_on_grid"  # of functions: see
     " rank_correlation",  # test_checks
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
+    "toys.rules": "normed",
     "toys.samplers": "start_at",  # in every sampler
     "toys.score": "score dsm_loss tabulated_score update",
     "images.networks": "rebuilt",  # how a network is pickled
@@ -59,7 +64,7 @@ INSIDE = {
     "metrics.power": "effect share_seen false_alarms smallest_seen",  # of scores: see its own tests
     "metrics.image_scorecard": "measured",
     "training": "left",  # a history that a training has written
-    "training.jax": "train train_stack minibatch",
+    "training.jax": "train train_stack train_averaged minibatch",
 }
 ROOMS = (
     "transport",

@@ -22,7 +22,8 @@ from genlab.boltzmann import training as rbm
 from genlab.boltzmann.rbm import init_rbm
 from genlab.games import critic, game, line, players
 from genlab.images import judge, networks
-from genlab.toys import adversarial, diffusion, energy, score
+from genlab.toys import adversarial, diffusion, energy, flow_matching, normalizing_flow, score
+from genlab.toys import variational as planar
 from genlab.training import Diverged, Trained
 from genlab.training import torch as descent
 
@@ -81,11 +82,30 @@ TRAININGS = {
         diffusion.Rules(**NET),
         {"batch_size": 6, "lr": -1.0, "data_sd": 0.0, "ema_decay": -0.1},
     ),
+    "flow matching": Training(
+        flow_matching.train_flow_matching,
+        PLANE,
+        flow_matching.Rules(**NET, n_waves=2, features=4),
+        {"batch_size": 0, "lr": -1.0, "data_sd": 0.0, "ema_decay": 1.0},
+    ),
+    "normalizing flow": Training(
+        normalizing_flow.train_flow,
+        PLANE,
+        normalizing_flow.Rules(**NET, layers=2, bins=3, n_waves=2),
+        {"layers": 1, "bins": 1, "batch_size": 0, "lr": -1.0, "data_sd": 0.0, "ema_decay": 1.0},
+    ),
+    "variational": Training(
+        planar.train_vae,
+        PLANE,
+        planar.Rules(**NET, n_waves=2),
+        {"latent": 0, "samples": 0, "lr": -1.0, "data_sd": 0.0},
+    ),
     "adversarial": Training(
         adversarial.train_gan,
         PLANE,
         adversarial.Rules(**NET),
-        {"loss": "hinge", "packing": 3, "latent": 0, "penalty": -1.0, "beta1": 1.0, "lr": 0.0},
+        {"loss": "squares", "packing": 3, "latent": 0, "penalty": -1.0, "beta1": 1.0, "lr": 0.0}
+        | {"categories": -1},
     ),
     **{
         method: Training(

@@ -297,3 +297,35 @@ def run_epochs(
         name: np.array([row[name] for row in rows_of_history]) for name in rows_of_history[0]
     }
     return state, history, left(state, history, rules, seed, steps * epochs)
+
+
+def train_averaged(
+    update: Callable,
+    init: Callable,
+    data: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    rules: Any,
+    steps: int,
+    seed: int,
+    starts: tuple = (),
+    **how,
+) -> Trained:
+    """One model per data set, all in one compiled loop, whose average of the weights comes out.
+
+    ``init(rules, *starts, key=...) -> params`` and ``update(weights, data, held_out, rules=,
+    optimizer=, key=) -> (weights, logs)``; data (sets, n, 2), held_out (sets, m, 2).  `starts`:
+    arrays (sets, ...), of which `init` gets a row each.  Adam at `rules.lr`, which falls if
+    `rules.decay_lr`.  `how`: `until`, `resume` and `what` of `train_stack`.  Raises Diverged,
+    ValueError.
+    """
+    rules.check()
+    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
+    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
+    keys = jax.random.split(jax.random.key(stream(seed, "init")), len(data))
+    params = jax.vmap(lambda key, *start: init(rules, *start, key=key))(keys, *starts)
+    weights = jax.vmap(partial(start_weights, optimizer=optimizer))(params)
+    one = partial(update, rules=rules, optimizer=optimizer)
+    about = how | dict(rules=rules, steps=steps, seed=seed)
+    state, history, rest = train_stack(one, weights, data, held_out, **about)
+    return Trained(state.average, history, state=rest)
