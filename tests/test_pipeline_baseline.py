@@ -27,12 +27,6 @@ def test_baselines_read_well_and_hold_eight_seeds(checked):
     assert (checked.root / "tests/baselines/quick-cpu/first/figure_01.png").stat().st_size < 15_000
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Two seeds of twenty raise an alarm (105: ebm, 116: wgan) since `ebm` records shares of "
-    "accepted steps near one, whose tiny spread makes the common prior of shares too narrow: "
-    "record the share of refused steps, or judge shares on a logit scale, then drop this mark.",
-)
 def test_the_book_itself_raises_no_alarm_when_its_seeds_judge_each_other():
     book = baseline.read_all("quick", "cpu")
     assert book and all(len(b.seeds) >= LEAST_SEEDS for b in book)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genlab.pipeline.gate import baseline, noise
+from genlab.pipeline.gate import baseline, noise, statistics
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,20 @@ def test_numbers_that_no_seed_moves():
     # nought is a count until a fraction is seen
     assert not noise.exact("a/silent_units", "lower", [0.0] * 8, [2.0])
     assert noise.exact("a/gap", "lower", [0.0] * 8, [0.01])
+
+
+def test_a_mean_of_ones_that_is_rounded_is_a_share_of_one():
+    """In single precision it may be 1.0000001: neither more than a share nor a computed number that
+    is compared exactly, and one refused step in thousands is no alarm."""
+    ones = [1.0, 1.0000001, 1.0, 0.99999994, 1.0000001, 1.0, 1.0, 1.0]
+    assert noise.kind_of("a/accepted", "target", ones) == "share"
+    assert not noise.exact("a/accepted", "target", [1.0000001] * 8, [0.9998])
+    assert np.ptp(noise.to_scale("share", ones)) == 0
+    told = {"a/accepted": ("target", ones, [0.9998])}
+    assert not statistics.judge(told, tests=1)[0].alarm
+    told = {"a/accepted": ("target", ones, [0.9])}
+    assert statistics.judge(told, tests=1)[0].alarm  # the twin
+    assert noise.kind_of("a/density", "target", [*ones, 1.001]) == "root"
 
 
 def test_constants_are_in_no_prior_and_every_kind_of_the_book_has_one():

@@ -53,14 +53,19 @@ def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[f
     if is_figure(name):
         return measure
     both = np.array([*baseline, *fresh], dtype=float)
-    in_unit = better != "lower" and np.all((both >= 0) & (both <= 1))
-    if "modes" in measure or (not in_unit and all(float(b).is_integer() for b in baseline)):
+    in_unit = better != "lower" and np.all((both >= -ROUNDING) & (both <= 1 + ROUNDING))
+    if "modes" in measure or (not in_unit and all(map(is_whole, baseline))):
         return "count"
     if in_unit:
         return "share"
     if better == "lower" and np.all(both > 0):
         return "log"
     return "root" if np.all(both >= 0) else "plain"
+
+
+def is_whole(x: float) -> bool:
+    """Whether it is a whole number but for rounding: a mean of ones may be 1.0000001."""
+    return bool(np.isfinite(x)) and abs(x - round(x)) <= ROUNDING * abs(x)
 
 
 def is_figure(name: str) -> bool:
@@ -75,6 +80,7 @@ def to_scale(kind: str, x: Sequence[float]) -> np.ndarray:
         return x
     if kind in ("log", "root"):
         return np.log(x) if kind == "log" else np.sqrt(x)
+    x = np.where(np.abs(1 - x) <= ROUNDING, 1.0, x)  # arcsin is steep there
     return np.arcsin(np.sqrt(x.clip(0, 1)))
 
 
@@ -99,9 +105,9 @@ def exact(name: str, better: str, baseline: Sequence[float], fresh: Sequence[flo
     error that was always nought, and of which a fraction is seen, was no count.
     """
     first = float(baseline[0])
-    whole = first.is_integer()
+    whole = is_whole(first)
     if first == 0 and better == "lower":
-        whole = all(float(f).is_integer() for f in fresh)
+        whole = all(map(is_whole, fresh))
     return constant(baseline) and not whole and not is_figure(name)
 
 
