@@ -90,15 +90,16 @@ def play(rules, steps=3):
 @pytest.mark.slow
 def test_a_game_side_by_side_with_others_is_the_game_alone():
     """Equal keys, so that the first game of a program is the game alone: single precision."""
-    arms = [replace(PLAIN, loss=name) for name in ("minimax", "hinge")]
-    arms += [replace(PLAIN, penalty=0.5, final_penalty=0.1), replace(PLAIN, spectral_norm=True)]
-    for one in arms:
-        others = [PLAIN if other is one else other for other in arms]
-        alone = play([one, *[one] * len(others)]).history["discriminator_loss"][:, 0]
-        among = play([one, *others]).history["discriminator_loss"][:, 0]
+    penalised = replace(PLAIN, penalty=0.5, final_penalty=0.1)
+    normed = replace(PLAIN, loss="hinge", spectral_norm=True)
+    losses = {}
+    for one, other in ((penalised, normed), (normed, penalised)):
+        alone, among = (
+            play(rules).history["discriminator_loss"][:, 0] for rules in ([one, one], [one, other])
+        )
         np.testing.assert_allclose(among, alone, rtol=1e-4, atol=1e-5)
-    twin = play([PLAIN, *others]).history["discriminator_loss"][:, 0]  # of another arm
-    assert not np.allclose(twin, alone, rtol=1e-4, atol=1e-5)
+        losses[one] = alone
+    assert not np.allclose(*losses.values(), rtol=1e-4, atol=1e-5)  # the twin: another arm
 
 
 def test_gradients_that_are_not_finite_are_counted_and_left_out():
