@@ -179,11 +179,12 @@ def log_prob_bounds_stack(
     evidence lower bound, a mean over `samples` codes, and the importance-weighted one."""
     x, samples = checks.sets(x=x)[0], checks.count(samples, "samples")
 
-    @jax.jit
-    @jax.vmap
-    def bounds(params, x, key):
+    def bounds(of):
+        params, x, key = of
         noise = jax.random.normal(key, (samples, len(x), latent))
         at = log_weights(*coders(params), x / data_sd, noise) - 2 * jnp.log(data_sd)
         return at.mean(axis=0), bound(at)
 
-    return bounds(params, x, jax.random.split(key, len(x)))
+    # one model after another: the codes of all points of all models need not fit into memory
+    keys = jax.random.split(key, len(x))
+    return jax.jit(partial(jax.lax.map, bounds))((params, jnp.asarray(x), keys))
