@@ -15,7 +15,7 @@ from genlab.pipeline.runs.record import sealed
 from genlab.section.paths import PUBLISHED, ROOT, UserError
 
 NOTEBOOK_BYTES, ARRAYS_BYTES = 2_500_000, 3_000_000  # the most a published run may weigh
-COLOURS = 256  # in the palette of a lighter picture
+COLOURS = (128, 256)  # in the palette of a lighter picture
 LOSS = 1.5  # its largest root mean square error, grey levels of 255
 
 
@@ -68,16 +68,20 @@ def publish(run: store.Run) -> list[Path]:
 
 
 def lighter(png: bytes) -> bytes:
-    """The picture with a palette of COLOURS, about half the bytes, unless that loses more than LOSS
-    or gains nothing: then as it is."""
-    picture = Image.open(io.BytesIO(png))
-    if picture.mode == "P" or picture.convert("RGBA").getextrema()[3] != (255, 255):
-        return png  # has a palette, or would need one with transparent colours
-    picture = picture.convert("RGB")
-    reduced = picture.quantize(COLOURS, dither=Image.Dither.NONE)
-    error = np.asarray(reduced.convert("RGB"), float) - np.asarray(picture, float)
-    if np.sqrt((error**2).mean()) > LOSS:
-        return png
-    file = io.BytesIO()
-    reduced.save(file, "PNG", optimize=True)
-    return min(png, file.getvalue(), key=len)
+    """The picture with the smallest palette of COLOURS that loses at most LOSS, about half the
+    bytes; as it is where none does, where it has so few colours, or where that gains nothing."""
+    with Image.open(io.BytesIO(png)) as picture:
+        if picture.convert("RGBA").getextrema()[3] != (255, 255):
+            return png  # would need a palette with transparent colours
+        before, dpi = picture.convert("RGB"), picture.info.get("dpi")
+        used = len(picture.getcolors() or ()) if picture.mode == "P" else np.inf
+    for colours in COLOURS:
+        if used <= colours:
+            return png
+        reduced = before.quantize(colours, dither=Image.Dither.NONE)
+        error = np.asarray(reduced.convert("RGB"), float) - np.asarray(before, float)
+        if np.sqrt((error**2).mean()) <= LOSS:
+            file = io.BytesIO()
+            reduced.save(file, "PNG", optimize=True, **({"dpi": dpi} if dpi else {}))
+            return min(png, file.getvalue(), key=len)
+    return png
