@@ -17,6 +17,8 @@ from genlab.pipeline.gate import baseline, noise, statistics
         ("a/modes", "higher", [8, 7, 8], "count"),
         ("a/modes", "higher", [1.0, 0.5, 1.0], "count"),
         ("a/precision", "higher", [1.0, 1.0, 0.0], "share"),
+        ("a/share_of_outliers", "lower", [0.0, 0.01, 0.0], "share"),
+        ("a/gap_share", "lower", [-0.1, 0.2, 0.1], "plain"),
         ("figure_01/likeness", "higher", [0.9, 0.95, 0.8], "likeness"),
         ("figure_01/ink", "target", [0.1, 0.11, 0.1], "ink"),
     ],
@@ -89,6 +91,10 @@ def test_numbers_that_no_seed_moves():
     # nought is a count until a fraction is seen
     assert not noise.exact("a/silent_units", "lower", [0.0] * 8, [2.0])
     assert noise.exact("a/gap", "lower", [0.0] * 8, [0.01])
+    # one point of two thousand
+    told = ("lower", [0.0] * 8, [0.0005])
+    assert not noise.exact("a/share_that_left", *told)
+    assert not statistics.judge({"a/share_that_left": told}, tests=1)[0].alarm
 
 
 def test_a_mean_of_ones_that_is_rounded_is_a_share_of_one():

@@ -47,13 +47,16 @@ Priors = Mapping[str, Prior]
 def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[float] = ()) -> str:
     """ "likeness", "ink", "count", "share", "log", "root" or "plain", by name and values.
 
-    What is called modes is a count, also where it is a mean over trainings.
+    What is called modes is a count, also where it is a mean over trainings; what is called a share
+    is one, also where less is better.
     """
     measure = name.rsplit("/", 1)[-1]
     if is_figure(name):
         return measure
     both = np.array([*baseline, *fresh], dtype=float)
-    in_unit = better != "lower" and np.all((both >= -ROUNDING) & (both <= 1 + ROUNDING))
+    in_unit = (better != "lower" or "share" in measure) and np.all(
+        (both >= -ROUNDING) & (both <= 1 + ROUNDING)
+    )
     if "modes" in measure or (not in_unit and all(map(is_whole, baseline))):
         return "count"
     if in_unit:
@@ -102,11 +105,12 @@ def exact(name: str, better: str, baseline: Sequence[float], fresh: Sequence[flo
     """Whether it is compared as it stands, at no level: a computed number that no seed moves.
 
     Not a whole number: 25 modes of 25 in each of n seeds do not prove that 24 never happen.  But an
-    error that was always nought, and of which a fraction is seen, was no count.
+    error that was always nought, and of which a fraction is seen, was no count, unless it is called
+    a share.
     """
     first = float(baseline[0])
     whole = is_whole(first)
-    if first == 0 and better == "lower":
+    if first == 0 and better == "lower" and "share" not in name.rsplit("/", 1)[-1]:
         whole = all(map(is_whole, fresh))
     return constant(baseline) and not whole and not is_figure(name)
 
