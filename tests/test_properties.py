@@ -39,7 +39,8 @@ INSIDE = {
     "boltzmann.training": "update negative_phase tempered_phase exchange",
     "toys.adversarial": "discriminator_objective generator_objective first_state look update",
     "toys.players": "minimax minimax_bare minimax_logits non_saturating hinge relativistic"
-    " losses_of batch_norm layered generate discriminate gradient_penalty spectral_norm",
+    " losses_of batch_norm layered generate discriminate gradient_penalty start_directions"
+    " spectral_norm",
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
     "toys.diffusion_recipes": "predict_noise draw update flow_log_probs",
     "toys.bound": "nll_terms losses_by_level",  # what a model of `train_diffusion` made
@@ -48,7 +49,7 @@ INSIDE = {
     "toys.contrast": "log_noise nce_loss update",
     "toys.flow_matching": "velocity matching_loss draw update flow",
     "toys.normalizing_flow": "knots spline forward backward log_prob update",
-    "toys.variational": "normal log_normal log_weights bound update",
+    "toys.variational": "init normal log_normal log_weights bound update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
     "metrics.likelihood": "nll_minus_entropy log_z_on_grid draw_on_grid"  # of functions: see
     " rank_correlation",  # test_checks
