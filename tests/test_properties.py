@@ -37,7 +37,7 @@ INSIDE = {
     "boltzmann.helmholtz": "update",
     "boltzmann.sigmoid_net": "logits update",
     "boltzmann.training": "update negative_phase tempered_phase exchange",
-    "toys.adversarial": "discriminator_objective generator_objective first_state look update",
+    "toys.adversarial": "update",
     "toys.players": "minimax minimax_bare minimax_logits non_saturating hinge relativistic"
     " losses_of batch_norm layered generate discriminate gradient_penalty start_directions"
     " spectral_norm",
@@ -55,7 +55,6 @@ INSIDE = {
     " rank_correlation",  # test_checks
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
-    "toys.rules": "normed",
     "toys.samplers": "start_at",  # in every sampler
     "toys.score": "score dsm_loss tabulated_score update",
     "images.networks": "rebuilt",  # how a network is pickled
