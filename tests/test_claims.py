@@ -44,10 +44,11 @@ def test_a_planted_number_turns_a_verdict(found, now):
     records, _ = accepted.published()
     holding = next(v for v in now.values() if v.word == "holds" and not v.unsure)
     name = next(iter(claims.rules.parsed(holding.cases[0].rule)[1]))
-    page, _, metric = name.partition(":")
+    page, _, number = name.partition(":")
+    metric, _, field = number.partition(".")  # METRIC, or what stands beside it: METRIC.FIELD
     for value in (1e9, -1e9):
         planted = copy.deepcopy(dict(records))
-        planted[page]["metrics"][metric]["value"] = value
+        planted[page]["metrics"][metric][field or "value"] = value
         turned = accepted.turned(accepted.read(), claims.verdicts(found, planted))
         if holding.claim.id in {t.id for t in turned}:
             return
