@@ -50,11 +50,11 @@ def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[f
     What is called modes is a count, also where it is a mean over trainings; what is called a share
     is one, also where less is better.
     """
-    measure = name.rsplit("/", 1)[-1]
+    measure = measure_of(name)
     if is_figure(name):
         return measure
     both = np.array([*baseline, *fresh], dtype=float)
-    in_unit = (better != "lower" or "share" in measure) and np.all(
+    in_unit = (better != "lower" or is_share(name)) and np.all(
         (both >= -ROUNDING) & (both <= 1 + ROUNDING)
     )
     if "modes" in measure or (not in_unit and all(map(is_whole, baseline))):
@@ -71,9 +71,19 @@ def is_whole(x: float) -> bool:
     return bool(np.isfinite(x)) and abs(x - round(x)) <= ROUNDING * abs(x)
 
 
+def measure_of(name: str) -> str:
+    """What is measured, of a name like case/measure."""
+    return name.rsplit("/", 1)[-1]
+
+
 def is_figure(name: str) -> bool:
     """Whether it is the likeness or the ink of a figure."""
-    return name.startswith("figure_") and name.rsplit("/", 1)[-1] in ("likeness", "ink")
+    return name.startswith("figure_") and measure_of(name) in ("likeness", "ink")
+
+
+def is_share(name: str) -> bool:
+    """Whether it is called a share."""
+    return "share" in measure_of(name)
 
 
 def to_scale(kind: str, x: Sequence[float]) -> np.ndarray:
@@ -110,7 +120,7 @@ def exact(name: str, better: str, baseline: Sequence[float], fresh: Sequence[flo
     """
     first = float(baseline[0])
     whole = is_whole(first)
-    if first == 0 and better == "lower" and "share" not in name.rsplit("/", 1)[-1]:
+    if first == 0 and better == "lower" and not is_share(name):
         whole = all(map(is_whole, fresh))
     return constant(baseline) and not whole and not is_figure(name)
 
