@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -185,6 +186,24 @@ def test_a_disk_that_gets_full_in_a_run_is_one_line_and_leaves_nothing(tmp_path)
         assert project.genlab("list").returncode == 0
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_child_that_failed_ends_though_something_in_it_still_waits(tmp_path):
+    """Papermill's own threads and sockets have kept a child waiting whose disk was full."""
+    waits = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    (tmp_path / "sitecustomize.py").write_text(waits)
+    program = [sys.executable, "-m", "genlab.pipeline.execution.process", str(tmp_path)]
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}:{SOURCE}"}
+    done = subprocess.run(program, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "FileNotFoundError" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("full", "why"), [(True, "disk full"), (False, "time budget exceeded")])
+def test_who_waits_on_a_full_disk_is_not_slow(monkeypatch, tmp_path, full, why):
+    monkeypatch.setattr(process, "is_full", lambda folder: full)
+    budget, start = {"memory_mib": 1e6, "seconds": 60}, time.monotonic() - 100
+    with pytest.raises(process.RunFailed, match=why):
+        process._run_child(tmp_path, dict(os.environ), lambda *_: None, start, budget)
 
 
 def test_last_words_are_told(monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,6 +180,8 @@ def _run_child(
                 ("time", seconds, budget["seconds"], "s"),
             ):
                 if used > most:
+                    if what == "time" and is_full(folder):  # it waits, and would for ever
+                        raise RunFailed(DISK_FULL.format("the run"))
                     raise RunFailed(
                         f"{what} budget exceeded: {used:,.0f} {unit} used, {most:,.0f} allowed by "
                         "`budget:` in the section"
@@ -290,6 +293,13 @@ def _child(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _child(Path(sys.argv[1]))
-    sys.stdout.flush()
-    os._exit(0)  # papermill can hang in its own shutdown after the last cell
+    failed = 0
+    try:
+        _child(Path(sys.argv[1]))
+    except BaseException:  # told in the log, whatever it is
+        failed = 1
+        with contextlib.suppress(OSError):  # the disk of the log may be full
+            traceback.print_exc()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(failed)  # papermill can hang in its own shutdown, after the last cell or an error
