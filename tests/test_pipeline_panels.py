@@ -36,13 +36,40 @@ def drawn(width=1200, height=200, gaps=(300, 600, 900), across=False):
 )
 def test_a_picture_is_cut_in_its_gaps_into_few_parts(width, gaps, cuts):
     grey = drawn(width, gaps=[round(width * gap) for gap in gaps])
-    assert panels.gaps(grey, width) == pytest.approx(cuts, abs=0.01)
+    assert panels.gaps(panels.has_ink(grey), width) == pytest.approx(cuts, abs=0.01)
 
 
 def test_nothing_is_cut_through():
-    assert panels.gaps(drawn(1100, gaps=(550,), across=True), 1100) == []
-    assert panels.gaps(drawn(1100, gaps=()), 1100) == []
-    assert panels.gaps(drawn(1100, gaps=(200,)), 1100) == []  # the larger part is hardly narrower
+    for gaps, across in (((550,), True), ((), False), ((200,), False)):
+        # with one at 200 the larger part is hardly narrower
+        grey = drawn(1100, gaps=gaps, across=across)
+        assert panels.gaps(panels.has_ink(grey), 1100) == []
+
+
+def rows_of(width, *, start, gap, lines, names=True, scale=1):
+    """Two panels with lines at the heights `lines`, cut at `gap`; names of the rows at the left."""
+    ink = np.zeros((200 * scale, width * scale), bool)
+    for height in lines:
+        ink[height * scale, start * scale : (gap - 5) * scale] = True
+        ink[height * scale, (gap + 5) * scale : (width - 5) * scale] = True
+        if names:
+            ink[height * scale, 10 * scale : (start - 20) * scale] = True
+    return ink
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_names_of_rows_at_the_first_panel_belong_to_the_others_too(scale):
+    ink = rows_of(1100, start=150, gap=620, lines=(50, 100, 150), scale=scale)
+    assert panels.names(ink, 1100, [620 / 1100]) == pytest.approx(146 / 1100, abs=1e-3)
+    other = ink.copy()  # a second panel with rows of its own has nothing to do with these names
+    other[:, 620 * scale :] = np.arange(200 * scale)[:, None] % 3 == 0
+    assert panels.names(other, 1100, [620 / 1100]) == 0
+    own = ink.copy()  # nor has one with names of its own
+    own[:, 630 * scale : 660 * scale] = False
+    own[50 * scale, 628 * scale : 640 * scale] = True
+    assert panels.names(own, 1100, [620 / 1100]) == 0
+    bare = rows_of(1100, start=10, gap=555, lines=(50,), names=False, scale=scale)
+    assert panels.names(bare, 1100, [555 / 1100]) == 0
 
 
 def page_with(tmp_path, grey, **saved):
@@ -61,4 +88,4 @@ def test_a_sharp_picture_is_shown_half_as_wide(tmp_path):
     sharp, cuts = page_with(tmp_path, drawn(1000, gaps=(500,)), dpi=(192, 192))
     assert sharp["width"] == "500px" and cuts == []
     plain, cuts = page_with(tmp_path, drawn(1000, gaps=(500,)), dpi=(110, 110))
-    assert "width" not in plain and cuts == [{"cuts": [0.5]}]
+    assert "width" not in plain and cuts == [{"cuts": [0.5], "names": 0}]

@@ -13,17 +13,25 @@ function pictureBefore(script) {
 }
 
 function stack(script) {
-  const img = pictureBefore(script), { cuts } = JSON.parse(script.textContent);
+  const img = pictureBefore(script), { cuts, names } = JSON.parse(script.textContent);
   if (!img) return;
-  const ends = [0, ...cuts, 1], shares = cuts.concat(1).map((end, i) => end - ends[i]), parts = document.createElement("span");
+  const ends = [0, ...cuts, 1], parts = document.createElement("span");
+  // What each part shows of the picture; names of rows that stand at the first are repeated.
+  const shown = [...cuts, 1].map((end, i) => [...(i && names ? [[0, names]] : []), [ends[i], end]]);
+  const widths = shown.map((windows) => windows.reduce((sum, [from, to]) => sum + to - from, 0));
   parts.className = "genlab-parts";
-  shares.forEach((share, i) => {
-    const part = document.createElement("span"), copy = img.cloneNode();
-    part.style.width = `${(100 * share) / Math.max(...shares)}%`;  // letters of one size in all
-    Object.assign(copy.style, { width: `${100 / share}%`, marginLeft: `${(-100 * ends[i]) / share}%` });
-    copy.removeAttribute("id");
-    if (i) copy.alt = "";
-    part.append(copy);
+  shown.forEach((windows, i) => {
+    const part = document.createElement("span");
+    part.style.width = `${(100 * widths[i]) / Math.max(...widths)}%`;  // letters of one size in all
+    for (const [from, to] of windows) {
+      const pane = document.createElement("span"), copy = img.cloneNode(), share = to - from;
+      pane.style.width = `${(100 * share) / widths[i]}%`;
+      Object.assign(copy.style, { width: `${100 / share}%`, marginLeft: `${(-100 * from) / share}%` });
+      copy.removeAttribute("id");
+      if (i) copy.alt = "";
+      pane.append(copy);
+      part.append(pane);
+    }
     parts.append(part);
   });
   parts.addEventListener("click", () => img.click());
