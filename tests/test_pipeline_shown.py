@@ -49,6 +49,10 @@ def test_a_page_shows_its_own_claims(judged):
     said = judged.filled("Before\n\n<!-- genlab:claims -->\n\nafter", "first")
     assert "A01" in said and "A02" in said and "A03" not in said and "after" in said
     assert "1 of 3 cases" in said and "in part" in said
+    # one comparison: its margin is what is seen, its rule and why are folded
+    assert "<summary>+0</summary>" in said and "1 of 1 cases" not in said
+    folded = said.split("<summary>1 of 3 cases</summary>")[1]
+    assert "Three limits." in folded.split("</details>")[0]
 
 
 def test_what_a_claim_says_is_text_and_not_html(judged):

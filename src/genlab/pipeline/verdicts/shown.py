@@ -26,6 +26,7 @@ from genlab.pipeline.verdicts.claims import (
     read,
     verdicts,
 )  # fmt: skip
+from genlab.pipeline.verdicts.rules import Comparison
 from genlab.section.paths import UserError
 
 QUOTED = re.compile(r"\{glue:text\}`claim/([A-Z]\d{2,3})`")
@@ -171,29 +172,35 @@ def _why(verdict: Verdict) -> Markup:
     if not verdict.cases:
         more = f" In its place: {claim.instead}." if claim.instead else ""
         return escape((claim.open or claim.untestable) + more)
-    lines = [_case(case) for case in verdict.cases]
-    met = sum(case.met is True for case in verdict.cases)
-    head = Markup("")
-    if len(lines) > 1:
-        unknown = sum(case.met is None for case in verdict.cases)
-        more = f", {unknown} undecided" if unknown else ""
-        head = Markup("<summary>{} of {} cases{}</summary>").format(met, len(lines), more)
-    body = Markup("<br>").join(lines)
-    if claim.why:
-        body += Markup("<br><small>{}</small>").format(claim.why)
-    if verdict.unsure:
-        body += Markup("<br><small>{}</small>").format("; ".join(verdict.unsure))
-    body = Markup("<details>{}{}</details>").format(head, body) if head else body
-    return Markup('<div class="genlab-why">{}</div>').format(body)
+    body = Markup("<br>").join(map(_case, verdict.cases))
+    for more in (claim.why, "; ".join(verdict.unsure)):
+        body += Markup("<br><small>{}</small>").format(more) if more else ""
+    return Markup(
+        '<div class="genlab-why"><details><summary>{}</summary>{}</details></div>'
+    ).format(_in_brief(verdict.cases), body)
+
+
+def _in_brief(cases: Sequence[Case]) -> str:
+    """How many cases are met, and of a single comparison by how much."""
+    if len(cases) == 1 and len(cases[0].comparisons) == 1:
+        return _margin(cases[0].comparisons[0])
+    unknown = sum(case.met is None for case in cases)
+    more = f", {unknown} undecided" if unknown else ""
+    return f"{sum(case.met is True for case in cases)} of {len(cases)} cases{more}"
 
 
 def _case(case: Case) -> Markup:
     """A case: each comparison, by how much it is met and its interval."""
-    told = []
-    for c in case.comparisons:
-        interval = f" [{number(c.low)}, {number(c.high)}]" if c.low is not None else ""
-        told.append(Markup("<code>{}</code>: {}{}").format(c.text, f"{c.effect:+.3g}", interval))
+    told = [Markup("<code>{}</code>: {}").format(c.text, _margin(c)) for c in case.comparisons]
     return Markup("{} {}").format(MET[case.met][1], Markup("; ").join(told))
+
+
+def _margin(comparison: Comparison) -> str:
+    """By how much a comparison is met, negative if it is not, and the interval of that."""
+    interval = ""
+    if comparison.low is not None:
+        interval = f" [{number(comparison.low)}, {number(comparison.high)}]"
+    return f"{comparison.effect:+.3g}{interval}".replace("-", "\N{MINUS SIGN}")
 
 
 def _badge(word: str) -> Markup:
