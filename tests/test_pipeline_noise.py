@@ -19,6 +19,7 @@ from genlab.pipeline.gate import baseline, noise, statistics
         ("a/precision", "higher", [1.0, 1.0, 0.0], "share"),
         ("a/share_of_outliers", "lower", [0.0, 0.01, 0.0], "share"),
         ("a/gap_share", "lower", [-0.1, 0.2, 0.1], "plain"),
+        ("a/rank_agreement_of_two", "target", [0.2, -0.3, 0.25], "rank"),
         ("figure_01/likeness", "higher", [0.9, 0.95, 0.8], "likeness"),
         ("figure_01/ink", "target", [0.1, 0.11, 0.1], "ink"),
     ],
@@ -111,12 +112,31 @@ def test_a_mean_of_ones_that_is_rounded_is_a_share_of_one():
     assert noise.kind_of("a/density", "target", [*ones, 1.001]) == "root"
 
 
+def test_one_model_that_changes_its_place_is_no_alarm():
+    """The orders of eight models agree by a number that leaps when one of them changes its place,
+    how steady it ever was."""
+    rng, ranks = np.random.default_rng(0), np.arange(8)
+    moved = [np.insert(np.delete(ranks, i), j, i) for i in ranks for j in ranks]
+    other = rng.permuted(np.tile(ranks, (500, 1)), axis=1)
+    agree = lambda a: 1 - 6 * ((a - other) ** 2).sum(axis=1) / (8 * 63)  # noqa: E731
+    change = np.array([agree(m) - agree(ranks) for m in moved])
+    assert np.sqrt(np.mean(change**2)) == pytest.approx(noise.RANKS, abs=0.02)
+    values = [0.80, 0.81, 0.80, 0.82, 0.81] * 4
+    for name, fresh, alarm in (
+        ("rank_agreement", 0.5, 0),
+        ("rank_agreement", -0.9, 1),
+        ("x", 0.5, 1),
+    ):
+        told = {f"a/{name}": ("target", values, [fresh])}
+        assert statistics.judge(told, tests=1000)[0].alarm == alarm
+
+
 def test_constants_are_in_no_prior_and_every_kind_of_the_book_has_one():
     rows = [("a/w2", "lower", [x, 1.1 * x, 1.2 * x, 0.9 * x]) for x in np.linspace(1, 2, 12)]
     steady = [("b/w2", "lower", [3.3] * 4)] * 40
     assert noise.priors(rows) == noise.priors(rows + steady)
     assert noise.priors(rows[:5]) == {}  # too few to tell
-    kinds = {"log", "share", "root", "plain", "count", "likeness", "ink"}
+    kinds = {"log", "share", "root", "plain", "count", "rank", "likeness", "ink"}
     book = baseline.priors_of(baseline.read_all("quick", "cpu"))
     assert set(book) == kinds and all(p.freedom > 0.3 for p in book.values())
 

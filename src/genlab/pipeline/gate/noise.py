@@ -8,7 +8,8 @@ d₀ + d degrees of freedom (the moderated t of Smyth 2004, made for genes with 
 The kind says on which scale noise is even and comparable: distances and errors as logarithms, for
 their noise is relative; shares as arcsin √x; other positive quantities, of which more is better, as
 roots, since there a bad seed lies near nought, where a logarithm has no end; whole numbers and
-signed quantities as they are.  A figure's likeness and ink are kinds of their own.
+signed quantities as they are.  A figure's likeness and ink are kinds of their own, and so are rank
+agreements of a few models, which leap when one of them changes its place.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from scipy import special
 ROUNDING = 1e-6  # relative difference of one computed number on two machines
 COUNT = 1 / np.sqrt(12)  # spread of a number that is rounded to a whole one (Sheppard)
 SHARE = 0.05  # spread of arcsin √x for a share of 100 things: 1/(2 √100)
+RANKS = 0.2  # change (rms) of Spearman's ρ of eight things when one of them goes to any place
 INK = 1e-4  # spread of arcsin √x for the ink of one picture, of which five digits are stored
 # Seeds are worth so many degrees of freedom each: 1/(1 + κ/2) (Box 1953) for the mean excess
 # kurtosis of this book's quantities on their scales, κ = 0.6.
@@ -30,6 +32,7 @@ MOST = 2.0
 # Degrees of freedom that a prior counts at most: where all variances agree it would count hundreds,
 # and Student's t would be a normal law, whose tails skewed noise does not have.
 TRUSTED = 2.0
+AS_THEY_ARE = ("count", "rank", "plain")  # kinds
 ENOUGH = 10  # quantities of a kind from which a prior is estimated
 
 
@@ -45,7 +48,7 @@ Priors = Mapping[str, Prior]
 
 
 def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[float] = ()) -> str:
-    """ "likeness", "ink", "count", "share", "log", "root" or "plain", by name and values.
+    """ "likeness", "ink", "rank", "count", "share", "log", "root" or "plain", by name and values.
 
     What is called modes is a count, also where it is a mean over trainings; what is called a share
     is one, also where less is better.
@@ -53,6 +56,8 @@ def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[f
     measure = measure_of(name)
     if is_figure(name):
         return measure
+    if measure.startswith("rank_agreement"):
+        return "rank"
     both = np.array([*baseline, *fresh], dtype=float)
     in_unit = (better != "lower" or is_share(name)) and np.all(
         (both >= -ROUNDING) & (both <= 1 + ROUNDING)
@@ -89,7 +94,7 @@ def is_share(name: str) -> bool:
 def to_scale(kind: str, x: Sequence[float]) -> np.ndarray:
     """Values on the scale of their kind."""
     x = np.asarray(x, dtype=float)
-    if kind in ("count", "plain"):
+    if kind in AS_THEY_ARE:
         return x
     if kind in ("log", "root"):
         return np.log(x) if kind == "log" else np.sqrt(x)
@@ -99,7 +104,7 @@ def to_scale(kind: str, x: Sequence[float]) -> np.ndarray:
 
 def from_scale(kind: str, x: float) -> float:
     """The value whose place on its scale is x; an infinite x stays."""
-    if kind in ("count", "plain") or np.isinf(x):
+    if kind in AS_THEY_ARE or np.isinf(x):
         return float(x)
     if kind in ("log", "root"):
         return float(np.exp(x) if kind == "log" else max(x, 0.0) ** 2)
@@ -141,10 +146,11 @@ def spread(x: Sequence[float]) -> float:
 
 
 def floor(kind: str, x: np.ndarray) -> float:
-    """The least variance to believe: a count's rounding; of a share that was always 0 or 1 that of
-    a hundred things; a computed number's rounding."""
-    if kind == "count":
-        return COUNT**2
+    """The least variance to believe: a count's rounding; that of one change of place in a rank
+    agreement; of a share that was always 0 or 1 that of a hundred things; a computed number's
+    rounding."""
+    if kind in ("count", "rank"):
+        return {"count": COUNT, "rank": RANKS}[kind] ** 2
     if kind in ("share", "likeness") and np.ptp(x) == 0:
         return SHARE**2
     if kind == "ink":
