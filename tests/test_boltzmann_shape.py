@@ -57,18 +57,16 @@ def test_a_stack_of_layouts_acts_as_each_alone(rng):
     together = jax.vmap(shape.tied, (None, 0))(step, every)
     for i, where in enumerate(LAYOUTS.values()):
         for a, b in zip(together, shape.tied(step, where), strict=True):
-            np.testing.assert_array_equal(a[i], b)
+            np.testing.assert_allclose(a[i], b, atol=1e-5)
 
 
 def shared_gradient(data, h=1e-3):
     """Derivative of the exact mean log p(v) in every shared weight, by differences; (9,)."""
     m, found = squares.machine(SHARED), []
+    W1 = np.asarray(m.W1, np.float64)
     for i in range(9):
-        nudge = jnp.zeros((4, 9, 1)).at[:, i].set(h)
-        up, down = (
-            squares.table(m._replace(W1=m.W1 + sign * shape.spread(nudge, SHARED))).log_v
-            for sign in (1, -1)
-        )
+        nudge = np.asarray(shape.spread(jnp.zeros((4, 9, 1)).at[:, i].set(1.0), SHARED), float)
+        up, down = (squares.table(m._replace(W1=W1 + sign * h * nudge)).log_v for sign in (1, -1))
         found.append((up - down)[squares.index(data)].mean() / (2 * h))
     return np.array(found)
 
@@ -91,9 +89,24 @@ def test_the_gradient_of_a_shared_weight_is_the_sum_over_patches(rng):
     assert np.abs(wrong - exact).max() > 0.01 and np.abs(found.mean(0) / 4 - exact).max() > 0.01
 
 
-def step_of(layout, data, key):
+def test_biases_of_a_centred_step_make_up_for_the_tied_weights(rng):
+    layers = lambda n: tuple(jnp.asarray(rng.random((n, d)), jnp.float32) for d in (16, 8, 3))  # noqa: E731
+    data, model, means = layers(10), layers(12), tuple(x[0] for x in layers(1))
+    plain, _ = dbm.centred_gradient(data, model, means, centred=False)
+    centred, offsets = dbm.centred_gradient(data, model, means, centred=True)
+    mu, l1, l2 = offsets
+    for where in (SHARED, LAYOUTS["rbm"]):
+        found = shape.tied(centred, where, offsets)
+        np.testing.assert_allclose(found.b, plain.b - found.W1 @ l1, atol=1e-5)
+        np.testing.assert_allclose(found.c1, plain.c1 - mu @ found.W1 - found.W2 @ l2, atol=1e-5)
+        np.testing.assert_allclose(found.c2, where.deep * (plain.c2 - l1 @ found.W2), atol=1e-5)
+        wrong = shape.tied(centred, where)  # as if the weights had moved freely
+        assert np.abs(wrong.b - found.b).max() > 0.01 or where is not SHARED
+
+
+def step_of(m, layout, data, key):
     """The mean step, over many chains at equilibrium, of one update from the machine."""
-    m, n = squares.machine(layout), 200_000
+    n = 200_000
     p = squares.first_layer(m)
     h1 = states(4)[np.random.default_rng(0).choice(16, n, p=p)].astype(np.float32)
     start = dbm.State(
@@ -116,7 +129,7 @@ def test_an_update_follows_the_exact_gradient(rng, key):
         m = squares.machine(layout)
         m = m._replace(W2=0 * m.W2)
         exact = dbm.DBM(*(jnp.asarray(g, jnp.float32) for g in squares.gradient(m, data)))
-        found = flat(step_of(layout, data, key))
+        found = flat(step_of(m, layout, data, key))
         error = 4 * 0.5 / np.sqrt(200_000)  # of a sum over four patches
         assert np.abs(found - flat(shape.tied(exact, layout))).max() < 4.5 * error
         assert np.abs(found + flat(shape.tied(exact, layout))).max() > 20 * error

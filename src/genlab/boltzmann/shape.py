@@ -115,42 +115,47 @@ def alike(W1: jax.Array, where: Layout) -> jax.Array:
     return spread(jnp.where(where.ties[0, 1], weights[:1], weights), where)
 
 
-def tied(step: DBM, where: Layout) -> DBM:
+def tied(step: DBM, where: Layout, means: tuple[jax.Array, ...] | None = None) -> DBM:
     """What a step of ascent, or a gradient, in the parameters of a DBM becomes where they are tied:
     a weight that stands in four places moves by the sum of the four steps, one that is not there
-    does not move.  Biases are free.
+    does not move.
 
-    With W₁ = spread(w), every patch of w alike, this is spread(dL/dw) by the chain rule.
+    With W₁ = spread(w), every patch of w alike, this is spread(dL/dw) by the chain rule.  Biases
+    are free.  means: the offsets (μ, λ₁, λ₂) of a centred gradient (see `dbm.centred_gradient`).
+    Its biases make up for the step of the weights: then for the tied one.
     """
     summed = jnp.einsum("pq,qik->pik", where.ties, by_patch(step.W1, where))
-    return step._replace(W1=spread(summed, where), W2=where.deep * step.W2, c2=where.deep * step.c2)
+    W1, W2, b, c1, c2 = spread(summed, where), where.deep * step.W2, *step[2:]
+    if means is not None:
+        mu, l1, l2 = means
+        lost1, lost2 = step.W1 - W1, step.W2 - W2
+        b, c1, c2 = b + lost1 @ l1, c1 + mu @ lost1 + lost2 @ l2, c2 + l1 @ lost2
+    return DBM(W1, W2, b, c1, where.deep * c2)
 
 
 def update(
-    state: dbm.State,
-    batch: jax.Array,
-    done: jax.Array,
-    rules: Any,
-    where: Layout,
-    *,
-    key: jax.Array,
+    state: dbm.State, batch: jax.Array, done: jax.Array, rules: Any, where: Layout, *, key
 ) -> tuple[dbm.State, dict[str, jax.Array]]:
     """One step of ascent of the tied machine: the step of `dbm.update`, tied."""
-    after, logs = dbm.update(state, batch, done, rules, key=key)
+    plain = replace(rules, weight_decay=0.0)
+    after, logs = dbm.update(state, batch, done, plain, key=key)
     kept = jax.tree.map(lambda velocity: rules.momentum * velocity, state.velocity)
-    step = tied(jax.tree.map(jnp.subtract, after.velocity, kept), where)
+    step = jax.tree.map(jnp.subtract, after.velocity, kept)
+    step = _decayed(
+        tied(step, where, after.means if rules.centred else None), state.dbm, done, rules
+    )
     velocity = jax.tree.map(jnp.add, kept, step)
     return after._replace(dbm=jax.tree.map(jnp.add, state.dbm, velocity), velocity=velocity), logs
 
 
+def _decayed(step: DBM, machine: DBM, done: jax.Array, rules: Any) -> DBM:
+    """The step with the weight decay, of each weight once."""
+    pull = rules.weight_decay * (rules.lr + (rules.lr_last - rules.lr) * done)
+    return step._replace(W1=step.W1 - pull * machine.W1, W2=step.W2 - pull * machine.W2)
+
+
 def first_layer_update(
-    state: training.State,
-    batch: jax.Array,
-    done: jax.Array,
-    rules: Any,
-    where: Layout,
-    *,
-    key: jax.Array,
+    state: training.State, batch: jax.Array, done: jax.Array, rules: Any, where: Layout, *, key
 ) -> tuple[training.State, dict[str, jax.Array]]:
     """One step of the first layer alone, by persistent chains: an RBM, tied, whose hidden units see
     the pixels twice if a second layer is to come (Salakhutdinov & Hinton 2009, §3.2)."""
@@ -161,12 +166,14 @@ def first_layer_update(
     h_pos, h_neg = hidden_given_visible(twice, batch), hidden_given_visible(twice, v_neg)
     gradient, means = training.centred_gradient(rbm, batch, h_pos, v_neg, h_neg, means)
     lr = rules.lr + (rules.lr_last - rules.lr) * done
-    dW, db, dc, _ = gradient
-    step = tied(DBM(lr * (dW - rules.weight_decay * rbm.W), 0.0, lr * db, lr * dc, 0.0), where)
+    dW, db, dc = (lr * g for g in gradient[:3])
+    none = jnp.zeros((len(dc), 1)), jnp.zeros(1)  # no second layer yet
+    step = tied(DBM(dW, none[0], db, dc, none[1]), where, (*means, none[1]))
+    step = _decayed(step, DBM(rbm.W, none[0], rbm.b, rbm.c, none[1]), done, rules)
     kept = jax.tree.map(lambda old: rules.momentum * old, velocity)
     velocity = jax.tree.map(jnp.add, kept, RBM(step.W1, step.b, step.c1))
-    chains = sample_bits(h_neg, key=key_h)
     rbm = jax.tree.map(jnp.add, rbm, velocity)
+    chains = sample_bits(h_neg, key=key_h)
     return training.State(rbm, velocity, chains, means), {"activity": h_pos.mean()}
 
 
