@@ -59,7 +59,7 @@ def test_each_step_raises_the_penalised_likelihood(rng):
 
 def test_a_fit_finds_the_patterns(rng):
     patterns = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], float)
-    m = mixture.fit(np.tile(patterns, (50, 1)), components=2, prior=0.01, rng=rng)
+    m = mixture.fit(np.tile(patterns, (50, 1)), components=5, prior=0.01, rng=rng)
     assert mixture.log_prob(m, patterns).mean() > -np.log(2) - 0.6
     with pytest.raises(ValueError, match="components=5 must be at most 4 for 4 rows"):
         mixture.fit(patterns.repeat(2, 0), components=5, rng=rng)
