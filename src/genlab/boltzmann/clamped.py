@@ -225,19 +225,30 @@ class Both(NamedTuple):
 
 
 def both_ways(
-    machine: DBM, v: np.ndarray, known: np.ndarray, *, sweeps: int, key: jax.Array, **walk
+    machine: DBM,
+    v: np.ndarray,
+    known: np.ndarray,
+    *,
+    sweeps: int,
+    key: jax.Array,
+    start: np.ndarray | None = None,
+    **walk,
 ) -> Both:
     """Walks of `ais` (whose arguments are `walk`) in both directions for the rows of v
     (n, n_visible) with the pixels `known`.
 
-    The walks back start where those forwards ended, drawn by their weights, `sweeps` sweeps later:
-    they err to their side only as far as these are samples of the machine.
+    The walks back start `sweeps` sweeps behind `start` (n, chains, n_1), by default where those
+    forwards ended, drawn by their weights: they err to their side only as far as these are samples
+    of the machine.  What the walks forwards did not find those back from their ends miss too; a
+    start at data tells.
     """
     known, sweeps = pixels(known, len(machine.b)), checks.count(sweeps, "sweeps", 0)
     key_there, key_sweeps, key_back = jax.random.split(key, 3)
     there = ais(machine, v, known, key=key_there, **walk)
+    start = there.ends if start is None else checks.shape(start, "start", there.ends.shape)
     v = units(machine, np.where(known, checks.real(v, "v"), np.zeros((), np.float32)))
-    ends = np.asarray(_sweeps(machine, v, known, there.ends, sweeps, key_sweeps))
+    start = jnp.asarray(start, jnp.float32)
+    ends = np.asarray(_sweeps(machine, v, known, start, sweeps, key_sweeps))
     return Both(there, ais(machine, v, known, key=key_back, ends=ends, **walk))
 
 
