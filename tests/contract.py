@@ -31,14 +31,7 @@ from genlab.boltzmann import training as rbm_training
 from genlab.data import toy
 from genlab.games import critic, game, line, players
 from genlab.images import judge, networks
-from genlab.metrics import (
-    chains,
-    distances,
-    image_scorecard,
-    retrieval,
-    scorecard,
-    silhouettes,
-)
+from genlab.metrics import chains, distances, image_scorecard, retrieval, scorecard, silhouettes
 from genlab.metrics import images as image_metrics
 from genlab.toys import (
     adversarial,
