@@ -54,6 +54,18 @@ def test_walks_back_from_true_samples_find_it_too(key, rng):
     assert (np.abs(wrong.log_z - exact) > 6 * wrong.se).any()
 
 
+def test_walks_back_can_start_elsewhere(key, rng):
+    start = np.stack([samples_of_hidden(v, TOP, 400, rng) for v in V])
+    exact = np.array([exact_log_z(MACHINE, v, TOP) for v in V])
+    for sweeps in (0, 5):
+        both = clamped.both_ways(MACHINE, V, TOP, sweeps=sweeps, start=start, key=key, **WALK)
+        assert (np.abs(both.back.log_z - exact) < 4.5 * both.back.se).all()
+    far = clamped.both_ways(MACHINE, V, TOP, sweeps=0, start=0 * start, key=key, **WALK)
+    assert (np.abs(far.back.log_z - exact) > 6 * far.back.se).any()
+    with pytest.raises(ValueError, match="start of shape"):
+        clamped.both_ways(MACHINE, V, TOP, sweeps=1, start=start[:2], key=key, **WALK)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mask", ["half", "none"])
 def test_the_conditional_of_missing_pixels(mask, key):
