@@ -201,10 +201,11 @@ class Recipe(NamedTuple):
 
 
 class Machines(NamedTuple):
-    """m recipes in arrays: sets (m, most, n_visible), of which each learns from the first sizes
-    (m,); lr, weight_decay (m,); where: their layouts; keys (m,)."""
+    """m recipes in arrays: sets (m, n, n_visible), of which each learns from the first `sizes` (m,)
+    of its rows (m, n or more); lr, weight_decay (m,); where: their layouts; keys (m, 2), raw."""
 
     sets: jax.Array
+    rows: jax.Array
     sizes: jax.Array
     lr: jax.Array
     weight_decay: jax.Array
@@ -257,19 +258,31 @@ def train_shapes(
 
 
 def _machines(recipes: Sequence[Recipe], data: np.ndarray) -> Machines:
-    most = max(len(one.rows) for one in recipes)
+    # As long for few rows as for many, so that sets of all sizes share one compiled program.
+    most = max(len(data), *(len(one.rows) for one in recipes))
     each = np.array([(one.lr, one.weight_decay) for one in recipes], np.float32)
     sizes = jnp.array([len(one.rows) for one in recipes])
     rows = np.stack([np.resize(one.rows, most) for one in recipes])
     keys = jnp.stack([jax.random.key(stream(one.seed, "train")) for one in recipes])
     where = jax.tree.map(jnp.asarray, stack([one.where for one in recipes]))
-    return Machines(jnp.asarray(data[rows]), sizes, *jnp.asarray(each.T), where, keys)
+    sets = jnp.broadcast_to(data, (len(recipes), *data.shape))
+    return Machines(
+        sets, jnp.asarray(rows), sizes, *jnp.asarray(each.T), where, jax.random.key_data(keys)
+    )
+
+
+def _batch(machine: Machines, i: Any, n: int) -> tuple[jax.Array, jax.Array]:
+    """n of the rows that a machine learns from, drawn for its step i, and a key for the rest."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(machine.keys), i)
+    key_rows, key = jax.random.split(key)
+    drawn = jax.random.randint(key_rows, (n,), 0, machine.sizes)
+    return machine.sets[machine.rows[drawn]], key
 
 
 def _mean(machine: Machines) -> jax.Array:
     """Mean of the rows that a machine learns from, (n_visible,)."""
-    seen = jnp.arange(len(machine.sets)) < machine.sizes
-    return seen @ machine.sets / machine.sizes
+    seen = jnp.arange(len(machine.rows)) < machine.sizes
+    return seen @ machine.sets[machine.rows] / machine.sizes
 
 
 def _layer(key: jax.Array, machine: Machines, n_hidden: int, batch_size: int) -> training.State:
@@ -287,9 +300,8 @@ def _together(lower: RBM, upper: RBM, machine: Machines, rules: dbm.Rules) -> db
     joined = joined._replace(
         c1=deep * joined.c1 + (1 - deep) * lower.c, W2=deep * joined.W2, c2=deep * joined.c2
     )
-    key_rows, key = jax.random.split(jax.random.fold_in(machine.keys, 0))
-    rows = jax.random.randint(key_rows, (rules.batch_size,), 0, machine.sizes)
-    field = dbm.mean_field(joined, machine.sets[rows], steps=rules.field_steps)
+    batch, key = _batch(machine, 0, rules.batch_size)
+    field = dbm.mean_field(joined, batch, steps=rules.field_steps)
     means = _mean(machine), field.q1.mean(0), field.q2.mean(0)
     chains = sample_bits(field.q1, key=key)
     return dbm.State(joined, jax.tree.map(jnp.zeros_like, joined), chains, means)
@@ -301,18 +313,19 @@ def _run(step_of, state, about: Machines, rules: dbm.Rules, steps: int, what: st
     steps = checks.count(steps, "steps")
 
     def one(state, machine: Machines, i):
-        key_rows, key = jax.random.split(jax.random.fold_in(machine.keys, i))
-        rows = jax.random.randint(key_rows, (rules.batch_size,), 0, machine.sizes)
+        batch, key = _batch(machine, i, rules.batch_size)
         own = replace(rules, lr=machine.lr, lr_last=0.0, weight_decay=machine.weight_decay)
-        return step_of(state, machine.sets[rows], i / steps, own, machine.where, key=key)
+        return step_of(state, batch, i / steps, own, machine.where, key=key)
 
     def step(carry, _):
-        state, i = carry
+        state, about, i = carry
         state, logs = jax.vmap(one, (0, 0, None))(state, about, i)
-        return (state, i + 1), logs
+        return (state, about, i + 1), logs
 
     key = jax.random.key(0)  # of nobody: every machine has its own
-    (state, _), found = train(step, (state, jnp.int32(0)), steps=steps, key=key, what=what)
+    # What the machines learn from goes along: a constant would make another program of every set.
+    start = state, about, jnp.int32(0)
+    (state, *_), found = train(step, start, steps=steps, key=key, what=what)
     if history is not None:
         history |= found
     return state
