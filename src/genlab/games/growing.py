@@ -5,6 +5,7 @@ The players are those of `genlab.games.growing_players`.
 """
 
 import copy
+import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from genlab.images.networks import SIDE, as_images
 from genlab.streams import stream
 from genlab.training import Trained, check_epochs
 from genlab.training import torch as training
-from genlab.training.torch import Batches, Descent, device_of, train
+from genlab.training.torch import Batches, Descent, device_of, generator_from, train
 
 PHASES = 2 * LAST + 1  # 7 pixels, fade, 14 pixels, fade, 28 pixels
 
@@ -151,15 +152,7 @@ def train_growing(
     rules.check()
     records = checks.count(records, "records")
     steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
-    x = 2 * as_images(images, device_of(generator)) - 1
-    check_epochs(1, rules.batch_size, len(x))
-    generator, discriminator = (copy.deepcopy(net).train() for net in (generator, discriminator))
-    game = Game(
-        Descent(generator, rules, steps),
-        Descent(discriminator, rules, steps),
-        copy.deepcopy(generator),
-    )
-    batches = Batches([x], rules.batch_size)
+    game, batches = _opened(images, generator, discriminator, rules, steps)
     z = latents(generator, grid, torch.Generator().manual_seed(stream(seed, "sample")))
     z = z.cpu().numpy()
     history, state = train(
@@ -174,7 +167,48 @@ def train_growing(
         resume=resume,
         reading=lambda: _reading(game, z, rules.batch_size),
     )
-    return Trained(Players(game.average.eval(), discriminator.eval()), history, state=state)
+    players = Players(game.average.eval(), game.discriminator.net.eval())
+    return Trained(players, history, state=state)
+
+
+def _opened(
+    images: np.ndarray,
+    generator: GrowingGenerator,
+    discriminator: GrowingDiscriminator,
+    rules: Rules,
+    steps: int,
+) -> tuple[Game, Batches]:
+    """The game of copies of these players before its first round, and batches of its images."""
+    x = 2 * as_images(images, device_of(generator)) - 1
+    check_epochs(1, rules.batch_size, len(x))
+    nets = [copy.deepcopy(net).train() for net in (generator, discriminator)]
+    game = Game(*(Descent(net, rules, steps) for net in nets), copy.deepcopy(nets[0]))
+    return game, Batches([x], rules.batch_size)
+
+
+def phase_seconds(
+    images: np.ndarray,
+    generator: GrowingGenerator,
+    discriminator: GrowingDiscriminator,
+    *,
+    rules: Rules,
+    rounds: int = 10,
+) -> np.ndarray:
+    """Seconds that each of so many rounds takes in each of the five parts of a training,
+    (PHASES, rounds), by the clock on the wall; nothing is kept of what they learn."""
+    rules.check()
+    steps = PHASES * checks.count(rounds, "rounds")
+    game, batches = _opened(images, generator, discriminator, rules, steps)
+    where, taken = device_of(generator), []
+    with generator_from(0, where):
+        for _ in range(steps):
+            began = time.perf_counter()
+            update(game, batches, rules)
+            game.generator.rate.step()
+            if where.type == "cuda":
+                torch.cuda.synchronize(where)
+            taken.append(time.perf_counter() - began)
+    return np.reshape(taken, (PHASES, rounds))
 
 
 def _reading(game: Game, z: np.ndarray, batch_size: int) -> dict[str, np.ndarray]:
