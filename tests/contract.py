@@ -17,7 +17,7 @@ from genlab.autoencoders import classified, convolutional, deep, vae_gan, variat
 from genlab.boltzmann import dbm, dbn, exact, helmholtz, likelihood, rbm, several, sigmoid_net
 from genlab.boltzmann import training as rbm_training
 from genlab.data import toy
-from genlab.games import critic, game, line, players
+from genlab.games import critic, game, growing, growing_players, line, players
 from genlab.images import judge, networks
 from genlab.metrics import chains, distances, image_scorecard, retrieval, scorecard
 from genlab.metrics import images as image_metrics
@@ -112,6 +112,10 @@ CLASSIFIED = classified.Classified(AUTOENCODER, networks.mlp([3, 2], seed=0))
 VAE = variational.VAE(2, hidden=(3,), seed=0)
 GENERATOR = players.mlp_generator(2, hidden=(3,), seed=0).eval()
 CRITIC = players.mlp_discriminator(hidden=(3,), seed=0)
+GROWING = (
+    growing_players.growing_generator(2, widths=(2, 2, 2), seed=0),
+    growing_players.growing_discriminator(widths=(2, 2, 2), seed=0),
+)
 MIXTURE = line.Mixture((0.5, 0.5), (0.0, 8.0), (1.0, 2.0))
 BLURRED = energy.init_fourier_mlp((2, 4, 1), 2, bandwidth=1.0, key=KEY)
 STACK = jax.tree.map(lambda x: x[None], diffusion.init_mlp((3 + 4, 4, 2), key=KEY))
@@ -665,6 +669,13 @@ TRAININGS: dict[str, Case] = {
     "games.game.train_gan": Case(
         lambda images: game.train_gan(
             images, GENERATOR, CRITIC, rules=game.Rules(batch_size=2), **STEP, grid=2
+        ).history["generator_loss"],
+        IMAGES,
+        loose=1e-4,
+    ),
+    "games.growing.train_growing": Case(
+        lambda images: growing.train_growing(
+            images, *GROWING, rules=growing.Rules(batch_size=2), **STEP, grid=2
         ).history["generator_loss"],
         IMAGES,
         loose=1e-4,

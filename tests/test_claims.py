@@ -8,7 +8,7 @@ import pytest
 from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.verdicts import accepted, claims
 
-TO_COME = {"progressive", "shape_machine"}  # pages that open claims may name
+TO_COME = {"shape_machine"}  # pages that open claims may name
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ def test_threads_follow_the_profile_and_move_the_key(monkeypatch):
 TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
 BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm"}
 AUTOENCODERS = {"pca_kmeans", "deep_autoencoder", "autoencoder_finetuning", "vae"}
-ADVERSARIAL = {"gan", "acgan", "wgan"}
+ADVERSARIAL = {"gan", "acgan", "wgan", "progressive"}
 IMAGES = BOLTZMANN | AUTOENCODERS | ADVERSARIAL | {"transport"}  # all sections that show images
 REAL = TOYS | IMAGES
 NO_JAX = {"toy_data"} | AUTOENCODERS - {"deep_autoencoder"} | ADVERSARIAL
@@ -155,11 +155,14 @@ DEFINITIONS = {
     "a judge of images": ("images/judge.py", "dropout=0.25", "dropout=0.2",
                           {"autoencoder_finetuning", "vae"} | ADVERSARIAL),
     "the players on images": ("games/players.py", "nn.Unflatten(1, (2 * width, 7, 7))",
-                              "nn.Unflatten(1, (1 + 2 * width, 7, 7))", ADVERSARIAL),
+                              "nn.Unflatten(1, (1 + 2 * width, 7, 7))",
+                              ADVERSARIAL - {"progressive"}),
+    "the players that grow": ("games/growing_players.py", "torch.lerp(small, large, alpha)",
+                              "torch.lerp(large, small, alpha)", {"progressive"}),
     "what a page says": ("section/number.py", "one number, and finite", "a number", REAL),
     "what a page saves": ("section/__init__.py", '"arrays.npz"', '"saved.npz"',
                           {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "rbm", "dbn", "acgan",
-                           "wgan"}),
+                           "wgan", "progressive"}),
 }  # fmt: skip
 
 

@@ -58,6 +58,7 @@ INSIDE = {
     "toys.samplers": "start_at",  # in every sampler
     "toys.score": "score dsm_loss tabulated_score update",
     "images.networks": "rebuilt",  # how a network is pickled
+    "games.growing": "enlarged phase_seconds",  # drawn images; a training's own border
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
     "metrics.scorecard": "recordable measured",

@@ -20,7 +20,7 @@ from genlab.autoencoders import classified, convolutional, deep, vae_gan, variat
 from genlab.boltzmann import dbm, dbn, helmholtz, sigmoid_net
 from genlab.boltzmann import training as rbm
 from genlab.boltzmann.rbm import init_rbm
-from genlab.games import critic, game, line, players
+from genlab.games import critic, game, growing, growing_players, line, players
 from genlab.images import judge, networks
 from genlab.toys import adversarial, diffusion, energy, flow_matching, normalizing_flow, score
 from genlab.toys import variational as planar
@@ -230,6 +230,17 @@ TRAININGS = {
         ),
         game.Rules(batch_size=10, n_critic=(2, 1), history_weight=0.1, ema_decay=(0.9, 0.0)),
         DESCENT | {"loss": "hinge", "n_critic": 0, "real_target": 0.5, "ema_decay": 1.0},
+        options={"records": 12, "grid": 2},
+    ),
+    "growing game": Training(
+        growing.train_growing,
+        (
+            rng.random((50, 28, 28)).astype(np.float32),
+            growing_players.growing_generator(3, widths=(2, 2, 2), seed=0),
+            growing_players.growing_discriminator(widths=(2, 2, 2), seed=0),
+        ),
+        growing.Rules(batch_size=10, n_critic=2),
+        DESCENT | {"n_critic": 0, "gp_weight": -1.0, "drift": -1.0, "ema_decay": 1.0},
         options={"records": 12, "grid": 2},
     ),
 }
