@@ -82,7 +82,9 @@ class Players(NamedTuple):
 # --- one update of each player ---
 
 
-def discriminator_update(game: Game, real: torch.Tensor, rules: Rules) -> dict[str, torch.Tensor]:
+def discriminator_update(
+    game: Game, real: torch.Tensor, rules: Rules
+) -> dict[str, torch.Tensor]:  # fmt: skip
     """Update the discriminator on real images (n, 1, side, side) of its growth and as many drawn
     ones: critic_loss + gp_weight · penalty + drift · mean f(x)²
     (Karras et al. 2018, appendix A.1)."""
@@ -115,7 +117,9 @@ def update(game: Game, batches: Batches, rules: Rules) -> dict[str, torch.Tensor
         logs = discriminator_update(game, at_growth(real, growth), rules)
     logs |= generator_update(game, rules.batch_size)
     # The mean of all rounds until that forgets more slowly than the decay.
-    move_towards(game.average, game.generator.net, max(1 - rules.ema_decay, 1 / (step + 1)))
+    move_towards(
+        game.average, game.generator.net, max(1 - rules.ema_decay, 1 / (step + 1))
+    )  # fmt: skip
     return logs
 
 

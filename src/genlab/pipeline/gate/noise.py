@@ -23,6 +23,7 @@ COUNT = 1 / np.sqrt(12)  # spread of a number that is rounded to a whole one (Sh
 SHARE = 0.05  # spread of arcsin √x for a share of 100 things: 1/(2 √100)
 RANKS = 0.2  # change (rms) of Spearman's ρ of eight things when one of them goes to any place
 INK = 1e-4  # spread of arcsin √x for the ink of one picture, of which five digits are stored
+LEAST = {"count": COUNT, "rank": RANKS, "ink": INK}  # spreads of a kind, whatever its values
 # Seeds are worth so many degrees of freedom each: 1/(1 + κ/2) (Box 1953) for the mean excess
 # kurtosis of this book's quantities on their scales, κ = 0.6.
 WORTH = 0.75
@@ -146,15 +147,12 @@ def spread(x: Sequence[float]) -> float:
 
 
 def floor(kind: str, x: np.ndarray) -> float:
-    """The least variance to believe: a count's rounding; that of one change of place in a rank
-    agreement; of a share that was always 0 or 1 that of a hundred things; a computed number's
-    rounding."""
-    if kind in ("count", "rank"):
-        return {"count": COUNT, "rank": RANKS}[kind] ** 2
+    """The least variance to believe: that of LEAST; of a share that was always 0 or 1 that of a
+    hundred things; a computed number's rounding."""
+    if kind in LEAST:
+        return LEAST[kind] ** 2
     if kind in ("share", "likeness") and np.ptp(x) == 0:
         return SHARE**2
-    if kind == "ink":
-        return INK**2
     return max(ROUNDING * float(np.abs(x).max()), 1e-12) ** 2
 
 
