@@ -104,6 +104,7 @@ def test_a_changed_default_marks_the_published_page_stale(project):
 
 @pytest.mark.slow
 def test_the_page_of_one_run_says_what_differs(project):
+    assert project.genlab("build").returncode == 0
     assert project.genlab("run", "first", "-p", "size=8").returncode == 0
     result = project.genlab("page", "first", "-p", "size=8")
     assert result.returncode == 0, result.stderr
