@@ -2,7 +2,6 @@
 normalising constant, without a chain."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,11 +10,11 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.streams import stream
 from genlab.toys import energy
 from genlab.toys.networks import init_fourier_mlp
 from genlab.training import Trained
-from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
+from genlab.training import jax as training
+from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 
 class Normalised(NamedTuple):
@@ -41,26 +40,28 @@ def nce_loss(log_ratio_data: jax.Array, log_ratio_noise: jax.Array) -> jax.Array
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(training.Rules):
     """How an energy is trained by contrast with noise N(0, noise_sd² I); the rest as in
     `energy.Rules`."""
 
     hidden: tuple[int, ...]
     noise_sd: float = 2.5
-    batch_size: int = 512
-    lr: float = 2e-3
     base_sd: float = 4.0
     activation: str = "swish"
     n_waves: int = 32
-    ema_decay: float = 0.999
-    decay_lr: bool = True
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
-        for name in ("noise_sd", "lr", "base_sd"):
-            checks.number(getattr(self, name), name, "positive")
-        checks.count(self.batch_size, "batch_size")
-        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
+        super().check()
+        checks.number(self.noise_sd, "noise_sd", "positive")
+        checks.number(self.base_sd, "base_sd", "positive")
+
+
+def init(rules: Rules, *, key: jax.Array) -> Normalised:
+    """The model before its training: log Z that of the base alone."""
+    sizes = (2, *rules.hidden, 1)
+    network = init_fourier_mlp(sizes, rules.n_waves, bandwidth=energy.BANDWIDTH, key=key)
+    return Normalised(network, jnp.float32(np.log(2 * np.pi * rules.base_sd**2)))
 
 
 def update(
@@ -105,27 +106,7 @@ def train_contrast(
     """Train one energy and its log Z per data set by `update`, all sets in one compiled loop.
 
     data (sets, n, 2), held_out (sets, m, 2).  The model: `Normalised`, averaged, leaves (sets,
-    ...); log_z begins at that of the base alone.  History: `train_loss`, `validation_loss`.
-    Raises Diverged, ValueError.
+    ...).  History: `train_loss`, `validation_loss`.  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
-    widths = (2, *rules.hidden, 1)
-    params = jax.vmap(
-        lambda k: init_fourier_mlp(widths, rules.n_waves, bandwidth=energy.BANDWIDTH, key=k)
-    )(jax.random.split(jax.random.key(stream(seed, "init")), len(data)))
-    models = Normalised(params, jnp.full(len(data), np.log(2 * np.pi * rules.base_sd**2)))
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        jax.vmap(partial(start_weights, optimizer=optimizer))(models),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what="EBM by noise contrast",
-    )
-    return Trained(state.average, history, state=rest)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    return train_averaged(update, init, data, held_out, what="EBM by noise contrast", **about)

@@ -16,19 +16,11 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.streams import stream
 from genlab.toys import samplers
 from genlab.toys.networks import fourier_features, init_mlp, mlp
 from genlab.training import Trained
-from genlab.training.jax import (
-    Weights,
-    adam,
-    descend,
-    floats,
-    minibatch,
-    start_weights,
-    train_stack,
-)
+from genlab.training import jax as training
+from genlab.training.jax import Weights, descend, floats, minibatch, train_averaged
 
 # --- noise schedules ---
 
@@ -106,32 +98,26 @@ def noise_prediction_loss(
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(training.Rules):
     """How a noise predictor is trained.
 
     The network: `hidden` layers over `n_waves` random Fourier features of the point and `features`
-    of the level (`predict_noise`).  Adam, the rate falling to zero by a cosine (`decay_lr`),
-    exponential average of the weights (`ema_decay` = 0 for none).
+    of the level (`predict_noise`).
     """
 
     hidden: tuple[int, ...]
-    batch_size: int = 512
-    lr: float = 2e-3
     features: int = 16
     n_waves: int = 32
     data_sd: float = 2.0
-    ema_decay: float = 0.999
-    decay_lr: bool = True
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
+        super().check()
         if checks.count(self.batch_size, "batch_size") % BANDS:
             raise ValueError(
                 f"batch_size={self.batch_size} must be a multiple of {BANDS}, the noise bands"
             )
-        checks.number(self.lr, "lr", "positive")
         checks.number(self.data_sd, "data_sd", "positive")
-        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
 
 def init(rules: Rules, *, key: jax.Array):
@@ -208,26 +194,10 @@ def train_diffusion(
     `train_loss`, `validation_loss` and both per noise band, `train_loss_by_band`,
     `validation_loss_by_band` (chunks, sets, BANDS).  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
     sigmas = jnp.asarray(checks.levels(sigmas, rising=True), jnp.float32)
-    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
-    params = jax.vmap(lambda k: init(rules, key=k))(
-        jax.random.split(jax.random.key(stream(seed, "init")), len(data))
-    )
-    state, history, rest = train_stack(
-        partial(update, sigmas=sigmas, rules=rules, optimizer=optimizer),
-        jax.vmap(partial(start_weights, optimizer=optimizer))(params),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what="diffusion",
-    )
-    return Trained(state.average, history, state=rest)
+    at_levels = partial(update, sigmas=sigmas)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    return train_averaged(at_levels, init, data, held_out, what="diffusion", **about)
 
 
 # --- compiled over the stack of data sets ---

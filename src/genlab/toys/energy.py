@@ -15,6 +15,7 @@ from genlab.streams import stream
 from genlab.toys import langevin
 from genlab.toys.networks import fourier_mlp, init_fourier_mlp
 from genlab.training import Trained
+from genlab.training import jax as training
 from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
 
 SCALE = 2.0  # typical data units per network unit
@@ -62,7 +63,7 @@ def negative_sampler(
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(training.Rules):
     """How an energy is trained.
 
     The negative samples: `n_chains` chains, moved in each step by `langevin_steps` of the kernel
@@ -74,9 +75,7 @@ class Rules:
     """
 
     hidden: tuple[int, ...]
-    batch_size: int = 512
     n_chains: int = 512
-    lr: float = 2e-3
     l2: float = 0.0
     loss: str = "contrastive"
     persistent: bool = True
@@ -88,19 +87,16 @@ class Rules:
     box: float = 5.0
     activation: str = "swish"
     n_waves: int = 32
-    ema_decay: float = 0.999
-    decay_lr: bool = True
     data_noise: float = 0.0
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
+        super().check()
         checks.one_of(self.loss, "loss", LOSSES)
-        for name in ("batch_size", "n_chains", "langevin_steps"):
-            checks.count(getattr(self, name), name)
-        checks.number(self.lr, "lr", "positive")
+        checks.count(self.n_chains, "n_chains")
+        checks.count(self.langevin_steps, "langevin_steps")
         checks.number(self.l2, "l2", "at least 0")
         checks.number(self.data_noise, "data_noise", "at least 0")
-        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
 
 class State(NamedTuple):

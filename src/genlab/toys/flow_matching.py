@@ -17,6 +17,7 @@ import optax
 from genlab import checks
 from genlab.toys.networks import fourier_features, init_mlp, mlp
 from genlab.training import Trained
+from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 BANDWIDTH = 3.0  # of the random Fourier features, radians per network unit
@@ -27,29 +28,22 @@ Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(training.Rules):
     """How a velocity is trained.
 
     The network: `hidden` layers over `n_waves` random Fourier features of the point and `features`
-    of the time (`velocity`).  Adam, the rate falling to zero by a cosine (`decay_lr`), exponential
-    average of the weights (`ema_decay` = 0 for none).
+    of the time (`velocity`).
     """
 
     hidden: tuple[int, ...]
-    batch_size: int = 512
-    lr: float = 2e-3
     features: int = 16
     n_waves: int = 32
     data_sd: float = 2.0
-    ema_decay: float = 0.999
-    decay_lr: bool = True
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
-        checks.count(self.batch_size, "batch_size")
-        checks.number(self.lr, "lr", "positive")
+        super().check()
         checks.number(self.data_sd, "data_sd", "positive")
-        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
 
 def init(rules: Rules, *, key: jax.Array):

@@ -16,6 +16,7 @@ import optax
 from genlab import checks
 from genlab.toys.networks import fourier_mlp, init_fourier_mlp
 from genlab.training import Trained
+from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 BOX = 4.0  # the splines bend [-BOX, BOX], in units of data_sd; beyond they are the identity
@@ -25,32 +26,25 @@ VALIDATION_BATCH = 64  # held-out points per training step
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(training.Rules):
     """How a flow is trained.
 
     `layers` couplings of splines with `bins` bins; the network of each has `hidden` layers over
-    `n_waves` random Fourier features of the coordinate that it reads.  Adam, the rate falling to
-    zero by a cosine (`decay_lr`), exponential average of the weights (`ema_decay` = 0 for none).
+    `n_waves` random Fourier features of the coordinate that it reads.
     """
 
     hidden: tuple[int, ...]
     layers: int = 6
     bins: int = 16
-    batch_size: int = 512
-    lr: float = 2e-3
     n_waves: int = 16
     data_sd: float = 2.0
-    ema_decay: float = 0.999
-    decay_lr: bool = True
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
+        super().check()
         checks.count(self.layers, "layers", 2)
         checks.count(self.bins, "bins", 2, int(0.5 / LEAST))
-        checks.count(self.batch_size, "batch_size")
-        checks.number(self.lr, "lr", "positive")
         checks.number(self.data_sd, "data_sd", "positive")
-        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
 
 def init(rules: Rules, *, key: jax.Array):

@@ -21,7 +21,8 @@ from genlab.streams import stream
 from genlab.toys import langevin
 from genlab.toys.networks import init_mlp, mlp
 from genlab.training import Trained
-from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
+from genlab.training import jax as training
+from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 SCALE = 2.0  # typical data units per network unit
 PER_UNIT = 40  # cells per data unit of the exact tables, a quarter of the sources' σ
@@ -42,22 +43,28 @@ def dsm_loss(s_noisy: jax.Array, noise: jax.Array, sigma: jax.Array | float) -> 
     return jnp.mean(jnp.sum((s_noisy + noise / sigma) ** 2, axis=-1))
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How a score network is trained: one noise level, `hidden` layers, Adam at a constant rate, as
-    in sources A and B."""
+@dataclass(frozen=True, kw_only=True)
+class Rules(training.Rules):
+    """How a score network is trained: one noise level, `hidden` layers, Adam at a constant rate and
+    no average, as in sources A and B."""
 
     sigma: float
     hidden: tuple[int, ...]
     batch_size: int = 128
     lr: float = 1e-3
+    ema_decay: float = 0.0
+    decay_lr: bool = False
     activation: str = "swish"
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
+        super().check()
         checks.number(self.sigma, "sigma", "positive")
-        checks.count(self.batch_size, "batch_size")
-        checks.number(self.lr, "lr", "positive")
+
+
+def init(rules: Rules, *, key: jax.Array):
+    """Parameters of the network before its training."""
+    return init_mlp((2, *rules.hidden, 2), key=key)
 
 
 VALIDATION_BATCH = 64
@@ -85,7 +92,7 @@ def update(
     )
     unseen = minibatch(held_out, VALIDATION_BATCH, key=keys[2])
     logs = {"train_loss": loss, "validation_loss": loss_at(weights.params, unseen, keys[3])}
-    return descend(weights, gradient, optimizer, ema_decay=0.0), logs
+    return descend(weights, gradient, optimizer, ema_decay=rules.ema_decay), logs
 
 
 def train_score(
@@ -103,25 +110,9 @@ def train_score(
     data (sets, n, 2), held_out (sets, m, 2).  The model: parameters, a pytree (sets, ...).
     History: `train_loss`, `validation_loss`.  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
-    optimizer = adam(rules.lr, steps, decay_lr=False)
-    params = jax.vmap(lambda k: init_mlp((2, *rules.hidden, 2), key=k))(
-        jax.random.split(jax.random.key(stream(seed, "init")), len(data))
-    )
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        jax.vmap(partial(start_weights, optimizer=optimizer))(params),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what=f"DSM (sigma {rules.sigma:g})",
-    )
-    return Trained(state.params, history, state=rest)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    what = f"DSM (sigma {rules.sigma:g})"
+    return train_averaged(update, init, data, held_out, what=what, **about)
 
 
 def _checked_chains(n, steps, step_size, keep_every) -> dict:

@@ -17,6 +17,7 @@ import optax
 from genlab import checks
 from genlab.toys.networks import fourier_mlp, init_fourier_mlp
 from genlab.training import Trained
+from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
 
 Coder = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
@@ -29,32 +30,26 @@ VALIDATION_BATCH = 64  # held-out points per training step
 
 
 @dataclass(frozen=True)
-class Rules:
+class Rules(training.Rules):
     """How an autoencoder is trained.
 
     Codes of `latent` numbers; encoder and decoder have `hidden` layers over `n_waves` random
     Fourier features.  The importance-weighted bound of `samples` codes a point is climbed, which
-    for one is the evidence lower bound.  Adam, the rate falling to zero by a cosine (`decay_lr`),
-    exponential average of the weights (`ema_decay` = 0 for none).
+    for one is the evidence lower bound.
     """
 
     hidden: tuple[int, ...]
     latent: int = 2
     samples: int = 1
-    batch_size: int = 512
-    lr: float = 2e-3
     n_waves: int = 16
     data_sd: float = 2.0
-    ema_decay: float = 0.999
-    decay_lr: bool = True
 
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
-        for name in ("latent", "samples", "batch_size"):
+        super().check()
+        for name in ("latent", "samples"):
             checks.count(getattr(self, name), name)
-        checks.number(self.lr, "lr", "positive")
         checks.number(self.data_sd, "data_sd", "positive")
-        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
 
 
 def init(rules: Rules, start_log_sd: float | jax.Array = START_LOG_SD, *, key: jax.Array):

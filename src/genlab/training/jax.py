@@ -7,6 +7,7 @@ reported.  To train several data sets or seeds at once, `jax.vmap` the step.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -299,13 +300,31 @@ def run_epochs(
     return state, history, left(state, history, rules, seed, steps * epochs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How a model of points is trained: Adam on batches of `batch_size` points at the rate lr,
+    which falls to zero by a cosine (`decay_lr`), and the exponential average of the weights
+    (`ema_decay` = 0 for none)."""
+
+    batch_size: int = 512
+    lr: float = 2e-3
+    ema_decay: float = 0.999
+    decay_lr: bool = True
+
+    def check(self) -> None:
+        """ValueError for a rule that cannot be followed."""
+        checks.count(self.batch_size, "batch_size")
+        checks.number(self.lr, "lr", "positive")
+        checks.number(self.ema_decay, "ema_decay", "in [0, 1)")
+
+
 def train_averaged(
     update: Callable,
     init: Callable,
     data: np.ndarray,
     held_out: np.ndarray,
     *,
-    rules: Any,
+    rules: Rules,
     steps: int,
     seed: int,
     starts: tuple = (),
@@ -315,9 +334,8 @@ def train_averaged(
 
     ``init(rules, *starts, key=...) -> params`` and ``update(weights, data, held_out, rules=,
     optimizer=, key=) -> (weights, logs)``; data (sets, n, 2), held_out (sets, m, 2).  `starts`:
-    arrays (sets, ...), of which `init` gets a row each.  Adam at `rules.lr`, which falls if
-    `rules.decay_lr`.  `how`: `until`, `resume` and `what` of `train_stack`.  Raises Diverged,
-    ValueError.
+    arrays (sets, ...), of which `init` gets a row each.  `how`: `until`, `resume` and `what` of
+    `train_stack`.  Raises Diverged, ValueError.
     """
     rules.check()
     data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
