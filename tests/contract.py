@@ -14,12 +14,24 @@ import torch
 
 from genlab import transport
 from genlab.autoencoders import classified, convolutional, deep, vae_gan, variational
-from genlab.boltzmann import dbm, dbn, exact, helmholtz, likelihood, rbm, several, sigmoid_net
+from genlab.boltzmann import (
+    clamped,
+    dbm,
+    dbn,
+    exact,
+    helmholtz,
+    likelihood,
+    mixture,
+    rbm,
+    several,
+    shape,
+    sigmoid_net,
+)
 from genlab.boltzmann import training as rbm_training
 from genlab.data import toy
 from genlab.games import critic, game, growing, growing_players, line, players
 from genlab.images import judge, networks
-from genlab.metrics import chains, distances, image_scorecard, retrieval, scorecard
+from genlab.metrics import chains, distances, image_scorecard, retrieval, scorecard, silhouettes
 from genlab.metrics import images as image_metrics
 from genlab.toys import (
     adversarial,
@@ -104,6 +116,9 @@ DBM = dbm.above(RBM, 2, key=KEY, scale=1.0)
 DBN = dbn.from_rbms([RBM, rbm.RBM(jnp.ones((3, 2)), jnp.zeros(3), jnp.zeros(2))])
 HELMHOLTZ = helmholtz.Helmholtz(RBM.c, RBM.W, RBM.b, RBM.W, RBM.c)
 MACHINE = exact.from_layers([RBM.W], [RBM.b, RBM.c])
+SMOOTHED = mixture.smoothed(np.eye(4), flip=0.2)
+HALF = np.array([True, True, True, False])  # known pixels
+HALVES = {"mean": np.full(4, 0.5), "inv_temps": [0, 0.5, 1], "chains": 5, "key": KEY}
 LAYERS = sigmoid_net.init_layers([4, 3, 2], key=KEY)
 JUDGE = networks.mlp([784, 128, 10], seed=0)
 JUDGE = torch.nn.Sequential(torch.nn.Flatten(), *JUDGE).eval()
@@ -160,6 +175,10 @@ def reach(rng) -> dict[str, np.ndarray]:
 
 def with_labels(name: str, make: Callable, n: int, classes: int) -> Callable:
     return lambda rng: make(rng) | {name: labels(n, classes, rng)}
+
+
+def squares(*names: str) -> Callable:
+    return lambda rng: {name: rng.integers(0, 2, (3, 8, 8)).astype(float) for name in names}
 
 
 def value(plan) -> tuple:
@@ -310,6 +329,20 @@ CASES: dict[str, Case] = {
         seeded(image_scorecard.independent_pixels, n=3), pictures("real")
     ),
     "metrics.images.stroke_energy": Case(image_metrics.stroke_energy, pictures("images")),
+    "metrics.silhouettes.silhouettes": Case(
+        lambda images: silhouettes.silhouettes(images, threshold=0.5)[1:], pictures("images")
+    ),
+    "metrics.silhouettes.components": Case(silhouettes.components, squares("shapes")),
+    "metrics.silhouettes.bits": Case(silhouettes.bits, squares("shapes"), allows=frozenset()),
+    "metrics.silhouettes.changes": Case(
+        silhouettes.changes, squares("shapes"), order=("shapes",), twice=("shapes",)
+    ),
+    "metrics.silhouettes.seam": Case(
+        silhouettes.seam, squares("shapes"), order=("shapes",), twice=("shapes",), loose=1e-7
+    ),
+    "metrics.silhouettes.nearest_shape": Case(
+        silhouettes.nearest_shape, squares("shapes", "others")
+    ),
     "metrics.retrieval.pack": Case(retrieval.pack, bits("bits", d=64)),
     "metrics.retrieval.euclidean": Case(
         lambda x, y: np.diff(retrieval.euclidean(x, y), axis=1), two, (BOTH, 2), BOTH
@@ -392,6 +425,40 @@ CASES: dict[str, Case] = {
         lambda mean, inv_temps: dbm.ais(DBM, mean=mean, inv_temps=inv_temps, chains=5, key=KEY)[:3],
         lambda rng: {"mean": rng.integers(0, 2, 4) / 1.0, "inv_temps": np.array([0, 0.5, 1])},
         **JAX,
+    ),
+    "boltzmann.clamped.pixels": Case(
+        lambda known: clamped.pixels(known, 4), lambda rng: {"known": rng.integers(0, 2, 4) / 1.0}
+    ),
+    "boltzmann.clamped.complete": Case(
+        lambda v: clamped.complete(DBM, v, np.ones(4, bool), steps=2, key=KEY), bits("v"), **JAX
+    ),
+    "boltzmann.clamped.mean_field": Case(
+        lambda v: clamped.mean_field(DBM, v, np.ones(4, bool), steps=2), bits("v"), **JAX
+    ),
+    "boltzmann.clamped.ais": Case(
+        lambda v: clamped.ais(DBM, v, np.ones(4, bool), **HALVES)[:3], bits("v"), **JAX
+    ),
+    "boltzmann.clamped.both_ways": Case(
+        lambda v: clamped.both_ways(DBM, v, np.ones(4, bool), sweeps=1, **HALVES)[1][:3],
+        bits("v"),
+        **JAX,
+    ),
+    "boltzmann.mixture.log_joint": Case(functools.partial(mixture.log_joint, SMOOTHED), bits("v")),
+    "boltzmann.mixture.log_prob": Case(functools.partial(mixture.log_prob, SMOOTHED), bits("v")),
+    "boltzmann.mixture.log_conditional": Case(
+        lambda v: mixture.log_conditional(SMOOTHED, v, HALF), bits("v")
+    ),
+    "boltzmann.mixture.complete": Case(
+        lambda v: mixture.complete(SMOOTHED, v, np.ones(4, bool)), bits("v")
+    ),
+    "boltzmann.mixture.smoothed": Case(
+        lambda shapes: mixture.smoothed(shapes, flip=0.1), bits("shapes")
+    ),
+    "boltzmann.mixture.fit": Case(
+        seeded(lambda v, rng: mixture.fit(v, components=1, steps=2, rng=rng)), bits("v")
+    ),
+    "boltzmann.mixture.em_step": Case(
+        lambda v: mixture.em_step(SMOOTHED, v, 0.1), bits("v"), order=("v",)
     ),
     "boltzmann.dbn.bound": Case(
         lambda v: dbn.bound(DBN, v, 1.0, samples=3, key=KEY), bits("v"), **JAX
@@ -619,6 +686,21 @@ TRAININGS: dict[str, Case] = {
     ),
     "boltzmann.dbm.train_dbm": Case(
         lambda data: dbm.train_dbm(DBM, data, rules=dbm.Rules(batch_size=2), **ONE).model,
+        bits("data"),
+        **JAX,
+    ),
+    "boltzmann.shape.train_shapes": Case(
+        lambda data: (
+            shape.train_shapes(
+                [shape.Recipe(shape.layout(2, 0), np.arange(6), 0.1, 0.0, seed=0)],
+                data,
+                n_1=4,
+                n_2=2,
+                greedy_steps=1,
+                steps=1,
+                rules=dbm.Rules(batch_size=2),
+            ).model
+        ),
         bits("data"),
         **JAX,
     ),

@@ -8,8 +8,6 @@ import pytest
 from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.verdicts import accepted, claims
 
-TO_COME = {"shape_machine"}  # pages that open claims may name
-
 
 @pytest.fixture(scope="module")
 def found():
@@ -24,7 +22,7 @@ def now(found):
 
 def test_every_claim_has_a_page(found):
     pages = set(section_names())
-    lost = [c.id for c in found.claims if c.page not in (pages | TO_COME if c.open else pages)]
+    lost = [c.id for c in found.claims if c.page not in pages]
     assert not lost, f"claims without a page: {', '.join(lost)}"
 
 

@@ -123,7 +123,7 @@ def test_threads_follow_the_profile_and_move_the_key(monkeypatch):
 # --- definitions of the real book ---
 
 TOYS = {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "toy_comparison"}
-BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm"}
+BOLTZMANN = {"rbm", "rbm_inpainting", "dbn", "dbm", "shape_machine"}
 AUTOENCODERS = {"pca_kmeans", "deep_autoencoder", "autoencoder_finetuning", "vae"}
 ADVERSARIAL = {"gan", "acgan", "wgan", "progressive"}
 IMAGES = BOLTZMANN | AUTOENCODERS | ADVERSARIAL | {"transport"}  # all sections that show images
@@ -161,8 +161,8 @@ DEFINITIONS = {
                               "torch.lerp(large, small, alpha)", {"progressive"}),
     "what a page says": ("section/number.py", "one number, and finite", "a number", REAL),
     "what a page saves": ("section/__init__.py", '"arrays.npz"', '"saved.npz"',
-                          {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "rbm", "dbn", "acgan",
-                           "wgan", "progressive"}),
+                          {"toy_data", "ebm", "dsm", "ddpm", "gan_toy", "rbm", "dbn",
+                           "shape_machine", "acgan", "wgan", "progressive"}),
 }  # fmt: skip
 
 

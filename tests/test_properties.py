@@ -35,6 +35,8 @@ INSIDE = {
     "boltzmann.dbn": "up log_bernoulli update",
     "boltzmann.exact": "from_layers",  # names weights[i] itself
     "boltzmann.helmholtz": "update",
+    "boltzmann.clamped": "sweep",
+    "boltzmann.shape": "by_patch spread alike tied update first_layer_update second_layer_update",
     "boltzmann.sigmoid_net": "logits update",
     "boltzmann.training": "update negative_phase tempered_phase exchange",
     "toys.adversarial": "update",
