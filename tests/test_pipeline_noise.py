@@ -20,6 +20,7 @@ from genlab.pipeline.gate import baseline, noise, statistics
         ("a/share_of_outliers", "lower", [0.0, 0.01, 0.0], "share"),
         ("a/gap_share", "lower", [-0.1, 0.2, 0.1], "plain"),
         ("a/rank_agreement_of_two", "target", [0.2, -0.3, 0.25], "rank"),
+        ("a/one_piece", "higher", [1.0, 1.0, 0.55], "pieces"),
         ("figure_01/likeness", "higher", [0.9, 0.95, 0.8], "likeness"),
         ("figure_01/ink", "target", [0.1, 0.11, 0.1], "ink"),
     ],
@@ -131,12 +132,24 @@ def test_one_model_that_changes_its_place_is_no_alarm():
         assert statistics.judge(told, tests=1000)[0].alarm == alarm
 
 
+def test_one_machine_that_draws_a_broken_shape_is_no_alarm():
+    """All chains of a machine may draw one shape: the share in one piece leaps, how steady it ever
+    was."""
+    quantities = baseline.read("shape_machine", "quick", "cpu").quantities()
+    kept = [told[1] for name, told in quantities.items() if name.endswith("/one_piece")]
+    spread = np.sqrt(np.mean([np.var(values, ddof=1) for values in kept]))
+    assert len(kept) == 6 and spread == pytest.approx(noise.PIECES, abs=0.02)
+    for name, fresh, alarm in (("one_piece", 0.55, 0), ("one_piece", 0.0, 1), ("x", 0.55, 1)):
+        told = {f"a/{name}": ("higher", [1.0] * 20, [fresh])}
+        assert statistics.judge(told, tests=1000)[0].alarm == alarm
+
+
 def test_constants_are_in_no_prior_and_every_kind_of_the_book_has_one():
     rows = [("a/w2", "lower", [x, 1.1 * x, 1.2 * x, 0.9 * x]) for x in np.linspace(1, 2, 12)]
     steady = [("b/w2", "lower", [3.3] * 4)] * 40
     assert noise.priors(rows) == noise.priors(rows + steady)
     assert noise.priors(rows[:5]) == {}  # too few to tell
-    kinds = {"log", "share", "root", "plain", "count", "rank", "likeness", "ink"}
+    kinds = {"log", "share", "root", "plain", "count", "rank", "likeness", "ink"}  # few have pieces
     book = baseline.priors_of(baseline.read_all("quick", "cpu"))
     assert set(book) == kinds and all(p.freedom > 0.3 for p in book.values())
 

@@ -8,8 +8,9 @@ d₀ + d degrees of freedom (the moderated t of Smyth 2004, made for genes with 
 The kind says on which scale noise is even and comparable: distances and errors as logarithms, for
 their noise is relative; shares as arcsin √x; other positive quantities, of which more is better, as
 roots, since there a bad seed lies near nought, where a logarithm has no end; whole numbers and
-signed quantities as they are.  A figure's likeness and ink are kinds of their own, and so are rank
-agreements of a few models, which leap when one of them changes its place.
+signed quantities as they are.  A figure's likeness and ink are kinds of their own.  So are rank
+agreements of a few models, which leap when one of them changes its place, and shares of drawn
+shapes that are in one piece, which leap when all chains of a machine draw one broken shape.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,8 @@ COUNT = 1 / np.sqrt(12)  # spread of a number that is rounded to a whole one (Sh
 SHARE = 0.05  # spread of arcsin √x for a share of 100 things: 1/(2 √100)
 RANKS = 0.2  # change (rms) of Spearman's ρ of eight things when one of them goes to any place
 INK = 1e-4  # spread of arcsin √x for the ink of one picture, of which five digits are stored
-LEAST = {"count": COUNT, "rank": RANKS, "ink": INK}  # spreads of a kind, whatever its values
+PIECES = 0.1  # change (rms) of a share of shapes in one piece, as this book's machines show it
+LEAST = {"count": COUNT, "rank": RANKS, "ink": INK, "pieces": PIECES}  # whatever the values
 # Seeds are worth so many degrees of freedom each: 1/(1 + κ/2) (Box 1953) for the mean excess
 # kurtosis of this book's quantities on their scales, κ = 0.6.
 WORTH = 0.75
@@ -33,7 +35,7 @@ MOST = 2.0
 # Degrees of freedom that a prior counts at most: where all variances agree it would count hundreds,
 # and Student's t would be a normal law, whose tails skewed noise does not have.
 TRUSTED = 2.0
-AS_THEY_ARE = ("count", "rank", "plain")  # kinds
+AS_THEY_ARE = ("count", "rank", "pieces", "plain")  # kinds
 ENOUGH = 10  # quantities of a kind from which a prior is estimated
 
 
@@ -49,7 +51,8 @@ Priors = Mapping[str, Prior]
 
 
 def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[float] = ()) -> str:
-    """ "likeness", "ink", "rank", "count", "share", "log", "root" or "plain", by name and values.
+    """ "likeness", "ink", "rank", "pieces", "count", "share", "log", "root" or "plain", by name and
+    values.
 
     What is called modes is a count, also where it is a mean over trainings; what is called a share
     is one, also where less is better.
@@ -59,6 +62,8 @@ def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[f
         return measure
     if measure.startswith("rank_agreement"):
         return "rank"
+    if measure == "one_piece":
+        return "pieces"
     both = np.array([*baseline, *fresh], dtype=float)
     in_unit = (better != "lower" or is_share(name)) and np.all(
         (both >= -ROUNDING) & (both <= 1 + ROUNDING)
