@@ -111,7 +111,8 @@ def main() -> None:
     for _ in range(args.rounds):
         for work, steps in ((ours, 5 * args.steps), (peer, args.steps), (torchebm, args.steps)):
             with contextlib.suppress(ImportError):  # an optional peer
-                found.setdefault(work.__name__, []).append(work(steps))
+                rate = work(steps)
+                found.setdefault(work.__name__, []).append(rate)
     for name, rates in found.items():
         ratio = statistics.median(a / b for a, b in zip(found["ours"], rates, strict=True))
         rate = statistics.median(rates)

@@ -426,9 +426,6 @@ CASES: dict[str, Case] = {
         lambda rng: {"mean": rng.integers(0, 2, 4) / 1.0, "inv_temps": np.array([0, 0.5, 1])},
         **JAX,
     ),
-    "boltzmann.clamped.pixels": Case(
-        lambda known: clamped.pixels(known, 4), lambda rng: {"known": rng.integers(0, 2, 4) / 1.0}
-    ),
     "boltzmann.clamped.complete": Case(
         lambda v: clamped.complete(DBM, v, np.ones(4, bool), steps=2, key=KEY), bits("v"), **JAX
     ),

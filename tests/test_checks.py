@@ -70,6 +70,21 @@ def test_one_number_and_counts():
     refused(lambda: stream(1.5, "init"), "seed=1.5")
 
 
+def test_flags_say_yes_or_no():
+    forms = [True, False, True], np.array([1, 0, 1], np.uint8), jnp.array([1.0, 0.0, 1.0])
+    for said in forms:
+        found = checks.flags(said, "seen", (3,))
+        assert found.dtype == bool and found.tolist() == [True, False, True]
+    for bad, word in (
+        ([0, 1, 2], "seen from 0 to 2 must say yes or no"),
+        ([0.0, np.nan, 1.0], "must say yes or no"),
+        ([True], r"\(3,\), one each"),
+        (["a", "b", "c"], "must hold real numbers"),
+    ):
+        with pytest.raises(ValueError, match=word):
+            checks.flags(bad, "seen", (3,), ", one each")
+
+
 def test_labels_are_whole_and_from_zero():
     for good in ([0, 2, 1], [0.0, 2.0, 1.0], np.array([0, 2, 1], np.uint8)):
         assert checks.labels(good, n=3, n_classes=3).tolist() == [0, 2, 1]

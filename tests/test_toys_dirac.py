@@ -37,7 +37,9 @@ def test_the_players_follow_the_slopes_of_the_value_and_the_penalty():
 
 @pytest.mark.parametrize("loss", dirac.LOSSES)
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 3.0])
-def test_eigenvalues_are_those_of_the_jacobian(loss, gamma):
+def test_the_equilibrium_turns_and_a_penalty_pulls(loss, gamma):
+    """Eigenvalues -γ/2 ± sqrt(γ²/4 - c²), c = 1/2, or 1 for "wasserstein" (Mescheder et al. 2018,
+    lemma 2.3 and theorem 4.1)."""
     jacobian = np.stack(
         [
             slope(lambda t: dirac.field(t, 0.0, loss=loss, penalty=gamma), 0.0),
@@ -45,10 +47,9 @@ def test_eigenvalues_are_those_of_the_jacobian(loss, gamma):
         ],
         axis=-1,
     )
-    found = np.sort_complex(np.linalg.eigvals(jacobian))
-    np.testing.assert_allclose(
-        np.sort_complex(dirac.eigenvalues(loss=loss, penalty=gamma)), found, atol=1e-6
-    )
+    root = np.sqrt(complex(gamma**2 / 4 - (1.0 if loss == "wasserstein" else 0.5) ** 2))
+    wanted = np.sort_complex([-gamma / 2 + root, -gamma / 2 - root])
+    np.testing.assert_allclose(np.sort_complex(np.linalg.eigvals(jacobian)), wanted, atol=1e-6)
 
 
 def test_without_a_penalty_the_players_leave_and_with_one_they_arrive():
@@ -66,4 +67,4 @@ def test_bad_input():
     with pytest.raises(ValueError, match="loss='hinge' must be one of"):
         dirac.field(0.0, 0.0, loss="hinge")
     with pytest.raises(ValueError, match="penalty=-1"):
-        dirac.eigenvalues(penalty=-1.0)
+        dirac.field(0.0, 0.0, penalty=-1.0)

@@ -37,6 +37,31 @@ def test_snapshots_and_streams(key):
     assert np.allclose(history["snapshot"][-1], 2 * last) and not np.allclose(last, other)
 
 
+def test_other_data_and_another_key_are_the_same_program(key, monkeypatch):
+    real, programs = jax.jit, []
+
+    def jit(f, **how):
+        def call(*arguments):
+            programs.append(real(f, **how).lower(*arguments).as_text())
+            return real(f, **how)(*arguments)
+
+        return call if f.__name__ == "run" else real(f, **how)
+
+    def to(state, key, data):
+        return state + minibatch(data, 1, key=key)[0], {"first": state[0]}
+
+    monkeypatch.setattr(jax, "jit", jit)
+    sets, ends = [jnp.ones((3, 2)), jnp.zeros((3, 2))], []
+    for data, own in zip(sets, jax.random.split(key), strict=True):
+        end, _ = train(to, jnp.zeros(2), steps=4, key=own, about=(data,), chunks=1)
+        closed = lambda state, key, data=data: to(state, key, data)  # noqa: E731
+        same, _ = train(closed, jnp.zeros(2), steps=4, key=own, chunks=1)
+        ends.append(float(end[0]))
+        assert np.array_equal(end, same)
+    assert ends == [4.0, 0.0] and programs[0] == programs[2]
+    assert programs[1] != programs[3]  # the wrong twin: data that the step closes over
+
+
 def test_no_steps_is_refused(key):
     with pytest.raises(ValueError, match="steps=0 must be at least 1"):
         train(walk, jnp.zeros(2), steps=0, key=key)

@@ -96,6 +96,14 @@ def shape(x: Any, name: str, wanted: tuple[int, ...], hint: str = "") -> Any:
     return x
 
 
+def flags(x: Any, name: str, wanted: tuple[int, ...], hint: str = "") -> np.ndarray:
+    """`x`, yes or no in numbers or booleans, as booleans of this shape; ValueError otherwise."""
+    x = shape(real(x, name), name, wanted, hint)
+    if not np.isin(x, (0, 1)).all():
+        raise ValueError(f"{name} from {x.min()} to {x.max()} must say yes or no: booleans")
+    return x.astype(bool)
+
+
 def points(least: int, /, *, dtype: Any = np.float64, **clouds: Any) -> list[np.ndarray]:
     """Clouds of points, named by their keywords, as float arrays (n, d) of one d, each of `least`
     points or more."""

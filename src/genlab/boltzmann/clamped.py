@@ -26,12 +26,8 @@ from genlab.training import progress
 STRETCH = 100  # temperatures of a walk that are one call of the compiled program
 
 
-def pixels(known: np.ndarray, n_visible: int) -> np.ndarray:
-    """Which pixels are known, (n_visible,) booleans.  ValueError for anything else."""
-    known = checks.shape(checks.real(known, "known"), "known", (n_visible,), ": one a pixel")
-    if not np.isin(known, (0, 1)).all():
-        raise ValueError(f"known from {known.min()} to {known.max()} must say yes or no: booleans")
-    return known.astype(bool)
+def _pixels(machine: DBM, known: np.ndarray) -> np.ndarray:
+    return checks.flags(known, "known", machine.b.shape, ": one a pixel")
 
 
 def complete(
@@ -45,7 +41,7 @@ def complete(
     """
     steps = checks.count(steps, "steps")
     burn_in = checks.count(burn_in, "burn_in", 0, steps - 1, f": of steps={steps}, one must follow")
-    known = pixels(known, len(machine.b))
+    known = _pixels(machine, known)
     # What stands in the place of unknown pixels, NaN perhaps, takes no part.
     v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
     return _complete(machine, units(machine, v), known, steps, burn_in, key)
@@ -82,7 +78,7 @@ def mean_field(
     """The factorial distribution over missing pixels and hidden units that coordinate ascent finds,
     from pixels of one half: its means of the pixels (n, n_visible), known ones as given, and
     E_q[-E] + H(q) <= log Z(known), (n,) [nats]."""
-    known = pixels(known, len(machine.b))
+    known = _pixels(machine, known)
     v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
     return _mean_field(machine, units(machine, v), known, steps=checks.count(steps, "steps"))
 
@@ -137,7 +133,7 @@ def ais(
     where a, l are the log-odds of μ, λ.  The walks tend to an estimate that is too low; with `ends`
     (n, chains, n_1), samples of h₁ at β = 1, they go backwards and tend to one that is too high.
     """
-    known, beta = pixels(known, len(machine.b)), checks.inv_temps(inv_temps)
+    known, beta = _pixels(machine, known), checks.inv_temps(inv_temps)
     chains = checks.count(chains, "chains", 2, hint=": one has no standard error")
     v = units(machine, np.where(known, checks.real(v, "v"), np.zeros((), np.float32)))
     a, shape = base_log_odds(mean, len(machine.b)), (len(v), chains, len(machine.c1))
@@ -242,7 +238,7 @@ def both_ways(
     of the machine.  What the walks forwards did not find those back from their ends miss too; a
     start at data tells.
     """
-    known, sweeps = pixels(known, len(machine.b)), checks.count(sweeps, "sweeps", 0)
+    known, sweeps = _pixels(machine, known), checks.count(sweeps, "sweeps", 0)
     key_there, key_sweeps, key_back = jax.random.split(key, 3)
     there = ais(machine, v, known, key=key_there, **walk)
     start = there.ends if start is None else checks.shape(start, "start", there.ends.shape)

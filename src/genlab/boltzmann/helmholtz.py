@@ -114,7 +114,7 @@ def train_helmholtz(
     for i in progress(until - start, "Helmholtz machine"):
         keys = jax.random.split(jax.random.fold_in(key, start + i), part)
         before, machine = machine, run(machine, keys)
-        if not all_finite(machine):
+        if not all_finite(machine, np):
             at, good = again(before, keys)
             step_ = (start + i) * part + int(at)
             raise Diverged("Helmholtz machine", step_, jax.tree.map(np.asarray, good))

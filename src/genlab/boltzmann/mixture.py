@@ -33,13 +33,8 @@ def log_joint(mixture: Mixture, v: np.ndarray, known: np.ndarray | None = None) 
 
 
 def _known(mixture: Mixture, known: np.ndarray | None) -> np.ndarray:
-    n_visible = mixture.means.shape[1]
-    if known is None:
-        return np.ones(n_visible, bool)
-    known = checks.shape(checks.real(known, "known"), "known", (n_visible,), ": one a pixel")
-    if not np.isin(known, (0, 1)).all():
-        raise ValueError(f"known from {known.min()} to {known.max()} must say yes or no: booleans")
-    return known.astype(bool)
+    known = np.ones(mixture.means.shape[1], bool) if known is None else known
+    return checks.flags(known, "known", mixture.means.shape[1:], ": one a pixel")
 
 
 def log_prob(mixture: Mixture, v: np.ndarray) -> np.ndarray:

@@ -317,15 +317,14 @@ def _run(step_of, state, about: Machines, rules: dbm.Rules, steps: int, what: st
         own = replace(rules, lr=machine.lr, lr_last=0.0, weight_decay=machine.weight_decay)
         return step_of(state, batch, i / steps, own, machine.where, key=key)
 
-    def step(carry, _):
-        state, about, i = carry
-        state, logs = jax.vmap(one, (0, 0, None))(state, about, i)
-        return (state, about, i + 1), logs
+    def step(carry, _, machines):
+        state, i = carry
+        state, logs = jax.vmap(one, (0, 0, None))(state, machines, i)
+        return (state, i + 1), logs
 
     key = jax.random.key(0)  # of nobody: every machine has its own
-    # What the machines learn from goes along: a constant would make another program of every set.
-    start = state, about, jnp.int32(0)
-    (state, *_), found = train(step, start, steps=steps, key=key, what=what)
+    start = state, jnp.int32(0)
+    (state, _), found = train(step, start, steps=steps, key=key, about=(about,), what=what)
     if history is not None:
         history |= found
     return state

@@ -50,13 +50,10 @@ def hits(distances: np.ndarray, same: np.ndarray, at: Sequence[int]) -> np.ndarr
 
     Of those exactly as far as the k-th, as many as still fit are counted at their share of hits.
     """
-    distances, same = checks.real(distances, "distances"), checks.real(same, "same")
+    distances = checks.real(distances, "distances")
     if distances.ndim != 2 or not distances.size or np.isnan(distances).any():
         raise ValueError(f"distances of shape {distances.shape}: numbers (queries, database)")
-    checks.shape(same, "same", distances.shape, ", as the distances")
-    if not np.isin(same, (0, 1)).all():
-        raise ValueError(f"same from {same.min()} to {same.max()} must say yes or no: booleans")
-    same = same.astype(bool)
+    same = checks.flags(same, "same", distances.shape, ", as the distances")
     at = np.array([checks.count(k, "at") for k in np.atleast_1d(at)])
     if not len(at) or at.max() > distances.shape[1]:
         raise ValueError(

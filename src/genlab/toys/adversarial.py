@@ -197,7 +197,7 @@ def train_gan(
     optimizers = shared.optimizers(checks.count(steps, "steps"))
     key = jax.random.key(stream(seed, "init"))
     fixed = shared.noise(SNAPSHOT_POINTS, key=jax.random.fold_in(key, 1))
-    shown = jax.jit(jax.vmap(lambda g, arm: generate(g, fixed, normed(arm, 0))))
+    shown = jax.jit(jax.vmap(lambda g, arm, z: generate(g, z, normed(arm, 0)), (0, 0, None)))
     state, history, rest = train_stack(
         partial(update, rules=shared, losses=losses, optimizers=optimizers, steps=steps),
         jax.jit(jax.vmap(lambda k, arm: first_state(shared, optimizers, arm, key=k)))(
@@ -212,7 +212,7 @@ def train_gan(
         resume=resume,
         chunks=chunks,
         what=f"GAN ({', '.join(losses)})",
-        snapshot=lambda state: shown(state.generator.average, state.arm),
+        snapshot=lambda state: shown(state.generator.average, state.arm, fixed),
     )
     discriminator = state.discriminator.params
     if arm.spectral is not None:

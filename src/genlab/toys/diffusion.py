@@ -113,7 +113,7 @@ class Rules(training.Rules):
     def check(self) -> None:
         """ValueError for a rule that cannot be followed."""
         super().check()
-        if checks.count(self.batch_size, "batch_size") % BANDS:
+        if self.batch_size % BANDS:
             raise ValueError(
                 f"batch_size={self.batch_size} must be a multiple of {BANDS}, the noise bands"
             )

@@ -179,7 +179,7 @@ def train_recipes(
     checks.shape(sigmas, "sigmas", (len(recipes), sigmas.shape[1]), ": one schedule a recipe")
     one = partial(update, steps=checks.count(steps, "steps"))
 
-    def step(state, key):
+    def step(state, key, data, sigmas, recipe):
         keys = jax.random.split(key, len(data))
         over_sets = jax.vmap(
             lambda w, d, s, r, k: one(w, d, s, r, key=k), in_axes=(0, 0, None, None, 0)
@@ -189,7 +189,8 @@ def train_recipes(
     keys = jax.random.split(jax.random.key(stream(seed, "init")), len(data))
     start = jax.vmap(lambda r: jax.vmap(lambda k: start_weights(init(r, key=k), ADAM))(keys))
     key = jax.random.key(stream(seed, "train"))
-    state, history = train(step, start(recipe), steps=steps, key=key, chunks=20, what="recipes")
+    how = dict(steps=steps, key=key, about=(data, sigmas, recipe), chunks=20, what="recipes")
+    state, history = train(step, start(recipe), **how)
     return Trained(jax.tree.map(np.asarray, state.average), history)
 
 

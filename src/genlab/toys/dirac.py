@@ -26,19 +26,6 @@ def field(theta, psi, *, loss: str = "minimax", penalty: float = 0.0) -> np.ndar
     return np.stack([pull * psi, -won * theta - penalty * psi], axis=-1)
 
 
-def eigenvalues(*, loss: str = "minimax", penalty: float = 0.0) -> np.ndarray:
-    """Of the field's Jacobian [[0, c], [-c, -penalty]] at the equilibrium θ = ψ = 0, (2,): a
-    negative real part pulls in, an imaginary one turns.
-
-    c is 1/2, 1 for "wasserstein"; the values are -penalty/2 ± sqrt(penalty²/4 - c²)
-    (Mescheder et al. 2018, lemma 2.3 and theorem 4.1).
-    """
-    c = 1.0 if checks.one_of(loss, "loss", LOSSES) == "wasserstein" else 0.5
-    penalty = checks.number(penalty, "penalty", "at least 0")
-    root = np.sqrt(complex(penalty**2 / 4 - c**2))
-    return np.array([-penalty / 2 + root, -penalty / 2 - root])
-
-
 def play(
     start: tuple[float, float],
     *,

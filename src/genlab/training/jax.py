@@ -1,6 +1,6 @@
 """Compiled trainings: so many steps (`train`), or epochs over the rows of data (`run_epochs`).
 
-A training is a function ``step(state, key) -> (state, logs)``: state is any pytree
+A training is a function ``step(state, key, *about) -> (state, logs)``: state is any pytree
 (parameters, optimiser state, chains), logs a dict of scalars or small arrays.  The loop below runs
 it inside XLA; Python only sees chunk boundaries, where the history is collected and progress
 reported.  To train several data sets or seeds at once, `jax.vmap` the step.
@@ -16,12 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from genlab import checks
+from genlab import (
+    checks,
+    threefry,  # noqa: F401  (random bits that compile faster)
+)
 from genlab.streams import stream
 from genlab.training import Diverged, Interrupted, Trained, left, progress
 
 State = Any
-Step = Callable[[State, jax.Array], tuple[State, dict[str, jax.Array]]]
+Step = Callable[..., tuple[State, dict[str, jax.Array]]]
 
 
 def train(
@@ -30,6 +33,7 @@ def train(
     *,
     steps: int,
     key: jax.Array,
+    about: tuple = (),
     start: int = 0,
     until: int | None = None,
     chunks: int = 100,
@@ -40,6 +44,10 @@ def train(
     Step i gets ``jax.random.fold_in(key, i)``, so the result does not depend on `chunks`, nor on
     where a training was interrupted.
 
+    about: what every step sees and none changes, such as its data.  Unlike what `step` closes over
+    they are no constants of the program, so that trainings on other data or from another seed are
+    compiled once.
+
     Returns the last state and the history: ``history["step"]`` (chunks,), the number of steps done
     at the end of each chunk, for every log its mean over the chunk, shape (chunks, ...), and with
     `snapshot` its value of the state at the end of each chunk as ``history["snapshot"]``.
@@ -49,15 +57,15 @@ def train(
     steps, chunks = checks.count(steps, "steps"), checks.count(chunks, "chunks")
     start = checks.count(start, "start", 0, steps - 1, ", the last step")
     until = steps if until is None else checks.count(until, "until", start + 1, steps)
-    shapes = jax.eval_shape(step, state, key)[1]
+    shapes = jax.eval_shape(step, state, key, *about)[1]
 
     # A dynamic trip count, so that chunks of unequal length share one compilation; the state is
     # updated in place.
     @partial(jax.jit, donate_argnums=0)
-    def run(state, first, last):
+    def run(state, first, last, key, about):
         def body(i, carry):
             state, sums = carry
-            state, logs = step(state, jax.random.fold_in(key, i))
+            state, logs = step(state, jax.random.fold_in(key, i), *about)
             return state, jax.tree.map(jnp.add, sums, logs)
 
         zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
@@ -65,9 +73,9 @@ def train(
         return state, jax.tree.map(lambda s: s / (last - first), sums)
 
     @jax.jit
-    def again(state, first, last):
+    def again(state, first, last, key, about):
         return until_divergence(
-            lambda state, i: step(state, jax.random.fold_in(key, i)), state, first, last
+            lambda state, i: step(state, jax.random.fold_in(key, i), *about), state, first, last
         )
 
     # A copy: `run` consumes its argument, the caller's state stays valid.
@@ -78,9 +86,9 @@ def train(
     for i in progress(len(bounds) - 1, what):
         first, last = int(bounds[i]), int(bounds[i + 1])
         before = jax.tree.map(jnp.copy, state)
-        state, logs = run(state, first, last)
-        if not all_finite((state, logs)):
-            at, good = again(before, first, last)
+        state, logs = run(state, first, last, key, about)
+        if not all_finite((state, logs), np):
+            at, good = again(before, first, last, key, about)
             raise Diverged(what, int(at), jax.tree.map(np.asarray, good))
         if snapshot is not None:
             logs = logs | {"snapshot": snapshot(state)}
@@ -91,11 +99,11 @@ def train(
     return state, history
 
 
-@jax.jit
-def all_finite(tree: Any) -> jax.Array:
-    """Whether all floats in the arrays of a pytree are finite."""
+def all_finite(tree: Any, xp: Any = jnp) -> jax.Array | np.bool_:
+    """Whether all floats in the arrays of a pytree are finite; xp: NumPy outside of programs, where
+    JAX would compile one for every tree."""
     floating = (x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact))
-    return jnp.all(jnp.array([jnp.isfinite(x).all() for x in floating]))
+    return xp.all(xp.array([xp.isfinite(x).all() for x in floating]))
 
 
 def until_divergence(step: Callable, state: State, first, last) -> tuple[jax.Array, State]:
@@ -137,7 +145,7 @@ def train_stack(
     arguments.
     """
 
-    def step(state, key):
+    def step(state, key, data, held_out):
         one = lambda state, data, held_out, key: update(state, data, held_out, key=key)  # noqa: E731
         return jax.vmap(one)(state, data, held_out, jax.random.split(key, len(data)))
 
@@ -145,7 +153,8 @@ def train_stack(
     if resume is not None:
         state, start = resume.interrupted(rules, seed, steps)
     key = jax.random.key(stream(seed, "train"))
-    state, history = train(step, state, steps=steps, key=key, start=start, **how)
+    how |= dict(steps=steps, key=key, about=(data, held_out), start=start)
+    state, history = train(step, state, **how)
     state = jax.tree.map(np.asarray, state)
     return state, history, left(state, history, rules, seed, steps)
 
@@ -290,7 +299,7 @@ def run_epochs(
         about = data, rows, rules, number * steps, epochs * steps, jax.random.fold_in(key, number)
         before = jax.tree.map(jnp.copy, state)
         state, logs = epoch.run(state, *about)
-        if not all_finite((state, logs)):
+        if not all_finite((state, logs), np):
             at, good = epoch.again(before, *about)
             raise Diverged(what, number * steps + int(at), jax.tree.map(np.asarray, good))
         rows_of_history.append(jax.tree.map(lambda x: np.asarray(x).mean(), logs))
