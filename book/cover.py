@@ -12,6 +12,7 @@ import numpy as np
 
 from genlab import plots
 from genlab.data.toy import DENSITIES, SETS
+from genlab.pipeline.runs.publish import lighter
 
 BOOK = Path(__file__).parent
 FAMILIES = {"ebm": "ebm", "dsm": "dsm", "ddpm": "ddpm", "gan_toy": "gan"}
@@ -36,7 +37,9 @@ def main() -> None:
         plots.scatter(ax, samples, kind=kind, box=box)
         ax.collections[0].set(alpha=0.75, sizes=[5])
         ax.set_axis_off()
-    fig.savefig(BOOK / "_static" / "cover.png", dpi=120)
+    picture = BOOK / "_static" / "cover.png"
+    fig.savefig(picture, dpi=120)
+    picture.write_bytes(lighter(picture.read_bytes()))
 
 
 if __name__ == "__main__":

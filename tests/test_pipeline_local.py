@@ -14,6 +14,8 @@ from genlab.pipeline.execution import HERE, Stopped, Where, local, runner_of
 from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs import store
 
+CPU = {"device": "cpu", "path": 0.0}
+
 
 @pytest.mark.parametrize(
     ("jobs", "threads", "at_once"), [(None, 1, 5), (None, 2, 2), (None, 8, 1), (3, 2, 3)]
@@ -48,7 +50,7 @@ def most_at_once(monkeypatch, here, devices) -> int:
     monkeypatch.setattr(local.task, "unfit", lambda asked: None)
     with ThreadPoolExecutor(len(devices)) as pool:
         stop = threading.Event()
-        list(pool.map(lambda d: here.run({"device": d}, stop, print), devices))
+        list(pool.map(lambda d: here.run({"device": d, "path": 0.0}, stop, print), devices))
     return most[0]
 
 
@@ -63,23 +65,40 @@ def test_to_stop_ends_who_runs_and_who_waits(monkeypatch):
     monkeypatch.setattr(local.task, "run", run)
     monkeypatch.setattr(local.task, "unfit", lambda asked: None)
     with ThreadPoolExecutor(2) as pool:
-        ends = [
-            pool.submit(here.run, {"device": "cpu"}, stop, lambda *what: told.append(what))
-            for _ in range(2)
-        ]
+        ends = [pool.submit(here.run, CPU, stop, lambda *what: told.append(what)) for _ in range(2)]
         while not told:
             time.sleep(0.01)
         stop.set()
         for end in ends:
             with pytest.raises(Stopped):
                 end.result(timeout=10)
-    assert here.cores.acquire(timeout=1)  # given back
+    with here.cores.taken(0.0, threading.Event()):  # given back
+        pass
+
+
+def test_a_free_core_goes_to_the_longest_path_and_then_to_who_came_first():
+    room, stop, order = local.Room(1), threading.Event(), []
+
+    def turn(name, path):
+        with room.taken(path, stop):
+            order.append(name)
+
+    threads = []
+    with room.taken(0.0, stop):
+        for waiting, (name, path) in enumerate([("b", 2.0), ("d", 1.0), ("a", 3.0), ("c", 2.0)], 1):
+            threads.append(threading.Thread(target=turn, args=(name, path)))
+            threads[-1].start()
+            while len(room.waiting) < waiting:
+                time.sleep(0.01)
+    for thread in threads:
+        thread.join(timeout=10)
+    assert order == ["a", "b", "c", "d"]
 
 
 def test_a_machine_that_cannot_is_one_line(monkeypatch):
     monkeypatch.setattr(local.task, "unfit", lambda asked: "numpy 1.0 installed, 2.0 pinned")
     with pytest.raises(RunFailed, match=r"cannot run it: numpy 1\.0 installed"):
-        local.Local(1, 1).run({"device": "cpu"}, threading.Event(), print)
+        local.Local(1, 1).run(CPU, threading.Event(), print)
 
 
 @pytest.mark.slow

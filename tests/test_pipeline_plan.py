@@ -133,3 +133,25 @@ def test_a_job_has_its_key_when_what_it_needs_has_run():
     assert "needs" not in last.parts
     first[0].identify()
     assert first[0].key == store.key_of(first[0].parts) and first[0].parts["needs"] == {}
+
+
+def test_the_longest_chain_begins_first(monkeypatch):
+    seconds = {"a": 1.0, "b": 5.0, "c": 10.0, "d": 2.0, "e": 7.0}
+    monkeypatch.setattr(plan, "expected_seconds", lambda job: seconds[job.section])
+    jobs = [plan.Job(name, "quick", {}, {}) for name in seconds]
+    a, b, c, d, _ = jobs
+    c.needs, d.needs = [a], [a, b]  # a > c, a and b > d
+    assert [job.section for job in plan.longest_first(jobs)] == ["a", "c", "b", "e", "d"]
+    assert [job.path for job in jobs] == [11.0, 7.0, 10.0, 2.0, 7.0]
+
+
+def test_what_a_section_is_expected_to_take(monkeypatch):
+    run = lambda profile, took: SimpleNamespace(record={"profile": profile, "seconds": took})  # noqa: E731
+    job = plan.Job("first", "quick", {}, {})
+    monkeypatch.setattr(store, "stored", lambda name: iter([run("full", 90.0), run("quick", 4.0)]))
+    monkeypatch.setattr(store, "published", lambda name: run("full", 600.0))
+    assert plan.expected_seconds(job) == plan.last_seconds(job) == 4.0
+    monkeypatch.setattr(store, "stored", lambda name: iter([]))
+    assert plan.expected_seconds(job) == 10.0 and plan.last_seconds(job) is None
+    monkeypatch.setattr(store, "published", lambda name: None)
+    assert plan.expected_seconds(job) == 0.0

@@ -172,6 +172,7 @@ class Cluster:
             key=name,
             pure=False,
             workers=willing,
+            priority=task["path"],
             resources={"GPU": 1} if task["device"] != "cpu" else None,
         )
         try:

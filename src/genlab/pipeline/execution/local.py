@@ -1,5 +1,6 @@
 """Sections on this machine: as many at a time as there is room for, each in its own process."""
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -18,8 +19,7 @@ class Local:
 
     def __init__(self, jobs: int | None, threads: int):
         self.at_once = jobs or max((os.cpu_count() or 1) // threads, 1)
-        self.cores = threading.Semaphore(self.at_once)
-        self.gpu = threading.Semaphore(1)
+        self.cores, self.gpu = Room(self.at_once), Room(1)
 
     def run(
         self, asked: dict[str, Any], stop: threading.Event, watch: Callable[[float, dict], None]
@@ -34,19 +34,39 @@ class Local:
         with ExitStack() as turn:
             # The GPU first: who waits for it takes no core from others.
             for room in [self.gpu, self.cores] if asked["device"] != "cpu" else [self.cores]:
-                turn.enter_context(_taken(room, stop))
+                turn.enter_context(room.taken(asked["path"], stop))
             if why := task.unfit(asked):
                 raise RunFailed(f"this machine cannot run it: {why}")
             return task.run(asked, look)
 
 
-@contextmanager
-def _taken(room: threading.Semaphore, stop: threading.Event) -> Iterator[None]:
-    while not stop.is_set():
-        if room.acquire(timeout=POLL):
+class Room:
+    """Places for so many; a free one goes to whoever waits with the longest path, then to who came
+    first."""
+
+    def __init__(self, places: int):
+        self.free, self.changed = places, threading.Condition()
+        self.waiting: set[tuple[float, int]] = set()
+        self.numbers = itertools.count()
+
+    @contextmanager
+    def taken(self, path: float, stop: threading.Event) -> Iterator[None]:
+        """Hold a place, once there is one.  Raises Stopped if `stop` is set before."""
+        with self.changed:
+            me = -path, next(self.numbers)
+            self.waiting.add(me)
             try:
-                yield
+                while not (self.free and min(self.waiting) == me):
+                    if stop.is_set():
+                        raise Stopped
+                    self.changed.wait(POLL)
+                self.free -= 1
             finally:
-                room.release()
-            return
-    raise Stopped
+                self.waiting.remove(me)
+                self.changed.notify_all()
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += 1
+                self.changed.notify_all()

@@ -38,6 +38,7 @@ class Job:
     parts: dict[str, Any]
     needs: list["Job"] = field(default_factory=list)
     force: bool = False
+    path: float = 0.0  # seconds of the longest chain of jobs that begins with it
     key: str = ""
     run: store.Run | None = None
     state: str = "waiting"  # reused | done | failed | skipped
@@ -113,11 +114,37 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
             if not job.force and _ready(job) and (found := _stored(job)):
                 job.run, job.state = found, "reused"
                 display.finished(job)
-        todo = [job for job in jobs if job.state == "waiting"]
+        todo = longest_first(job for job in jobs if job.state == "waiting")
         if todo:
             with runner_of(where, max(job.parts["threads"] for job in todo)) as runner:
                 _run_all(todo, runner, display)
     return jobs
+
+
+def longest_first(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs, those first with which the longest chain of jobs begins that wait for one another,
+    by the seconds of earlier runs: so that none is left alone at the end."""
+    jobs = list(jobs)
+    for job in reversed(jobs):  # each stands behind what it needs
+        job.path = expected_seconds(job) + max(
+            (other.path for other in jobs if job in other.needs), default=0.0
+        )
+    return sorted(jobs, key=lambda job: -job.path)
+
+
+def expected_seconds(job: Job) -> float:
+    """What the newest run of the section at this profile took; else a share of its published run,
+    which says at least which sections are long; 0 for one that never ran."""
+    if taken := last_seconds(job):
+        return taken
+    published = store.published(job.section)
+    return published.record["seconds"] / 60 if published else 0.0
+
+
+def last_seconds(job: Job) -> float | None:
+    """What the newest run of the section at this profile took, if there is one."""
+    stored = (run.record for run in store.stored(job.section))
+    return next((r["seconds"] for r in stored if r["profile"] == job.profile), None)
 
 
 def _ready(job: Job) -> bool:
@@ -178,14 +205,7 @@ def _run_one(job: Job, runner: Runner, stop: threading.Event, display: "_Display
 
 def _execute(job: Job, runner: Runner, stop: threading.Event, display: "_Display") -> store.Run:
     section = get_section(job.section)
-    expected = next(
-        (
-            r.record["seconds"]
-            for r in store.stored(job.section)
-            if r.record["profile"] == job.profile
-        ),
-        None,
-    )
+    expected = last_seconds(job)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     result = runner.run(_task(job), stop, partial(display.update, job, expected))
     if "failed" in result:
@@ -246,6 +266,7 @@ def _task(job: Job) -> dict[str, Any]:
         "device": job.parts["device"],
         "threads": job.parts["threads"],
         "fresh": job.force,
+        "path": job.path,
     }
 
 

@@ -15,8 +15,8 @@ from genlab.pipeline.runs.record import sealed
 from genlab.section.paths import PUBLISHED, ROOT, UserError
 
 NOTEBOOK_BYTES, ARRAYS_BYTES = 2_500_000, 3_000_000  # the most a published run may weigh
-COLOURS = (128, 256)  # in the palette of a lighter picture
-LOSS = 1.5  # its largest root mean square error, grey levels of 255
+COLOURS = (64, 128, 256)  # in the palette of a lighter picture
+LOSS = 1.25  # its largest root mean square error, grey levels of 255
 
 
 def current_full_run(name: str) -> store.Run:
