@@ -67,7 +67,6 @@ INSIDE = {
     "metrics.power": "effect share_seen false_alarms smallest_seen",  # of scores: see its own tests
     "metrics.image_scorecard": "measured",
     "training": "left",  # a history that a training has written
-    "threefry": "threefry2x32",  # inside JAX's draws
     "training.jax": "train train_stack train_averaged minibatch",
 }
 ROOMS = (
