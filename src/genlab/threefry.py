@@ -1,9 +1,10 @@
-"""JAX's random bits on a CPU, the same ones, compiled in half the time.
+"""JAX's random bits on a CPU, the same ones, compiled and drawn sooner.
 
 JAX compiles its generator, Threefry, for CPUs as a loop over groups of rounds, a dozen kernels
 each.  Where a program draws few numbers at a time, these are most of what is to be compiled and
-started.  Written out, a draw is one kernel.  Importing this module does so for every program that
-is compiled later; other devices keep theirs.
+started.  Written out, a draw is one kernel: a toy section compiles in two thirds of the time and
+512 normal numbers are drawn in half.  Importing this module does so for every program that is
+compiled later; other devices keep theirs.
 """
 
 import math
