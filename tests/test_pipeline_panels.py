@@ -46,6 +46,17 @@ def test_nothing_is_cut_through():
         assert panels.gaps(panels.has_ink(grey), 1100) == []
 
 
+def test_the_label_of_an_axis_stays_with_its_panel():
+    grey = drawn(1100, gaps=())
+    for left, right in ((500, 530), (540, 560)):
+        grey[:, left:right] = 250
+    assert panels.gaps(panels.has_ink(grey), 1100) == [pytest.approx(515 / 1100, abs=1e-3)]
+    wide = drawn(1100, gaps=())  # the twin: what lies between is no label
+    for left, right in ((470, 500), (540, 560)):
+        wide[:, left:right] = 250
+    assert panels.gaps(panels.has_ink(wide), 1100) == [pytest.approx(550 / 1100, abs=1e-3)]
+
+
 def rows_of(width, *, start, gap, lines, names=True, scale=1):
     """Two panels with lines at the heights `lines`, cut at `gap`; names of the rows at the left."""
     ink = np.zeros((200 * scale, width * scale), bool)
@@ -72,6 +83,25 @@ def test_names_of_rows_at_the_first_panel_belong_to_the_others_too(scale):
     assert panels.names(bare, 1100, [555 / 1100]) == 0
 
 
+def test_names_may_stand_beside_one_row_of_panels():
+    """Above, both panels have numbers of their own; below, the first has the names of both."""
+    below = rows_of(1100, start=150, gap=620, lines=range(5, 195, 10))
+    below[:, 625:700] = False  # room for the numbers above
+    above = np.zeros_like(below)
+    for left in (150, 700):
+        above[:, left] = below[:, left] = True  # an axis
+        above[20:180:20, left - 40 : left - 20] = above[20:180:20, left : left + 395] = True
+    blank = np.zeros((20, 1100), bool)
+    ink, cuts = np.vstack([above, blank, below]), [620 / 1100]
+    assert panels.names(ink, 1100, cuts) == 0
+    share, rows = panels.names_of_rows(ink, 1100, cuts)
+    assert share == pytest.approx(146 / 1100, abs=1e-3)
+    assert rows == [pytest.approx([220 / 420, 1.0], abs=1e-3)]
+    whole = rows_of(1100, start=150, gap=620, lines=(50, 100, 150))
+    assert panels.names_of_rows(whole, 1100, cuts)[1] == [[0.0, 1.0]]
+    assert panels.names_of_rows(np.vstack([above, blank, above]), 1100, cuts) == (0.0, [])
+
+
 def page_with(tmp_path, grey, **saved):
     Image.fromarray(grey).save(tmp_path / "a.png", **saved)
     doctree = new_document("page")
@@ -88,4 +118,6 @@ def test_a_sharp_picture_is_shown_half_as_wide(tmp_path):
     sharp, cuts = page_with(tmp_path, drawn(1000, gaps=(500,)), dpi=(192, 192))
     assert sharp["width"] == "500px" and cuts == []
     plain, cuts = page_with(tmp_path, drawn(1000, gaps=(500,)), dpi=(110, 110))
-    assert "width" not in plain and cuts == [{"cuts": [0.5], "names": 0}]
+    assert "width" not in plain and cuts == [
+        {"cuts": [0.5], "names": 0, "rows": [], "paper": "#fafafa"}
+    ]

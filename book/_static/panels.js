@@ -13,7 +13,7 @@ function pictureBefore(script) {
 }
 
 function stack(script) {
-  const img = pictureBefore(script), { cuts, names } = JSON.parse(script.textContent);
+  const img = pictureBefore(script), { cuts, names, rows, paper } = JSON.parse(script.textContent);
   if (!img) return;
   const ends = [0, ...cuts, 1], parts = document.createElement("span");
   // What each part shows of the picture; names of rows that stand at the first are repeated.
@@ -29,6 +29,11 @@ function stack(script) {
       Object.assign(copy.style, { width: `${100 / share}%`, marginLeft: `${(-100 * from) / share}%` });
       copy.removeAttribute("id");
       if (i) copy.alt = "";
+      if (windows.length > 1 && to === names) {  // of the names only what stands beside these panels
+        pane.style.background = paper;
+        const corners = rows.flatMap(([top, bottom]) => [[0, top], [1, top], [1, bottom], [0, bottom], [0, top]]);
+        copy.style.clipPath = `polygon(${corners.map((xy) => xy.map((v) => `${100 * v}%`).join(" ")).join()})`;
+      }
       pane.append(copy);
       part.append(pane);
     }
