@@ -30,7 +30,10 @@ function stack(script) {
       copy.removeAttribute("id");
       if (i) copy.alt = "";
       if (windows.length > 1 && to === names) {  // of the names only what stands beside these panels
-        pane.style.background = paper;
+        const sheet = document.createElement("span");  // of its own, for in the dark pictures are dimmed
+        sheet.className = "genlab-paper";
+        sheet.style.background = paper;
+        pane.append(sheet);
         const corners = rows.flatMap(([top, bottom]) => [[0, top], [1, top], [1, bottom], [0, bottom], [0, top]]);
         copy.style.clipPath = `polygon(${corners.map((xy) => xy.map((v) => `${100 * v}%`).join(" ")).join()})`;
       }
