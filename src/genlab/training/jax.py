@@ -1,9 +1,8 @@
 """Compiled trainings: so many steps (`train`), or epochs over the rows of data (`run_epochs`).
 
 A training is a function ``step(state, key, *about) -> (state, logs)``: state is any pytree
-(parameters, optimiser state, chains), logs a dict of scalars or small arrays.  The loop below runs
-it inside XLA; Python only sees chunk boundaries, where the history is collected and progress
-reported.  To train several data sets or seeds at once, `jax.vmap` the step.
+(parameters, optimiser state, chains), logs a dict of small arrays.  The loop below runs it inside
+XLA; Python only sees chunk boundaries.  To train several data sets at once, `jax.vmap` the step.
 """
 
 from collections.abc import Callable
@@ -16,10 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from genlab import (
-    checks,
-    threefry,  # noqa: F401  (random bits that compile faster)
-)
+from genlab import checks, threefry  # noqa: F401  (random bits that compile faster)
 from genlab.streams import stream
 from genlab.training import Diverged, Interrupted, Trained, left, progress
 
@@ -42,11 +38,8 @@ def train(
 ) -> tuple[State, dict[str, np.ndarray]]:
     """Run `step` from step `start` on, up to `until` (default: the end) of a training of `steps`.
     Step i gets ``jax.random.fold_in(key, i)``, so the result does not depend on `chunks`, nor on
-    where a training was interrupted.
-
-    about: what every step sees and none changes, such as its data.  Unlike what `step` closes over
-    they are no constants of the program, so that trainings on other data or from another seed are
-    compiled once.
+    where a training was interrupted.  about: what every step sees and none changes, as its data;
+    no constants of the program, which other data and seeds share.
 
     Returns the last state and the history: ``history["step"]`` (chunks,), the number of steps done
     at the end of each chunk, for every log its mean over the chunk, shape (chunks, ...), and with
@@ -100,8 +93,7 @@ def train(
 
 
 def all_finite(tree: Any, xp: Any = jnp) -> jax.Array | np.bool_:
-    """Whether all floats in the arrays of a pytree are finite; xp: NumPy outside of programs, where
-    JAX would compile one for every tree."""
+    """Whether all floats of a pytree are finite; xp: NumPy outside of compiled programs."""
     floating = (x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact))
     return xp.all(xp.array([xp.isfinite(x).all() for x in floating]))
 

@@ -122,8 +122,7 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
 
 
 def longest_first(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs, those first with which the longest chain of jobs begins that wait for one another,
-    by the seconds of earlier runs: so that none is left alone at the end."""
+    """The jobs, first those with which the longest chain begins, by the seconds of earlier runs."""
     jobs = list(jobs)
     for job in reversed(jobs):  # each stands behind what it needs
         job.path = expected_seconds(job) + max(
@@ -133,12 +132,10 @@ def longest_first(jobs: Iterable[Job]) -> list[Job]:
 
 
 def expected_seconds(job: Job) -> float:
-    """What the newest run of the section at this profile took; else a share of its published run,
-    which says at least which sections are long; 0 for one that never ran."""
-    if taken := last_seconds(job):
-        return taken
+    """What the newest run at this profile took; else a share of the published one; else 0."""
     published = store.published(job.section)
-    return published.record["seconds"] / 60 if published else 0.0
+    share = published.record["seconds"] / 60 if published else 0.0
+    return last_seconds(job) or share
 
 
 def last_seconds(job: Job) -> float | None:
@@ -167,10 +164,8 @@ def _run_all(waiting: list[Job], runner: Runner, display: "_Display") -> None:
                 for job in list(waiting):
                     failed = [n for n in job.needs if n.state in ("failed", "skipped")]
                     if failed:
-                        job.state, job.message = (
-                            "skipped",
-                            f"needs {failed[0].section}, which {failed[0].state}",
-                        )
+                        why = f"needs {failed[0].section}, which {failed[0].state}"
+                        job.state, job.message = "skipped", why
                     elif _ready(job):
                         job.identify()
                         running[pool.submit(_run_one, job, runner, stop, display)] = job
