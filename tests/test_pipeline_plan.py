@@ -137,7 +137,7 @@ def test_a_job_has_its_key_when_what_it_needs_has_run():
 
 def test_the_longest_chain_begins_first(monkeypatch):
     seconds = {"a": 1.0, "b": 5.0, "c": 10.0, "d": 2.0, "e": 7.0}
-    monkeypatch.setattr(plan, "expected_seconds", lambda job: seconds[job.section])
+    monkeypatch.setattr(plan, "expected_seconds", lambda section, profile: seconds[section])
     jobs = [plan.Job(name, "quick", {}, {}) for name in seconds]
     a, b, c, d, _ = jobs
     c.needs, d.needs = [a], [a, b]  # a > c, a and b > d
@@ -146,12 +146,17 @@ def test_the_longest_chain_begins_first(monkeypatch):
 
 
 def test_what_a_section_is_expected_to_take(monkeypatch):
-    run = lambda profile, took: SimpleNamespace(record={"profile": profile, "seconds": took})  # noqa: E731
-    job = plan.Job("first", "quick", {}, {})
+    def run(profile, took):
+        return SimpleNamespace(record={"profile": profile, "seconds": took}, sound=True)
+
+    of = "first", "quick"
     monkeypatch.setattr(store, "stored", lambda name: iter([run("full", 90.0), run("quick", 4.0)]))
     monkeypatch.setattr(store, "published", lambda name: run("full", 600.0))
-    assert plan.expected_seconds(job) == plan.last_seconds(job) == 4.0
+    assert plan.expected_seconds(*of) == plan.last_seconds(*of) == 4.0
     monkeypatch.setattr(store, "stored", lambda name: iter([]))
-    assert plan.expected_seconds(job) == 10.0 and plan.last_seconds(job) is None
+    assert plan.expected_seconds(*of) == 10.0 and plan.last_seconds(*of) is None
+    torn = SimpleNamespace(sound=False)  # which the run is to make anew
+    monkeypatch.setattr(store, "published", lambda name: torn)
+    assert plan.expected_seconds(*of) == 0.0
     monkeypatch.setattr(store, "published", lambda name: None)
-    assert plan.expected_seconds(job) == 0.0
+    assert plan.expected_seconds(*of) == 0.0

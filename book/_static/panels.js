@@ -29,7 +29,7 @@ function stack(script) {
       Object.assign(copy.style, { width: `${100 / share}%`, marginLeft: `${(-100 * from) / share}%` });
       copy.removeAttribute("id");
       if (i) copy.alt = "";
-      if (windows.length > 1 && to === names) {  // of the names only what stands beside these panels
+      if (i && !from) {  // of the names only what stands beside these panels
         const sheet = document.createElement("span");  // of its own, for in the dark pictures are dimmed
         sheet.className = "genlab-paper";
         sheet.style.background = paper;

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import nbformat
@@ -114,8 +114,7 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
             if not job.force and _ready(job) and (found := _stored(job)):
                 job.run, job.state = found, "reused"
                 display.finished(job)
-        todo = longest_first(job for job in jobs if job.state == "waiting")
-        if todo:
+        if todo := longest_first(job for job in jobs if job.state == "waiting"):
             with runner_of(where, max(job.parts["threads"] for job in todo)) as runner:
                 _run_all(todo, runner, display)
     return jobs
@@ -123,25 +122,26 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = 
 
 def longest_first(jobs: Iterable[Job]) -> list[Job]:
     """The jobs, first those with which the longest chain begins, by the seconds of earlier runs."""
-    jobs = list(jobs)
+    jobs, seconds = list(jobs), cache(expected_seconds)
     for job in reversed(jobs):  # each stands behind what it needs
-        job.path = expected_seconds(job) + max(
-            (other.path for other in jobs if job in other.needs), default=0.0
-        )
+        job.path += seconds(job.section, job.profile)
+        for need in job.needs:
+            need.path = max(need.path, job.path)
     return sorted(jobs, key=lambda job: -job.path)
 
 
-def expected_seconds(job: Job) -> float:
+def expected_seconds(section: str, profile: str) -> float:
     """What the newest run at this profile took; else a share of the published one; else 0."""
-    published = store.published(job.section)
-    share = published.record["seconds"] / 60 if published else 0.0
-    return last_seconds(job) or share
+    if taken := last_seconds(section, profile):
+        return taken
+    public = store.published(section)
+    return public.record["seconds"] / 60 if public and public.sound else 0.0
 
 
-def last_seconds(job: Job) -> float | None:
+def last_seconds(section: str, profile: str) -> float | None:
     """What the newest run of the section at this profile took, if there is one."""
-    stored = (run.record for run in store.stored(job.section))
-    return next((r["seconds"] for r in stored if r["profile"] == job.profile), None)
+    stored = (run.record for run in store.stored(section))
+    return next((r["seconds"] for r in stored if r["profile"] == profile), None)
 
 
 def _ready(job: Job) -> bool:
@@ -200,7 +200,7 @@ def _run_one(job: Job, runner: Runner, stop: threading.Event, display: "_Display
 
 def _execute(job: Job, runner: Runner, stop: threading.Event, display: "_Display") -> store.Run:
     section = get_section(job.section)
-    expected = last_seconds(job)
+    expected = last_seconds(job.section, job.profile)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     result = runner.run(_task(job), stop, partial(display.update, job, expected))
     if "failed" in result:
