@@ -86,7 +86,9 @@ clean:
 PYTHONS := $(shell sed -n 's/^requires-python = "\(.*\)".*/\1/p' pyproject.toml)
 FITS    := import sys; low, high = (tuple(map(int, p.strip("<>=").split("."))) for p in "$(PYTHONS)".split(",")); \
            sys.exit(not low <= sys.version_info[:3] < high)
-PIP     := PYTHONUNBUFFERED=1 PIP_CONSTRAINT=/dev/null PIP_USER=0 $(BIN)/python -m pip --disable-pip-version-check install
+# Python compiles what it imports, when it does; that pip compiles everything is a quarter of an installation.
+COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
+PIP     := PYTHONUNBUFFERED=1 PIP_CONSTRAINT=/dev/null PIP_USER=0 $(BIN)/python -m pip --disable-pip-version-check install $(COMPILE)
 TORCH_FROM = $(if $(filter %.whl,$(TORCH)),$(TORCH),$(shell grep '^torch==' requirements.lock) $(if $(wildcard $(TORCH)/.),--no-index --find-links,--index-url) $(TORCH))
 
 # Reads pip's output where there is no terminal: all of it goes into the log, a line now and then to the reader.

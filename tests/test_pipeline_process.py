@@ -220,6 +220,16 @@ def test_compiled_programs_do_not_lie_in_the_store(monkeypatch, tmp_path):
     assert env["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "mine/genlab/jax")
 
 
+def test_transport_loads_no_framework(tmp_path):
+    look = "import ot, sys; print(*{'torch', 'jax'} & sys.modules.keys())"
+    env = process.environment(tmp_path, {}, "cpu", 1)
+    loaded = [
+        subprocess.run([sys.executable, "-c", look], env=e, capture_output=True, text=True).stdout
+        for e in (env, {k: v for k, v in env.items() if not k.startswith("POT_")})
+    ]
+    assert loaded[0].split() == [] and loaded[1].split()
+
+
 def test_threads_are_those_of_the_key_and_nobody_elses(monkeypatch, tmp_path):
     monkeypatch.setenv("GENLAB_THREADS", "7")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")

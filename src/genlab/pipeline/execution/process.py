@@ -94,6 +94,9 @@ def environment(
         "JUPYTER_PLATFORM_DIRS": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        # POT would load every framework that it finds; it gets NumPy arrays only
+        "POT_BACKEND_DISABLE_PYTORCH": "1",
+        "POT_BACKEND_DISABLE_JAX": "1",
         # compiled programs are code: they are kept with the user, not in a folder that travels
         "JAX_COMPILATION_CACHE_DIR": str(user_folder("cache") / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
