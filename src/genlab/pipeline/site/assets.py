@@ -73,7 +73,7 @@ def is_used(name: str, body: str) -> bool:
 
 def tidy(app: Any, exception: Exception | None) -> None:
     """Take out of the built book what no page loads."""
-    if exception or app.builder.format != "html":
+    if exception:
         return
     static = Path(app.outdir) / "_static"
     for pattern in UNUSED:

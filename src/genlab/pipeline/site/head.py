@@ -81,7 +81,7 @@ def sentence(text: str) -> str:
 
 def write_sitemap(app: Any, exception: Exception | None) -> None:
     """The addresses of all pages, if the book has an address."""
-    if exception or app.builder.format != "html" or not (base := app.config.html_baseurl):
+    if exception or not (base := app.config.html_baseurl):
         return
     pages = sorted(app.builder.get_target_uri(name) for name in app.env.found_docs)
     urls = "".join(f"<url><loc>{escape(base.rstrip('/'))}/{page}</loc></url>\n" for page in pages)

@@ -31,8 +31,6 @@ def setup(app: Any) -> None:
 
 def on_page(app: Any, doctree: nodes.document, page: str) -> None:
     """Replace what the page's cells gave, and write the files beside the book's pictures."""
-    if app.builder.format != "html":
-        return
     folder, base = Path(app.outdir) / "_images", app.builder.get_target_uri(page)
 
     def save(ending: str, content: bytes) -> str:

@@ -44,8 +44,7 @@ def setup(app: Any) -> None:
 
 
 def without_sphinx_search(app: Any) -> None:
-    if app.builder.format == "html":
-        app.builder.search = False
+    app.builder.search = False
 
 
 def load_no_sphinx_search(
@@ -81,7 +80,7 @@ def merge(app: Any, env: Any, docnames: Iterable[str], other: Any) -> None:
 
 def write(app: Any, exception: Exception | None) -> None:
     """Write the entries of all pages to the book."""
-    if exception or app.builder.format != "html":
+    if exception:
         return
     pages, listed, names = [], [], {}
     for docname, told in sorted(found(app.env).items()):

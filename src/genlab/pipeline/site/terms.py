@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
-from genlab.pipeline.site.places import Place, back_links
+from genlab.pipeline.site.places import around, back_links
 
 BLOCK = re.compile(r"^(`{3,}|:{3,})\{glossary\}[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)
 COMMENT = ".. in the text:"
@@ -23,16 +23,13 @@ OPAQUE = (
     nodes.FixedTextElement,
     nodes.math,
     nodes.thead,
-    nodes.raw,
     nodes.caption,
     nodes.Admonition,
     nodes.Invisible,
     addnodes.pending_xref,
-    addnodes.index,
-    addnodes.toctree,
 )  # what holds these texts is a link already, is no prose, or shall stay quiet
 
-
+USES = "genlab-words"  # of a page's metadata, which Sphinx keeps: the words it uses, and where
 Entries = tuple[tuple[str, ...], ...]  # of each entry its first name, and the forms to look for
 
 
@@ -89,8 +86,9 @@ class Links(SphinxTransform):
         if docname.startswith("reference/"):  # signatures and docstrings, where a word is a name
             return
         words, seen = self.config.genlab_words, {}
-        for text in [text for text in _texts(self.document) if not _opaque(text)]:
-            own = set(map(str.lower, _defined_by(text)))
+        for text in [text for text in _texts(self.document) if not around(text, OPAQUE)]:
+            entry = around(text, nodes.definition_list_item)
+            own = {term.astext().lower() for term in entry.findall(nodes.term)} if entry else set()
             parts, end = [], 0
             for start, stop, name in within(text, words):
                 if name in seen or name.lower() in own:
@@ -100,7 +98,7 @@ class Links(SphinxTransform):
                 end = stop
             if parts:
                 text.parent.replace(text, [*parts, nodes.Text(text[end:])])
-        uses(self.env)[docname] = seen
+        self.env.metadata[docname][USES] = seen
 
     def _link(self, said: str, name: str, seen: dict[str, str]) -> list[nodes.Node]:
         """A reference for Sphinx to resolve, and a line in the index: below the word the page."""
@@ -131,41 +129,15 @@ def _texts(document: nodes.document) -> list[nodes.Text]:
     return list(document.findall(nodes.Text))
 
 
-def _opaque(text: nodes.Text) -> bool:
-    node = text.parent
-    while node is not None:
-        if isinstance(node, OPAQUE):
-            return True
-        node = node.parent
-    return False
-
-
-def _defined_by(text: nodes.Text) -> list[str]:
-    """The names of the entry of a glossary in which a text stands."""
-    node = text.parent
-    while node is not None and not isinstance(node, nodes.definition_list_item):
-        node = node.parent
-    return [term.astext() for term in node.findall(nodes.term)] if node is not None else []
-
-
-def uses(env: Any) -> dict[str, dict[str, str]]:
-    """For each page the words it uses, and where."""
-    if not hasattr(env, "genlab_uses"):
-        env.genlab_uses = {}
-    return env.genlab_uses
-
-
 def below_entries(app: Any, doctree: nodes.document, docname: str) -> None:
     """Say below each entry of a glossary which pages use the word."""
     glossaries = pages_of_glossaries(app.env)
+    uses = {page: about.get(USES, {}) for page, about in app.env.metadata.items()}
     for glossary in doctree.findall(addnodes.glossary):
         for item in glossary.findall(nodes.definition_list_item):
             name = next(item.findall(nodes.term)).astext()
-            places = [
-                Place(page, seen[name])
-                for page, seen in uses(app.env).items()
-                if page not in glossaries and name in seen
-            ]
+            using = (page for page in uses if page not in glossaries and name in uses[page])
+            places = {page: uses[page][name] for page in using}
             item[-1] += back_links(app, docname, "Used in", places)
 
 
@@ -182,13 +154,7 @@ def setup(app: Any) -> None:
     app.connect("config-inited", _read_words)
     app.connect("doctree-resolved", below_entries)
     app.connect("env-updated", lambda app, env: pages_of_glossaries(env))
-    app.connect("env-purge-doc", lambda app, env, docname: uses(env).pop(docname, None))
-    app.connect("env-merge-info", _merge)
 
 
 def _read_words(app: Any, config: Any) -> None:
     config.genlab_words = words_below(Path(app.srcdir))
-
-
-def _merge(app: Any, env: Any, docnames: set[str], other: Any) -> None:
-    uses(env).update({name: seen for name, seen in uses(other).items() if name in docnames})

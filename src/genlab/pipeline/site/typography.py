@@ -27,8 +27,7 @@ def setup(app: Any) -> None:
 
 def on_page(app: Any, doctree: nodes.document, page: str) -> None:
     """Set the numbers of a page, in its HTML too."""
-    if app.builder.format == "html":
-        _set(doctree)
+    _set(doctree)
 
 
 def _set(element: nodes.Element) -> None:
