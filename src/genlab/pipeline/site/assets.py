@@ -19,11 +19,17 @@ NEEDED_BY = {
     r"\bhovermap\.js": r"\bgenlab-hover\b(?!card)",
     r"\bpanels\.(js|css)": r"\bgenlab-(cuts|numbers)\b",
     r"\blightbox\.js": r"<figure\b",
+    # Sphinx's own search, and what highlights for it: the book has another.
+    r"\b(doctools|sphinx_highlight|searchtools|language_data)\.js": r"(?!)",
 }
 
 # What the theme brings and no page of this book loads, below _static.
 UNUSED = (
     "**/*.map",
+    "doctools.js",
+    "sphinx_highlight.js",
+    "searchtools.js",
+    "language_data.js",
     "**/*webpack-macros.html",
     "scripts/fontawesome.*",
     "vendor/fontawesome",
