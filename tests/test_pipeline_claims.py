@@ -14,8 +14,6 @@ sources:
 spreads:
 - {names: "old:*_over_seeds", sd_is: sd, repeats: 4}
 - {names: "old:*_error", sd_is: se}
-- {names: "old:by_n", sd_is: sd by n, repeats: 3}
-- {names: "old:*_share", sd_is: share}
 claims:
 - id: A01
   source: A
@@ -36,9 +34,7 @@ METRICS = {
     "old": {
         "x_over_seeds": {"value": 1.0, "sd": 0.4},
         "x_error": {"value": 1.0, "sd": 0.4, "n": 100},
-        "x_share": {"value": 1.0, "n": 96},
         "null_over_seeds": {"value": 1.0, "null_sd": 0.3, "null_draws": 10},
-        "by_n": {"value": 1.0, "sd": 0.4},
     },
 }
 RECORDS = {page: {"key": f"key of {page}", "metrics": about} for page, about in METRICS.items()}
@@ -108,8 +104,6 @@ def test_what_weakens_a_verdict_is_said(tmp_path):
         ("old:x_over_seeds", 1.0, 0.2, 3),
         ("old:x_error", 1.0, 0.4, 99),
         ("old:null_over_seeds", 1.0, 0.3, 9),  # without a spread of its own
-        ("old:by_n", 1.0, 0.4 / np.sqrt(2), 2),
-        ("old:x_share", 1.0, np.sqrt(0.98 * 0.02 / 96), np.inf),  # all of 96 is not certainty
     ],
 )
 def test_errors_as_the_records_tell_them(tmp_path, name, value, se, freedom):

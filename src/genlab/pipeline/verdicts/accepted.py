@@ -92,24 +92,18 @@ def replaced(verdict: Verdict, before: Mapping[str, Any]) -> str | None:
 
 
 def _entry(verdict: Verdict, before: Mapping[str, Any]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"verdict": verdict.word}
-    if was := replaced(verdict, before):
-        entry["was"] = was
-    if verdict.unsure:
-        entry["unsure"] = list(verdict.unsure)
-    if verdict.cases:
-        entry["cases"] = [
-            {
-                "rule": case.rule,
-                "met": case.met,
-                "comparisons": [
-                    [_four(x) for x in (c.effect, c.low, c.high)] for c in case.comparisons
-                ],
-            }
-            for case in verdict.cases
-        ]
-        entry["keys"] = dict(verdict.keys)
-    return entry
+    cases = []
+    for case in verdict.cases:
+        intervals = [[_four(x) for x in (c.effect, c.low, c.high)] for c in case.comparisons]
+        cases.append({"rule": case.rule, "met": case.met, "comparisons": intervals})
+    entry = {
+        "verdict": verdict.word,
+        "was": replaced(verdict, before),
+        "unsure": verdict.unsure,
+        "cases": cases,
+        "keys": verdict.keys,
+    }
+    return {name: told for name, told in entry.items() if told}
 
 
 def _four(value: float | None) -> float | None:

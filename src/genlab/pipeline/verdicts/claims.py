@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from genlab.pipeline.runs.parameters import nearest
 from genlab.pipeline.verdicts import rules
-from genlab.pipeline.verdicts.rules import COVERAGE, Comparison, Judged, Recorded
+from genlab.pipeline.verdicts.rules import COVERAGE, Comparison, Recorded
 from genlab.section.paths import ROOT, UserError
 
 CLAIMS = ROOT / "book" / "claims.yaml"
@@ -43,11 +43,10 @@ class Source(_Strict):
 
 class Spread(_Strict):
     """What `sd` means in the records of a page that does not say so itself: "sd" over `repeats`
-    repetitions ("sd by n": with the divisor n), "se" of the value, "share" of n trials (binomial,
-    whatever sd says), or "nothing" that is an error of the value."""
+    repetitions, "se" of the value, or "nothing" that is an error of the value."""
 
     names: str
-    sd_is: Literal["sd", "sd by n", "se", "share", "nothing"]
+    sd_is: Literal["sd", "se", "nothing"]
     repeats: int | None = None
 
 
@@ -153,19 +152,21 @@ def verdicts(
     """The verdict of every claim by these records {page: record}, of which the `stale` ones are of
     other code than the present.  UserError for a rule that names what its page's record has not."""
     asked = partial(recorded, records, found.spreads)
-    judged: dict[str, list[tuple[str, Judged]]] = {
-        claim.id: [(rule, _of_claim(claim, rules.judged, rule, asked)) for rule in claim.cases]
+    cases = {
+        claim.id: tuple(_of_claim(claim, _case, rule, asked) for rule in claim.cases)
         for claim in found.claims
         if pages_of(claim) <= records.keys()
     }
-    everything = [
-        c for cases in judged.values() for _, node in cases for c in rules.comparisons(node)
-    ]
-    sure = holm(everything)
+    sure = holm([c for of_one in cases.values() for case in of_one for c in case.comparisons])
     return {
-        claim.id: _verdict(claim, judged.get(claim.id), sure, records, stale)
+        claim.id: _verdict(claim, cases.get(claim.id), sure, records, stale)
         for claim in found.claims
     }
+
+
+def _case(rule: str, asked: Callable[[str], Recorded]) -> Case:
+    node = rules.judged(rule, asked)
+    return Case(rule, rules.state(node, decided), tuple(rules.comparisons(node)))
 
 
 def _of_claim(claim: Claim, make: Callable, *arguments: Any) -> Any:
@@ -200,7 +201,7 @@ def pages_of(claim: Claim) -> set[str]:
 
 def _verdict(
     claim: Claim,
-    judged: list[tuple[str, Judged]] | None,
+    cases: tuple[Case, ...] | None,
     sure: Callable[[Comparison], bool],
     records: Records,
     stale: frozenset[str],
@@ -208,13 +209,9 @@ def _verdict(
     pages = sorted(pages_of(claim))
     if not claim.holds_if:
         return Verdict(claim, "open" if claim.open else "could not be tested")
-    if judged is None:
+    if cases is None:
         missing = ", ".join(page for page in pages if page not in records)
         return Verdict(claim, "undecided", unsure=(f"no run of {missing} is shown",))
-    cases = tuple(
-        Case(rule, rules.state(node, decided), tuple(rules.comparisons(node)))
-        for rule, node in judged
-    )
     comparisons, unsure = [c for case in cases for c in case.comparisons], []
     if any(c.unknown for c in comparisons):
         bare = all(c.p is None for c in comparisons)
@@ -256,20 +253,15 @@ def _of_field(field: str, about: Mapping[str, Any]) -> Recorded:
 def _of_value(
     page: str, metric: str, about: Mapping[str, Any], spreads: tuple[Spread, ...]
 ) -> Recorded:
-    value, n, sd = float(about["value"]), about.get("n"), about.get("sd")
+    value, sd = float(about["value"]), about.get("sd")
     if "se" in about:  # a record that says itself what its errors are
         return Recorded(value, about["se"], (about.get("repeats") or math.inf) - 1)
     told = next((s for s in spreads if fnmatch.fnmatch(f"{page}:{metric}", s.names)), None)
     kind = told.sd_is if told else None
-    if kind == "share" and n:
-        # Agresti & Coull (1998): no share of n trials is known without error
-        share = (value * n + 2) / (n + 4)
-        return Recorded(value, math.sqrt(share * (1 - share) / n))
-    if kind in ("sd", "sd by n") and sd is not None and told.repeats:
-        divisor = told.repeats - (kind == "sd by n")
-        return Recorded(value, sd / math.sqrt(divisor), told.repeats - 1)
+    if kind == "sd" and sd is not None and told.repeats:
+        return Recorded(value, sd / math.sqrt(told.repeats), told.repeats - 1)
     if kind == "se" and sd is not None:
-        return Recorded(value, sd, (n or math.inf) - 1)
+        return Recorded(value, sd, (about.get("n") or math.inf) - 1)
     if kind != "nothing" and sd is None and about.get("null_sd"):
         # of one sample of a model: real samples of that size scatter so
         return Recorded(value, about["null_sd"], about["null_draws"] - 1)
