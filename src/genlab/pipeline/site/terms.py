@@ -149,12 +149,7 @@ def pages_of_glossaries(env: Any) -> set[str]:
 
 def setup(app: Any) -> None:
     """Connect to Sphinx; a change in the words makes it read every page again."""
-    app.add_config_value("genlab_words", (), "env")
+    app.add_config_value("genlab_words", words_below(Path(app.srcdir)), "env")
     app.add_transform(Links)
-    app.connect("config-inited", _read_words)
     app.connect("doctree-resolved", below_entries)
     app.connect("env-updated", lambda app, env: pages_of_glossaries(env))
-
-
-def _read_words(app: Any, config: Any) -> None:
-    config.genlab_words = words_below(Path(app.srcdir))
