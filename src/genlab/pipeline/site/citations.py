@@ -43,8 +43,7 @@ class Entries(SphinxPostTransform):
     default_priority = 6  # bibtex makes the citations at 5, references are resolved at 10
 
     def run(self, **_: Any) -> None:
-        found = list(self.document.findall(nodes.citation))
-        for parent in {id(entry.parent): entry.parent for entry in found}.values():
+        for parent in {entry.parent for entry in self.document.findall(nodes.citation)}:
             made = nodes.bullet_list("", classes=["genlab-references"])
             made += [self._item(entry) for entry in parent.findall(nodes.citation)]
             parent.children = []

@@ -4,6 +4,7 @@ entry stand the pages that use the word."""
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +119,9 @@ def _texts(document: nodes.document) -> list[nodes.Text]:
     """All texts, those of lines that follow each other in one."""
     for element in list(document.findall(nodes.TextElement)):
         joined: list[nodes.Node] = []
-        for child in element.children:
-            if isinstance(child, nodes.Text) and joined and isinstance(joined[-1], nodes.Text):
-                joined[-1] = nodes.Text(joined[-1] + child)
-            else:
-                joined.append(child)
+        for are_texts, found in groupby(element.children, lambda c: isinstance(c, nodes.Text)):
+            children = list(found)
+            joined += [nodes.Text("".join(children))] if are_texts else children
         if len(joined) < len(element.children):
             element.children = []
             element += joined

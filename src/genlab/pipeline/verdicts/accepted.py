@@ -47,9 +47,7 @@ def read(file: Path = ACCEPTED) -> dict[str, dict[str, Any]]:
     be read."""
     try:
         found = json.loads(file.read_text("utf-8"))
-        return {
-            str(id_): {"verdict": str(about["verdict"])} | about for id_, about in found.items()
-        }
+        return {id_: {"verdict": about["verdict"]} | about for id_, about in found.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -10,7 +10,7 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -157,7 +157,7 @@ def verdicts(
         for claim in found.claims
         if pages_of(claim) <= records.keys()
     }
-    sure = holm([c for of_one in cases.values() for case in of_one for c in case.comparisons])
+    sure = holm(c for of_one in cases.values() for case in of_one for c in case.comparisons)
     return {
         claim.id: _verdict(claim, cases.get(claim.id), sure, records, stale)
         for claim in found.claims
@@ -182,16 +182,16 @@ def decided(c: Comparison) -> bool:
     return c.p is None or c.p < 1 - COVERAGE
 
 
-def holm(comparisons: list[Comparison]) -> Callable[[Comparison], bool]:
-    """Which comparisons are decided for all of them at once, with at most WRONG_RATE of one wrong
-    (Holm 1979)."""
+def holm(comparisons: Iterable[Comparison]) -> set[str]:
+    """The texts of the comparisons that are decided for all of them at once, with at most
+    WRONG_RATE of one wrong (Holm 1979)."""
     p = {c.text: c.p for c in comparisons if c.p is not None}
     sure = set()
     for i, text in enumerate(sorted(p, key=p.__getitem__)):
         if p[text] > WRONG_RATE / (len(p) - i):
             break
         sure.add(text)
-    return lambda c: c.text in sure
+    return sure
 
 
 def pages_of(claim: Claim) -> set[str]:
@@ -202,7 +202,7 @@ def pages_of(claim: Claim) -> set[str]:
 def _verdict(
     claim: Claim,
     cases: tuple[Case, ...] | None,
-    sure: Callable[[Comparison], bool],
+    sure: set[str],
     records: Records,
     stale: frozenset[str],
 ) -> Verdict:
@@ -216,7 +216,7 @@ def _verdict(
     if any(c.unknown for c in comparisons):
         bare = all(c.p is None for c in comparisons)
         unsure.append("one run, no error is known" if bare else "errors are partly known")
-    if any(c.p is not None and decided(c) and not sure(c) for c in comparisons):
+    if any(c.p is not None and decided(c) and c.text not in sure for c in comparisons):
         unsure.append("by its own interval, not by Holm over the book")
     if old := [page for page in pages if page in stale]:
         unsure.append(f"stale: {', '.join(old)}")
@@ -238,12 +238,10 @@ def recorded(records: Records, spreads: tuple[Spread, ...], name: str) -> Record
     if metric in metrics:
         return _of_value(page, metric, metrics[metric], spreads)
     base, _, field = metric.rpartition(".")
-    if base in metrics and field in ("limit", "null_mean", "null_sd") and field in metrics[base]:
-        return _of_field(field, metrics[base])
-    raise UserError(f"{{{name}}}: {page} recorded no such number{nearest(metric, list(metrics))}")
-
-
-def _of_field(field: str, about: Mapping[str, Any]) -> Recorded:
+    about = metrics.get(base, {})
+    if field not in about or field not in ("limit", "null_mean", "null_sd"):
+        known = nearest(metric, list(metrics))
+        raise UserError(f"{{{name}}}: {page} recorded no such number{known}")
     if field == "null_mean":
         draws = about["null_draws"]
         return Recorded(about[field], about["null_sd"] / math.sqrt(draws), draws - 1)
