@@ -207,7 +207,7 @@ class Library:
         """The modules that importing `names` (modules, or names in modules) loads, sooner or later;
         without the pipeline."""
         found: set[str] = set()
-        todo = [n for n in names if n.split(".")[0] == self.package]
+        todo = list(names)
         while todo:
             words = todo.pop().split(".")
             for k in range(1, len(words) + 1):
@@ -215,8 +215,7 @@ class Library:
                 if name in found or self.opaque(name) or not self.module(name):
                     continue
                 found.add(name)
-                imports = self.module(name).imports
-                todo += [n for n in imports if n.split(".")[0] == self.package]
+                todo += self.module(name).imports
         return sorted(found)
 
     def digest(self, ref: Ref) -> str:

@@ -109,16 +109,9 @@ def _four(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
 
 
-def margins(now: Mapping[str, Verdict]) -> dict[str, float]:
-    """{claim: how far its closest comparison is from turning, in half widths of its interval}."""
-    closest = {}
-    for id_, verdict in now.items():
-        sure = [
-            abs(c.effect) / (c.high - c.effect)
-            for case in verdict.cases
-            for c in case.comparisons
-            if c.high is not None and c.high > c.effect
-        ]
-        if sure:
-            closest[id_] = min(sure)
-    return closest
+def margin(verdict: Verdict) -> float | None:
+    """How far the closest comparison is from turning, in half widths of its interval; None if none
+    has one."""
+    compared = [c for case in verdict.cases for c in case.comparisons if c.high is not None]
+    halves = ((c.effect, c.high - c.effect) for c in compared)
+    return min((abs(effect) / half for effect, half in halves if half > 0), default=None)

@@ -117,25 +117,21 @@ def _judged(tree: ast.expr, rule: str, numbers: Numbers) -> Judged:
         case ast.UnaryOp(ast.Not(), operand):
             return Combined("not", (_judged(operand, rule, numbers),))
         case ast.Compare(left, operators, others):
-            found, sides = [], [left, *others]
-            for operator, a, b in zip(operators, sides, sides[1:], strict=False):
-                if not isinstance(operator, COMPARED):
-                    raise UserError(
-                        f"rule {rule!r}: only <, <=, > and >= compare; equal is abs(a - b) < 0.1"
-                    )
-                found.append(_comparison(operator, a, b, rule, numbers))
-            return found[0] if len(found) == 1 else Combined("and", tuple(found))
+            links = zip(operators, [left, *others[:-1]], others, strict=True)
+            found = tuple(_comparison(*link, rule, numbers) for link in links)
+            return found[0] if len(found) == 1 else Combined("and", found)
     raise UserError(f"rule {rule!r}: {ast.unparse(tree)} is no comparison")
 
 
 def _comparison(operator: ast.cmpop, left, right, rule: str, numbers: Numbers) -> Comparison:
+    if not isinstance(operator, COMPARED):
+        raise UserError(f"rule {rule!r}: only <, <=, > and >= compare; equal is abs(a - b) < 0.1")
     a, b = _estimate(left, rule, numbers), _estimate(right, rule, numbers)
     if isinstance(operator, (ast.Gt, ast.GtE)):
         a, b = b, a
     effect = OPERATIONS[ast.Sub](b, a)
     text = ast.unparse(ast.Compare(left, [operator], [right]))
-    for i, (name, _) in numbers.items():
-        text = re.sub(rf"\b{i}\b", name, text)
+    text = re.sub(r"\b_\d+\b", lambda found: numbers[found[0]][0], text)
     value, known = effect.value, [i for i in effect.slopes if numbers[i][1].se is not None]
     unknown = tuple(numbers[i][0] for i in effect.slopes if i not in known)
     parts = {i: (effect.slopes[i] * numbers[i][1].se) ** 2 for i in known}
@@ -157,9 +153,7 @@ def _comparison(operator: ast.cmpop, left, right, rule: str, numbers: Numbers) -
 
 def _estimate(tree: ast.expr, rule: str, numbers: Numbers) -> Estimate:
     match tree:
-        case ast.Constant(bool() | str()):
-            pass
-        case ast.Constant(int() | float() as value):
+        case ast.Constant(int() | float() as value) if not isinstance(value, bool):
             return Estimate(float(value), {})
         case ast.Name(name) if name in numbers:
             return Estimate(float(numbers[name][1].value), {name: 1.0})

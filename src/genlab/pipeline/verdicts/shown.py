@@ -127,14 +127,14 @@ def table(judged: Judged, words: Sequence[str] = ()) -> Table:
         raise UserError(f"{unknown[0]!r} is no claim and no page that judges one")
     heads = ("claim", "page", "verdict", "cases", "margin", "what the source says")
     made = Table(*heads, box=None, header_style="bold")
-    margins = accepted.margins(judged.verdicts)
     for verdict in judged.verdicts.values():
         claim = verdict.claim
         if not words or {claim.id, claim.page} & set(words):
             cases = " ".join(MET[case.met][1] for case in verdict.cases)
             about = "; ".join((claim.claim, *verdict.unsure))
-            margin = f"{margins[claim.id]:.1f}" if claim.id in margins else ""
-            made.add_row(claim.id, claim.page, verdict.word, cases, margin, escaped(about))
+            margin = accepted.margin(verdict)
+            told = "" if margin is None else f"{margin:.1f}"
+            made.add_row(claim.id, claim.page, verdict.word, cases, told, escaped(about))
     return made
 
 
