@@ -65,13 +65,10 @@ def test_a_verdict_remembers_the_one_before_until_the_next(tmp_path):
 
 
 def test_the_margin_is_that_of_the_closest_comparison():
-    now = {
-        "A01": verdict("A01", "{p:a} < {p:b}", "{p:a} < 1.05"),
-        "A02": verdict("A02", "{p:c} > 1"),
-    }
-    margins = accepted.margins(now)
-    # 0.05 in half widths of 2.576 * 0.1; the bare comparison of the other has none
-    assert margins == {"A01": pytest.approx(0.05 / 0.2576, rel=1e-3)}
+    two = verdict("A01", "{p:a} < {p:b}", "{p:a} < 1.05")
+    # 0.05 in half widths of 2.576 * 0.1; a bare comparison has none
+    assert accepted.margin(two) == pytest.approx(0.05 / 0.2576, rel=1e-3)
+    assert accepted.margin(verdict("A02", "{p:c} > 1")) is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"A01": {}}', '{"A01": 3}'])

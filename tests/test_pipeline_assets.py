@@ -37,7 +37,9 @@ def test_a_script_comes_with_the_one_that_it_takes_its_functions_from(name, uses
             assert assets.is_used(needed, uses), f"{name} needs {needed}"
 
 
-@pytest.mark.parametrize("name", ["genlab.css", "doctools.js", "styles/sphinx-book-theme.css"])
+@pytest.mark.parametrize(
+    "name", ["genlab.css", "documentation_options.js", "styles/sphinx-book-theme.css"]
+)
 def test_a_file_of_which_nothing_is_known_stays(name):
     assert assets.is_used(name, "")
 

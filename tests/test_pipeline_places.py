@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from docutils import nodes
 
-from genlab.pipeline.site.places import Place, back_links, page_name
+from genlab.pipeline.site.places import around, back_links, page_name
 
 ENV = SimpleNamespace(
     toc_secnumbers={"b": {"": (7,)}, "a": {}},
@@ -17,7 +17,7 @@ APP = SimpleNamespace(
 
 
 def test_places_stand_in_the_order_of_the_book():
-    (line,) = back_links(APP, "x/y", "Used in", [Place("a", "one"), Place("b", "two")])
+    (line,) = back_links(APP, "x/y", "Used in", {"a": "one", "b": "two"})
     assert line.astext() == "Used in 7 Second · First"
     assert [link["refuri"] for link in line.findall(nodes.reference)] == [
         "../b.html#two",
@@ -26,8 +26,17 @@ def test_places_stand_in_the_order_of_the_book():
 
 
 def test_nowhere_is_no_line():
-    assert back_links(APP, "x/y", "Used in", []) == []
+    assert back_links(APP, "x/y", "Used in", {}) == []
 
 
 def test_a_page_without_a_number_is_named_by_its_title():
     assert page_name(ENV, "a") == "First"
+
+
+def test_what_a_node_stands_in_is_the_nearest_of_its_kind():
+    text = nodes.Text("a")
+    inner = nodes.section("", nodes.paragraph("", "", text))
+    nodes.section("", inner)
+    assert around(text, nodes.section) is inner
+    assert around(text, (nodes.section, nodes.paragraph)) is text.parent
+    assert around(text, nodes.table) is None

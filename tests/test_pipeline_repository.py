@@ -9,7 +9,8 @@ import yaml
 from genlab.pipeline.site.repository import add_buttons, launch, repository, source
 from genlab.section.paths import ROOT, UserError
 
-URL = "https://github.com/some-one/a.book"
+WHERE = "some-one/a.book"
+URL = f"https://github.com/{WHERE}"
 
 
 def buttons(page, **options):
@@ -41,13 +42,13 @@ def test_a_chapter_is_launched_edited_and_reported():
 def test_links_point_at_files_that_are_there():
     """The twin: a page that the build makes has no source to edit."""
     for page in ("notebooks/dsm", "book/intro"):
-        edit = source(URL, "main", page)[0][2]
+        edit = source(WHERE, "main", page)[0][2]
         assert (ROOT / edit.removeprefix(f"{URL}/edit/main/")).is_file()
-    colab = launch(URL, "main", "notebooks/dsm")[1][2]
+    colab = launch(WHERE, "main", "notebooks/dsm")[1][2]
     assert (ROOT / colab.partition("/blob/main/")[2]).is_file()
     for page in ("genindex", "search", "reference/genlab.data"):
-        assert source(URL, "main", page) == [] and launch(URL, "main", page) == []
-    assert launch(URL, "main", "book/intro") == []
+        assert source(WHERE, "main", page) == [] and launch(WHERE, "main", page) == []
+    assert launch(WHERE, "main", "book/intro") == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_an_address_that_is_no_repository_is_refused(url):
 
 
 def test_an_address_may_be_that_of_a_clone():
-    assert repository(f"{URL}.git") == repository(f"{URL}/") == "some-one/a.book"
+    assert repository(f"{URL}.git") == repository(f"{URL}/") == WHERE
 
 
 def test_the_address_of_the_book_reaches_the_extension():

@@ -4,14 +4,13 @@ again, and the scripts that its pages load."""
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
-from genlab.pipeline.site import search
-from genlab.pipeline.site.search import Entry, cited, found, merge, readable, rows
+from genlab.pipeline.site import assets, search
+from genlab.pipeline.site.search import Entry, found, readable, rows
 from genlab.section.paths import ROOT
 from tests.site_book import sphinx, write
 
@@ -81,6 +80,10 @@ WORK = """@article{hinton2002, author = {Geoffrey E. Hinton}, title = {Products 
 journal = {Neural Computation}, year = 2002}"""
 
 
+OURS = [assets.__name__, search.__name__]
+SPHINX_SCRIPTS = ("doctools.js", "sphinx_highlight.js", "searchtools.js", "language_data.js")
+
+
 def build(folder: Path, pages: dict[str, str], *, ours: bool = True) -> Sphinx:
     """The HTML of these pages, of which only the changed ones are read."""
     source = folder / "source"
@@ -91,7 +94,7 @@ def build(folder: Path, pages: dict[str, str], *, ours: bool = True) -> Sphinx:
     (source / "works.bib").write_text(WORK)
     write(source, {f"{name}.md": text for name, text in pages.items()})
     settings = {
-        "extensions": ["myst_parser", "sphinxcontrib.bibtex", search.__name__][: 2 + ours],
+        "extensions": ["myst_parser", "sphinxcontrib.bibtex", *(OURS if ours else [])],
         "myst_enable_extensions": ["colon_fence", "dollarmath"],
         "bibtex_bibfiles": ["works.bib"],
         "html_theme": "sphinx_book_theme",
@@ -115,7 +118,7 @@ def scripts_of_sphinx(html: Path) -> list[str]:
         for script in BeautifulSoup(page.read_text(), "html.parser").select("script[src]")
     ]
     there = [path.name for path in html.rglob("*.js")]
-    old = (*search.SPHINX_SCRIPTS, "searchindex.js")
+    old = (*SPHINX_SCRIPTS, "searchindex.js")
     return [name for name in loaded + there if any(script in name for script in old)]
 
 
@@ -175,14 +178,6 @@ def test_pages_that_are_not_read_again_stay_and_removed_ones_go(tmp_path):
     assert not any(page == "words.html" for page, _ in index(tmp_path)[1])
 
 
-def test_what_another_process_read_is_taken_over():
-    old, new = Entry("page", "", "Old", ""), Entry("page", "", "New", "")
-    env = SimpleNamespace(genlab_search={"a": [old], "b": [old]})
-    other = SimpleNamespace(genlab_search={"a": [new], "b": [new]})
-    merge(None, env, ["b", "without entries"], other)
-    assert env.genlab_search == {"a": [old], "b": [new]}
-
-
 def test_pages_load_nothing_of_the_search_of_sphinx(book, tmp_path):
     assert scripts_of_sphinx(book / "html") == []
     build(tmp_path, PAGES, ours=False)
@@ -202,7 +197,6 @@ def test_cited_works_are_rows_of_the_page_that_lists_them(book):
     _, told = index(book)
     (page, entry) = next(one for one in told if "Products of experts" in one[1].text)
     assert (page, entry.kind, entry.heading) == ("words.html", "row", "Geoffrey E. Hinton")
-    assert list(cited(SimpleNamespace(domains={}))) == []
 
 
 def test_a_row_says_what_its_name_does_not():

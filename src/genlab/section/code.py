@@ -50,35 +50,28 @@ def reached(library: Library, units: list[Unit], modules: Iterable[str]) -> Reac
     loaded = library.loaded(modules)
     effects = {name: library.effects(name) for name in loaded}
     called = sorted({r for name in loaded for r in library.called(name)})
-    roots = (
-        [r for u in units for r in u.refs]
-        + [r for us in effects.values() for u in us for r in u.refs]
-        + called
-    )
-    trail = library.reach(roots)
+    at_import = [u for us in effects.values() for u in us]
+    trail = library.reach([r for u in [*units, *at_import] for r in u.refs] + called)
     cells = [sha(filled(u, library.digest)) for u in units]
-    done = sorted(
-        sha("\0".join(filled(u, library.digest) for u in us)) for us in effects.values() if us
-    )
+    done = {
+        name: sha("\0".join(filled(u, library.digest) for u in us))
+        for name, us in effects.items()
+        if us
+    }
     said = [
         cell for cell, unit in zip(cells, units, strict=True) if unit.text != NOTHING or unit.refs
     ]
-    whole = sha(json.dumps([said, done, sorted({library.digest(r) for r in called})]))
+    digests = sorted({library.digest(r) for r in called})
+    whole = sha(json.dumps([said, sorted(done.values()), digests]))
     definitions = {
         library.label(r): library.digest(r)
         for r in trail
         if r.name and not library.opaque(r.module)
     }
-    definitions |= {
-        f"{library.label(Ref(name))}: at import": sha(
-            "\0".join(filled(u, library.digest) for u in us)
-        )
-        for name, us in effects.items()
-        if us
-    }
+    definitions |= {f"{library.label(Ref(name))}: at import": done[name] for name in done}
     computing = (r for r in trail if not f"{r.module}.".startswith((f"{PAGE}.", FORMER_PAGE)))
-    outside = [library.unit(r) for r in computing] + [u for us in effects.values() for u in us]
-    names = {x for u in [*units, *outside] for x in u.external} | {m for m in modules}
+    outside = [library.unit(r) for r in computing] + at_import
+    names = {x for u in [*units, *outside] for x in u.external}.union(modules)
     packages = {n.split(".")[0] for n in names} - {library.package, *sys.stdlib_module_names}
     return Reached(
         whole, cells, dict(sorted(definitions.items())), packages, [u.refs for u in units], trail
@@ -87,10 +80,7 @@ def reached(library: Library, units: list[Unit], modules: Iterable[str]) -> Reac
 
 def page(library: Library, cells: list[ast.Module]) -> Reached:
     """The code behind a page, given the trees of its cells."""
-    bindings: dict[str, set[str]] = {}
-    for cell in cells:
-        for name, full in bound_names(cell):
-            bindings.setdefault(name, set()).add(full)
+    bindings = _bindings(cells)
     kept = frozenset(stored_names(node for cell in cells for node in cell.body))
     units = []
     for cell in cells:

@@ -4,7 +4,7 @@ import ast
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from genlab.section.syntax import (
@@ -101,11 +101,10 @@ class Library:
 
     def __init__(self, folder: Path):
         self.folder, self.package = folder, folder.name
-        self._modules: dict[str, Module | None] = {}
-        self._units: dict[Ref, Unit] = {}
-        self._effects: dict[str, list[Unit]] = {}
-        self._called: dict[str, list[Ref]] = {}
         self._digests: dict[Ref, str] = {}
+        # Each is worked out once, for as long as this library is there.
+        self.module, self.unit = cache(self.module), cache(self.unit)
+        self.effects, self.called = cache(self.effects), cache(self.called)
 
     def file(self, name: str) -> Path | None:
         """File of the module `name` ("genlab.toys.score"), or None if there is no such module."""
@@ -116,12 +115,8 @@ class Library:
 
     def module(self, name: str) -> Module | None:
         """The module of that name, or None."""
-        if name not in self._modules:
-            path = self.file(name) if name.split(".")[0] == self.package else None
-            self._modules[name] = (
-                Module(name, path, ast.parse(path.read_text("utf-8"))) if path else None
-            )
-        return self._modules[name]
+        path = self.file(name) if name.split(".")[0] == self.package else None
+        return Module(name, path, ast.parse(path.read_text("utf-8"))) if path else None
 
     def opaque(self, module: str) -> bool:
         """Whether the module belongs to the pipeline, which results must not depend on."""
@@ -167,20 +162,13 @@ class Library:
 
     def unit(self, ref: Ref) -> Unit:
         """The definition as text with holes; of a module as a value: all it defines, by name."""
-        if ref not in self._units:
-            self._units[ref] = (
-                self._module_unit(ref.module) if not ref.name else self._definition(ref)
-            )
-        return self._units[ref]
+        return self._definition(ref) if ref.name else self._module_unit(ref.module)
 
     def _definition(self, ref: Ref) -> Unit:
         module, unit = self.module(ref.module), Unit()
-        writer, parts = Writer(self, module.bindings, unit), []
-        for node, i in module.definitions[ref.name]:
-            parts.append([writer.definition(node), i])
-        self._place(
-            unit, parts, f"{ref.module}.{ref.name}", [n for n, _ in module.definitions[ref.name]]
-        )
+        writer, found = Writer(self, module.bindings, unit), module.definitions[ref.name]
+        parts = [[writer.definition(node), i] for node, i in found]
+        self._place(unit, parts, f"{ref.module}.{ref.name}", [node for node, _ in found])
         return unit
 
     def _place(self, unit: Unit, parts: list, address: str, nodes: Iterable[ast.AST]) -> None:
@@ -202,28 +190,24 @@ class Library:
 
     def effects(self, name: str) -> list[Unit]:
         """What the module does when it is imported, statement by statement."""
-        if name not in self._effects:
-            module, units = self.module(name), []
-            for node in module.effects:
-                unit = Unit()
-                self._place(unit, [Writer(self, module.bindings, unit).write(node)], name, [node])
-                units.append(unit)
-            self._effects[name] = units
-        return self._effects[name]
+        module, units = self.module(name), []
+        for node in module.effects:
+            unit = Unit()
+            self._place(unit, [Writer(self, module.bindings, unit).write(node)], name, [node])
+            units.append(unit)
+        return units
 
     def called(self, name: str) -> list[Ref]:
         """Definitions of the package that the module calls when it is imported."""
-        if name not in self._called:
-            module, unit = self.module(name), Unit()
-            Writer(self, module.bindings, unit).write(module.called)
-            self._called[name] = unit.refs
-        return self._called[name]
+        module, unit = self.module(name), Unit()
+        Writer(self, module.bindings, unit).write(module.called)
+        return unit.refs
 
     def loaded(self, names: Iterable[str]) -> list[str]:
         """The modules that importing `names` (modules, or names in modules) loads, sooner or later;
         without the pipeline."""
         found: set[str] = set()
-        todo = [n for n in names if n.split(".")[0] == self.package]
+        todo = list(names)
         while todo:
             words = todo.pop().split(".")
             for k in range(1, len(words) + 1):
@@ -231,8 +215,7 @@ class Library:
                 if name in found or self.opaque(name) or not self.module(name):
                     continue
                 found.add(name)
-                imports = self.module(name).imports
-                todo += [n for n in imports if n.split(".")[0] == self.package]
+                todo += self.module(name).imports
         return sorted(found)
 
     def digest(self, ref: Ref) -> str:
@@ -248,9 +231,8 @@ class Library:
         met does not matter."""
         self._digests |= dict.fromkeys(group, "self")
         for _ in group:
-            self._digests |= {
-                r: sha(filled(self.unit(r), self._digests.__getitem__)) for r in group
-            }
+            found = {r: sha(filled(self.unit(r), self._digests.__getitem__)) for r in group}
+            self._digests |= found
 
     def reach(self, roots: Iterable[Ref]) -> dict[Ref, Ref | None]:
         """{definition: who led to it first} of all that the roots reach, breadth first."""
@@ -274,27 +256,19 @@ def components(start, after, done) -> Iterator[list]:
     index: dict = {}
     low: dict = {}
     stack: list = []
-    work = [(start, iter(after(start)))]
-    index[start] = low[start] = 0
-    stack.append(start)
-    while work:
-        node, children = work[-1]
-        for child in children:
-            if child in done:
-                continue
-            if child not in index:
-                index[child] = low[child] = len(index)
-                stack.append(child)
-                work.append((child, iter(after(child))))
-                break
+
+    def visit(node) -> Iterator[list]:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for child in after(node):
+            if child not in done and child not in index:
+                yield from visit(child)
             if child in stack:
-                low[node] = min(low[node], index[child])
-        else:
-            work.pop()
-            if work:
-                low[work[-1][0]] = min(low[work[-1][0]], low[node])
-            if low[node] == index[node]:
-                at = stack.index(node)
-                group = stack[at:]
-                del stack[at:]
-                yield group
+                low[node] = min(low[node], low[child])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            group = stack[at:]
+            del stack[at:]
+            yield group
+
+    yield from visit(start)

@@ -41,14 +41,11 @@ def bound_names(node: ast.AST) -> Iterator[tuple[str, str]]:
     for child in blocks(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
-                yield (
-                    (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
-                )
+                first = alias.name.split(".")[0]
+                yield (alias.asname, alias.name) if alias.asname else (first, first)
         elif isinstance(child, ast.ImportFrom):
-            yield from (
-                (alias.asname or alias.name, f"{child.module}.{alias.name}")
-                for alias in child.names
-            )
+            for alias in child.names:
+                yield alias.asname or alias.name, f"{child.module}.{alias.name}"
 
 
 def blocks(node: ast.AST) -> Iterator[ast.AST]:
@@ -81,18 +78,15 @@ def stored_names(body: Iterable[ast.AST]) -> set[str]:
     return found
 
 
+@dataclass
 class Writer:
     """Writes syntax trees as text that is the same for every layout and every Python since 3.11,
     and notes references."""
 
-    def __init__(
-        self,
-        library: "Library",
-        bindings: Mapping[str, set[str]],
-        unit: Unit,
-        kept: frozenset[str] = frozenset(),
-    ):
-        self.library, self.bindings, self.unit, self.kept = library, bindings, unit, kept
+    library: "Library"
+    bindings: Mapping[str, set[str]]
+    unit: Unit
+    kept: frozenset[str] = frozenset()
 
     def write(self, node, local: frozenset[str] = frozenset()):
         """The tree below `node` as nested lists; `local`: names that an enclosing function owns."""
@@ -104,7 +98,11 @@ class Writer:
         if isinstance(node, (ast.Name, ast.Attribute)):
             return self._name(node, local)
         if isinstance(node, ast.JoinedStr):
-            return ["JoinedStr", *map(self._piece(local), joined(node.values))]
+            pieces = joined(node.values)
+            return [
+                "JoinedStr",
+                *(["Text", p] if isinstance(p, str) else self.write(p, local) for p in pieces),
+            ]
         if isinstance(node, (*FUNCTIONS, ast.Lambda)):
             return self._function(node, local)
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
@@ -112,9 +110,8 @@ class Writer:
             return ["AugAssign", read, type(node.op).__name__, self.write(node.value, local)]
         if isinstance(node, COMPREHENSIONS):
             inner = local | stored_names(g.target for g in node.generators)
-            first = self.write(
-                node.generators[0].iter, local
-            )  # evaluated outside, where the target has another meaning
+            # evaluated outside, where the target has another meaning
+            first = self.write(node.generators[0].iter, local)
             return [*self._fields(node, inner), first]
         return self._fields(without_docstring(node), local)
 
@@ -126,9 +123,6 @@ class Writer:
             without_docstring(node), frozenset(), skip=("name", "targets", "target", "simple")
         )
 
-    def _piece(self, local):
-        return lambda piece: ["Text", piece] if isinstance(piece, str) else self.write(piece, local)
-
     def _fields(self, node: ast.AST, local: frozenset[str], skip: tuple[str, ...] = ()) -> list:
         skip = (*skip, "ctx", "kind", "type_comment")
         values = ((name, getattr(node, name, None)) for name in node._fields if name not in skip)
@@ -139,24 +133,15 @@ class Writer:
 
     def _function(self, node, local: frozenset[str], skip: tuple[str, ...] = ()) -> list:
         args = node.args
-        owned = {
-            a.arg
-            for a in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
-            if a
-        }
+        named = (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+        owned = {a.arg for a in named if a}
         if not isinstance(node, ast.Lambda):
-            shared = {
-                n
-                for child in ast.walk(node)
-                if isinstance(child, (ast.Global, ast.Nonlocal))
-                for n in child.names
-            }
-            owned |= stored_names(node.body) - shared
+            declared = (n for n in ast.walk(node) if isinstance(n, (ast.Global, ast.Nonlocal)))
+            owned |= stored_names(node.body) - {name for n in declared for name in n.names}
             imports = {name for statement in node.body for name, _ in bound_names(statement)}
             owned -= imports  # such a name may be what is imported: it counts
-        outside = self._fields(
-            without_docstring(node), local, (*skip, "body")
-        )  # defaults and decorators: evaluated outside
+        # defaults and decorators: evaluated outside
+        outside = self._fields(without_docstring(node), local, (*skip, "body"))
         return [*outside, self.write(without_docstring(node).body, local | owned)]
 
     def _name(self, node, local: frozenset[str]):
@@ -170,18 +155,16 @@ class Writer:
             return ["Name", base.id, *attributes]
         if base is node and base.id in self.kept and not isinstance(node.ctx, ast.Load):
             return ["Name", base.id]  # it is given a value, and not read
-        variable = (
-            base.id in self.kept
-        )  # on a page, the name of an import may be given to something else
+        # on a page, the name of an import may be given to something else
+        variable = base.id in self.kept
         found = [["Name", base.id, *attributes]] if variable else []
         for target in sorted(self.bindings[base.id]):
             for meaning, rest in self.library.resolve(target, attributes):
                 if isinstance(meaning, str):
                     self.unit.external.add(meaning)
                     found.append(["External", meaning])
-                elif not (
-                    variable and rest and not meaning.name
-                ):  # else the module has no such attribute: the variable
+                # else the module has no such attribute: the variable
+                elif not (variable and rest and not meaning.name):
                     self.unit.refs.append(meaning)
                     found.append(["Ref", len(self.unit.refs), *rest])
         return found[0] if len(found) == 1 else ["Either", *found]
@@ -225,9 +208,8 @@ def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     for node in body:
         yield node
         if isinstance(node, (ast.If, ast.Try, ast.With)):
-            yield from statements(
-                n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node
-            )
+            inner = (n for n in ast.walk(node) if isinstance(n, ast.stmt) and n is not node)
+            yield from statements(inner)
 
 
 def defined(node: ast.AST) -> Iterator[str]:
@@ -236,39 +218,31 @@ def defined(node: ast.AST) -> Iterator[str]:
         yield node.name
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        names = [
-            n
-            for target in targets
-            for n in (target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target])
-        ]
-        yield from (n.id for n in names if isinstance(n, ast.Name))
+        for target in targets:
+            names = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
+            yield from (n.id for n in names if isinstance(n, ast.Name))
 
 
-def unfollowable(tree: ast.AST, package: str = "genlab") -> list[str]:
+def unfollowable(tree: ast.AST) -> list[str]:
     """What in `tree` a reader of syntax trees cannot follow, in words."""
-    modules = {name for name, full in bound_names(tree) if full.split(".")[0] == package}
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            found.append(f"line {node.lineno}: a relative import: write `from {package}...`")
-        elif isinstance(node, ast.ImportFrom) and any(a.name == "*" for a in node.names):
-            found.append(f"line {node.lineno}: a star import: name what is meant")
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            first = node.args[0] if node.args else None
-            if node.func.id in ("globals", "exec", "eval", "__import__", "compile"):
-                found.append(
-                    f"line {node.lineno}: {node.func.id}(): call what is meant by its name"
-                )
-            elif (
-                node.func.id in ("getattr", "vars", "setattr")
-                and isinstance(first, ast.Name)
-                and first.id in modules
-            ):
-                found.append(
-                    f"line {node.lineno}: {node.func.id}() on {first.id}: name the attribute"
-                )
-        elif isinstance(node, ast.Attribute) and (
-            node.attr in ("import_module", "__dict__") or ast.unparse(node) == "sys.modules"
-        ):
-            found.append(f"line {node.lineno}: .{node.attr}: import what is meant by its name")
-    return found
+    modules = {name for name, full in bound_names(tree) if full.split(".")[0] == "genlab"}
+    told = ((node, _hidden(node, modules)) for node in ast.walk(tree))
+    return [f"line {node.lineno}: {said}" for node, said in told if said]
+
+
+def _hidden(node: ast.AST, modules: set[str]) -> str:
+    """What cannot be followed here, and what to write in its place; nothing if it can."""
+    match node:
+        case ast.ImportFrom(level=int(level)) if level:
+            return "a relative import: write `from genlab...`"
+        case ast.ImportFrom(names=names) if any(alias.name == "*" for alias in names):
+            return "a star import: name what is meant"
+        case ast.Call(ast.Name("globals" | "exec" | "eval" | "__import__" | "compile" as name)):
+            return f"{name}(): call what is meant by its name"
+        case ast.Call(ast.Name("getattr" | "vars" | "setattr" as name), [ast.Name(first), *_]):
+            return f"{name}() on {first}: name the attribute" if first in modules else ""
+        case ast.Attribute(_, "import_module" | "__dict__" as name):
+            return f".{name}: import what is meant by its name"
+        case ast.Attribute(ast.Name("sys"), "modules"):
+            return ".modules: import what is meant by its name"
+    return ""

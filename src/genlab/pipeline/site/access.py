@@ -11,8 +11,6 @@ MENDED = {
     r'<summary aria-label="Toggle hidden content">': "<summary>",
     # A cell without a text is the head of nothing.
     r"<th\b[^>]*>((?:\s|&nbsp;|<p>|</p>)*)</th>": r"<td>\1</td>",
-    # Entries of a list are its items; the role that names them a bibliography is no longer one.
-    r'role="doc-biblioentry"': 'role="listitem"',
     # The lines of a long signature define no terms.
     r"<dl>\s*((?:<dd>(?:(?!<dl|</dl).)*?</dd>\s*)+)</dl>": lambda found: (
         '<div class="genlab-lines">'
@@ -20,7 +18,6 @@ MENDED = {
         + "</div>"
     ),
 }
-MENDED = {re.compile(found, re.DOTALL): meant for found, meant in MENDED.items()}
 
 
 def setup(app: Any) -> None:
@@ -31,7 +28,7 @@ def mend(app: Any, pagename: str, templatename: str, context: dict[str, Any], do
     """Mend the text of a page, and the list of pages beside it."""
     for found, meant in MENDED.items():
         if "body" in context:
-            context["body"] = found.sub(meant, context["body"])
+            context["body"] = re.sub(found, meant, context["body"], flags=re.DOTALL)
     if listing := context.get("generate_toctree_html"):
         context["generate_toctree_html"] = with_named_arrows(listing)
 

@@ -21,6 +21,9 @@ NEEDED_BY = {
     r"\blightbox\.js": r"<figure\b",
 }
 
+# Sphinx's own search, and what highlights for it: the book has another.
+SEARCH = ("doctools.js", "sphinx_highlight.js", "searchtools.js", "language_data.js")
+
 # What the theme brings and no page of this book loads, below _static.
 UNUSED = (
     "**/*.map",
@@ -67,16 +70,18 @@ def named(file: Any) -> str:
 
 
 def is_used(name: str, body: str) -> bool:
+    if name.endswith(SEARCH):
+        return False
     needs = [need for about, need in NEEDED_BY.items() if re.search(about, name)]
     return not needs or any(re.search(need, body) for need in needs)
 
 
 def tidy(app: Any, exception: Exception | None) -> None:
     """Take out of the built book what no page loads."""
-    if exception or app.builder.format != "html":
+    if exception:
         return
     static = Path(app.outdir) / "_static"
-    for pattern in UNUSED:
+    for pattern in UNUSED + SEARCH:
         for path in static.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in static.glob("styles/*.css"):

@@ -2,10 +2,10 @@
 load when the first card is asked for."""
 
 import json
-import posixpath
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from bs4 import BeautifulSoup, Tag
 
@@ -22,20 +22,16 @@ def cards(page: str, html: str) -> dict[str, str]:
     for back in soup.select(".genlab-back, .headerlink"):
         back.decompose()
     for link in soup.select("ul.genlab-references a[href], dl.glossary a[href]"):
-        link["href"] = _from_root(page, link["href"])
+        link["href"] = urljoin(page, link["href"])
     for entry in soup.select("ul.genlab-references > li[id]"):
         found[f"{page}#{entry['id']}"] = _inside(entry)
     for term in soup.select("dl.glossary dt[id]"):
-        names = [term, *term.find_previous_siblings("dt"), *term.find_next_siblings("dt")]
         meaning = term.find_next_sibling("dd")
-        names = [dt for dt in names if dt.find_next_sibling("dd") is meaning]
-        title = " · ".join(dt.get_text(" ", strip=True) for dt in _in_order(names))
+        terms = term.parent.find_all("dt", recursive=False)
+        names = [dt for dt in terms if dt.find_next_sibling("dd") is meaning]
+        title = " · ".join(dt.get_text(" ", strip=True) for dt in names)
         found[f"{page}#{term['id']}"] = f"<p><strong>{title}</strong></p>{_inside(meaning)}"
     return found
-
-
-def _in_order(terms: list[Tag]) -> list[Tag]:
-    return sorted(terms, key=lambda dt: len(list(dt.previous_siblings)))
 
 
 def _inside(entry: Tag) -> str:
@@ -44,17 +40,9 @@ def _inside(entry: Tag) -> str:
     return re.sub(r"\s+", " ", entry.decode_contents()).strip()
 
 
-def _from_root(page: str, address: str) -> str:
-    if re.match(r"[a-z]+:", address):
-        return address
-    path, _, anchor = address.partition("#")
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
-    return f"{path}#{anchor}" if anchor else path
-
-
 def write(app: Any, failed: Exception | None) -> None:
     """Write the script, from the pages as they lie in the output."""
-    if failed or app.builder.format != "html":
+    if failed:
         return
     found: dict[str, str] = {}
     for docname in sorted(pages_of_glossaries(app.env) | pages_of_references(app.env)):

@@ -8,7 +8,7 @@ from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style as Plain
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from genlab.pipeline.site.places import Place, back_links
+from genlab.pipeline.site.places import back_links
 
 
 class AuthorYear:
@@ -43,8 +43,7 @@ class Entries(SphinxPostTransform):
     default_priority = 6  # bibtex makes the citations at 5, references are resolved at 10
 
     def run(self, **_: Any) -> None:
-        found = list(self.document.findall(nodes.citation))
-        for parent in {id(entry.parent): entry.parent for entry in found}.values():
+        for parent in {entry.parent for entry in self.document.findall(nodes.citation)}:
             made = nodes.bullet_list("", classes=["genlab-references"])
             made += [self._item(entry) for entry in parent.findall(nodes.citation)]
             parent.children = []
@@ -54,20 +53,20 @@ class Entries(SphinxPostTransform):
         label, text = entry.children
         text.insert(0, nodes.strong("", label.astext(), classes=["genlab-label"]))
         text.insert(1, nodes.Text(" "))
-        here, places = self.env.docname, citing(self.env, entry["ids"][0])
-        return nodes.list_item(
-            "", text, *back_links(self.app, here, "Cited in", places), ids=entry["ids"]
-        )
+        places = citing(self.env, entry["ids"][0])
+        back = back_links(self.app, self.env.docname, "Cited in", places)
+        return nodes.list_item("", text, *back, ids=entry["ids"])
 
 
-def citing(env: Any, anchor: str) -> list[Place]:
-    """Where each page first cites the entry of the references that has this anchor."""
+def citing(env: Any, anchor: str) -> dict[str, str]:
+    """Where each page first cites the entry of the references that has this anchor: {page: place
+    there}."""
     domain, places = env.get_domain("cite"), {}
     keys = {citation.key for citation in domain.citations if citation.citation_id == anchor}
     for ref in domain.citation_refs:
         if keys & {target.key for target in ref.targets}:
-            places.setdefault(ref.docname, Place(ref.docname, ref.citation_ref_id))
-    return list(places.values())
+            places.setdefault(ref.docname, ref.citation_ref_id)
+    return places
 
 
 def pages_of_references(env: Any) -> set[str]:

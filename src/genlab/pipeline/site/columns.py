@@ -25,8 +25,6 @@ def setup(app: Any) -> None:
 
 def on_page(app: Any, doctree: nodes.document, page: str) -> None:
     """Mark the columns of numbers in tables of Markdown and of pandas."""
-    if app.builder.format != "html":
-        return
     for table in doctree.findall(nodes.table):
         mark(table)
     for node in list(doctree.findall(nodes.raw)):

@@ -8,11 +8,11 @@ from typing import Any
 
 from docutils import nodes
 
+from genlab.pipeline.site.places import around
 from genlab.section.paths import PACKAGE
 
 LONGEST = 200  # characters of a description: more is cut where it is shown
 SHORTEST = 40  # of a paragraph that says anything
-NOT_READ = (nodes.raw, nodes.image, nodes.comment, nodes.Invisible)
 FORMULA = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -60,15 +60,11 @@ def first_sentences(doctree: nodes.document | None) -> str:
     return ""
 
 
-def spoken(node: nodes.Node) -> str:
-    """The text of a node, with a sign in the place of each formula and without markup."""
-    if isinstance(node, nodes.math):
-        return FORMULA
-    if isinstance(node, nodes.Text):
-        return node.astext()
-    if isinstance(node, NOT_READ):
-        return ""
-    return "".join(map(spoken, node.children))
+def spoken(paragraph: nodes.paragraph) -> str:
+    """The text of a paragraph, with a sign in the place of each formula and without markup."""
+    texts = paragraph.findall(nodes.Text)
+    read = (text for text in texts if not around(text, (nodes.raw, nodes.Invisible)))
+    return "".join(FORMULA if around(text, nodes.math) else text for text in read)
 
 
 def sentence(text: str) -> str:
@@ -81,7 +77,7 @@ def sentence(text: str) -> str:
 
 def write_sitemap(app: Any, exception: Exception | None) -> None:
     """The addresses of all pages, if the book has an address."""
-    if exception or app.builder.format != "html" or not (base := app.config.html_baseurl):
+    if exception or not (base := app.config.html_baseurl):
         return
     pages = sorted(app.builder.get_target_uri(name) for name in app.env.found_docs)
     urls = "".join(f"<url><loc>{escape(base.rstrip('/'))}/{page}</loc></url>\n" for page in pages)

@@ -1,29 +1,30 @@
-"""Links back: from an entry of the glossary or of the references to the pages that lead to it."""
+"""Links back: from an entry of the glossary or of the references to the pages that lead to it; and
+what a node stands in."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from docutils import nodes
 
 
-class Place(NamedTuple):
-    """A place on a page."""
+def around(node: nodes.Node, kinds: type | tuple[type, ...]) -> nodes.Node | None:
+    """The nearest node of these kinds in which a node stands."""
+    while (node := node.parent) is not None:
+        if isinstance(node, kinds):
+            return node
+    return None
 
-    docname: str
-    anchor: str
 
-
-def back_links(app: Any, here: str, words: str, places: list[Place]) -> list[nodes.Node]:
-    """A small line of links to `places` in the order of the book, each named by its page's number
-    and title; no line if there are none."""
+def back_links(app: Any, here: str, words: str, places: Mapping[str, str]) -> list[nodes.Node]:
+    """A small line of links to `places`, the anchor on each page, in the order of the book, each
+    named by its page's number and title; no line if there are none."""
     if not places:
         return []
-    order = list(app.env.collect_relations())
     line = nodes.paragraph("", nodes.Text(f"{words} "), classes=["genlab-back"])
-    for i, place in enumerate(sorted(places, key=lambda p: order.index(p.docname))):
-        address = f"{app.builder.get_relative_uri(here, place.docname)}#{place.anchor}"
+    for i, page in enumerate(sorted(places, key=list(app.env.collect_relations()).index)):
+        address = f"{app.builder.get_relative_uri(here, page)}#{places[page]}"
         line += [nodes.Text(" · ")] * (i > 0)
-        said = page_name(app.env, place.docname)
-        line += nodes.reference("", said, refuri=address, internal=True)
+        line += nodes.reference("", page_name(app.env, page), refuri=address, internal=True)
     return [line]
 
 

@@ -31,8 +31,6 @@ def setup(app: Any) -> None:
 
 def on_page(app: Any, doctree: nodes.document, page: str) -> None:
     """Replace what the page's cells gave, and write the files beside the book's pictures."""
-    if app.builder.format != "html":
-        return
     folder, base = Path(app.outdir) / "_images", app.builder.get_target_uri(page)
 
     def save(ending: str, content: bytes) -> str:
@@ -60,23 +58,20 @@ def rewritten(html: str, save: Save) -> str:
 
 
 def _animation(soup: BeautifulSoup, picture: Tag, save: Save) -> Tag:
-    image, source = picture.img, picture.source
-    assert image and source
-    frames = webp.frames(_bytes(image["src"]))
-    still = _bytes(source["srcset"])
-    return _player(soup, image, still, save, "genlab-player", {"frames": _told(frames)})
+    told = {"frames": _told(webp.frames(_bytes(picture.img["src"])))}
+    still = _bytes(picture.source["srcset"])
+    return _player(soup, picture.img, still, save, "genlab-player", told)
 
 
 def _slider(soup: BeautifulSoup, figure: Tag, save: Save) -> Tag:
-    image, script, handle = figure.img, figure.script, figure.input
-    assert image and script and handle
-    pictures, texts = json.loads(script.string or "")
-    frames = [webp.Frame(base64.b64decode(p), 0, 0, 0, True, False) for p in pictures]
+    pictures, texts = json.loads(figure.script.string)
+    frames = [frame for picture in pictures for frame in webp.frames(base64.b64decode(picture))]
     told = {"frames": _told(frames), "texts": texts}
-    made = _player(soup, image, _bytes(image["src"]), save, "genlab-slider", told)
+    still, start = _bytes(figure.img["src"]), figure.input["value"]
+    made = _player(soup, figure.img, still, save, "genlab-slider", told)
     label = figure.label.find(string=True) if figure.label else ""
-    made["data-label"], made["data-start"] = " ".join(str(label).split()), handle["value"]
-    made["data-text"] = texts[int(handle["value"])]
+    made["data-label"], made["data-start"] = " ".join(str(label).split()), start
+    made["data-text"] = texts[int(start)]
     return made
 
 
@@ -98,9 +93,8 @@ def _player(
 
 def _hover(figure: Tag, save: Save) -> None:
     """The map itself stays in the page; its numbers and pictures go, and so does its style."""
-    data, svg, said = figure.find("script", type="application/json"), figure.svg, figure.output
-    assert isinstance(data, Tag) and svg and said
-    figure["data-film"] = save(".js", _script(json.loads(data.string or "")))
+    data, svg = figure.find("script", type="application/json"), figure.svg
+    figure["data-film"] = save(".js", _script(json.loads(data.string)))
     for element in figure.find_all(["script", "style"]):
         element.decompose()
     for element in [figure, *figure.find_all(["div", "canvas", "p", "ul"])]:
@@ -110,7 +104,7 @@ def _hover(figure: Tag, save: Save) -> None:
     # `img` cannot have the focus that its arrow keys need
     svg["role"] = "application"
     svg["aria-roledescription"] = "map"
-    said.string = HINT
+    figure.output.string = HINT
     choices, body, shown = figure.find_all("div")[:3]
     choices["class"], body["class"], shown["class"] = "genlab-choices", "genlab-map", "genlab-shown"
 
@@ -125,6 +119,6 @@ def _script(data: Any) -> bytes:
     return f"genlabFilm({json.dumps(data, separators=(',', ':'))})".encode()
 
 
-def _bytes(address: Any) -> bytes:
+def _bytes(address: str) -> bytes:
     """What a data URI holds."""
-    return base64.b64decode(str(address).partition("base64,")[2])
+    return base64.b64decode(address.partition("base64,")[2])

@@ -4,7 +4,7 @@ Sphinx reads them, and written as one script that a page loads when somebody sea
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from docutils import nodes
 from sphinx import addnodes
 
-THEME = Path(__file__).with_name("theme")  # templates in the place of the theme's own
-INDEX = "search-index.js"
-SPHINX_SCRIPTS = ("doctools.js", "sphinx_highlight.js", "searchtools.js", "language_data.js")
+from genlab.pipeline.site.places import around
 
+INDEX = "search-index.js"
+KEPT = "genlab-search"  # of a page's metadata, which Sphinx keeps: its entries
 FIRST_LINES = 120  # characters of what stands below the name of a function
 LONGEST_NAME = 80  # characters of the authors of a work
 LONGEST = 6_000  # characters of a section: more would be a table of numbers
@@ -32,82 +32,50 @@ class Entry(NamedTuple):
 
 def setup(app: Any) -> None:
     """Sphinx collects nothing for its own search; what is found here is kept page by page."""
-    if str(THEME) not in app.config.templates_path:
-        app.config.templates_path.insert(0, str(THEME))
     app.connect("builder-inited", without_sphinx_search)
     app.connect("doctree-read", collect, priority=900)  # after all have added theirs
-    app.connect("env-purge-doc", purge)
-    app.connect("env-merge-info", merge)
     app.connect("html-collect-pages", lambda app: [("search", {"title": "Search"}, "search.html")])
-    app.connect("html-page-context", load_no_sphinx_search, priority=950)  # all have added theirs
     app.connect("build-finished", write)
 
 
 def without_sphinx_search(app: Any) -> None:
-    if app.builder.format == "html":
-        app.builder.search = False
-
-
-def load_no_sphinx_search(
-    app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Leave out the scripts of Sphinx's search, and those that highlight for it."""
-    context["script_files"] = [
-        file
-        for file in context.get("script_files", [])
-        if not str(getattr(file, "filename", file)).endswith(SPHINX_SCRIPTS)
-    ]
-
-
-def found(env: Any) -> dict[str, list[Entry]]:
-    """What was collected, by page; it is kept with what Sphinx knows of pages it does not read."""
-    if not hasattr(env, "genlab_search"):
-        env.genlab_search = {}
-    return env.genlab_search
+    app.builder.search = False
 
 
 def collect(app: Any, doctree: nodes.document) -> None:
-    found(app.env)[app.env.docname] = list(entries(doctree))
+    app.env.metadata[app.env.docname][KEPT] = list(entries(doctree))
 
 
-def purge(app: Any, env: Any, docname: str) -> None:
-    found(env).pop(docname, None)
-
-
-def merge(app: Any, env: Any, docnames: Iterable[str], other: Any) -> None:
-    """Take over what another process has read."""
-    found(env).update({name: found(other)[name] for name in docnames if name in found(other)})
+def found(env: Any) -> dict[str, list[Entry]]:
+    """What was collected, by page."""
+    return {page: about[KEPT] for page, about in sorted(env.metadata.items()) if KEPT in about}
 
 
 def write(app: Any, exception: Exception | None) -> None:
     """Write the entries of all pages to the book."""
-    if exception or app.builder.format != "html":
+    if exception:
         return
-    pages, listed, names = [], [], {}
-    for docname, told in sorted(found(app.env).items()):
+    pages, listed, places = [], [], {}
+    for docname, told in found(app.env).items():
         number = ".".join(map(str, app.env.toc_secnumbers.get(docname, {}).get("", ())))
         title = next((entry.heading for entry in told if entry.kind == "page"), docname)
-        keywords = app.env.metadata.get(docname, {}).get("keywords", "")
-        names[docname] = len(pages)
+        keywords = app.env.metadata[docname].get("keywords", "")
+        places[docname] = len(pages)
         pages.append((app.builder.get_target_uri(docname), number, title, keywords))
         listed += [(docname, entry) for entry in told]
     listed += cited(app.env)
-    places = [
-        (names[docname], kind, anchor, "" if heading == anchor else heading, text)
+    told = [
+        (places[docname], kind, anchor, "" if heading == anchor else heading, text)
         for docname, (kind, anchor, heading, text) in listed
-        if docname in names
     ]
-    told = {"pages": pages, "entries": places}
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    index = {"pages": pages, "entries": told}
+    text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
     Path(app.outdir, INDEX).write_text(f"genlabSearchIndex({text});\n", "utf-8")
-    for name in SPHINX_SCRIPTS:
-        Path(app.outdir, "_static", name).unlink(missing_ok=True)
-    Path(app.outdir, "searchindex.js").unlink(missing_ok=True)
 
 
 def cited(env: Any) -> Iterator[tuple[str, Entry]]:
     """The works of the literature that is cited, each with the page of its list."""
-    for citation in env.domains["cite"].citations if "cite" in env.domains else ():
+    for citation in env.get_domain("cite").citations:
         text = " ".join(citation.formatted_entry.text.render_as("text").split())
         heading = re.split(r"(?<=\w\w)\. ", text)[0][:LONGEST_NAME]  # not after an initial
         yield citation.bibliography_key.docname, Entry("row", citation.citation_id, heading, text)
@@ -136,7 +104,7 @@ def entries(doctree: nodes.document) -> Iterator[Entry]:
     for described in doctree.findall(addnodes.desc):
         yield from _code(described)
     for raw in doctree.findall(nodes.raw):
-        if not _inside(raw, nodes.container):
+        if not around(raw, nodes.container):
             yield from rows(raw.astext())
 
 
@@ -185,25 +153,9 @@ def _is_fold(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Admonition) and "dropdown" in node["classes"]
 
 
-def _inside(node: nodes.Node, kind: type[nodes.Node]) -> bool:
-    while node := node.parent:
-        if isinstance(node, kind):
-            return True
-    return False
-
-
-NOT_SPOKEN = (
-    nodes.literal_block,
-    nodes.image,
-    nodes.comment,
-    nodes.Invisible,
-    nodes.footnote_reference,
-    nodes.system_message,
-    addnodes.index,
-    addnodes.toctree,
-    addnodes.desc,
-    addnodes.glossary,
-)  # code, and what has an entry of its own or shows no text
+# Code, and what has an entry of its own or shows no text.
+NOT_SPOKEN = (nodes.literal_block, nodes.Invisible, nodes.footnote_reference, nodes.system_message)
+NOT_SPOKEN += (addnodes.desc, addnodes.glossary)
 
 
 def told(node: nodes.Element) -> str:

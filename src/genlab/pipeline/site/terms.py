@@ -4,6 +4,7 @@ entry stand the pages that use the word."""
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
-from genlab.pipeline.site.places import Place, back_links
+from genlab.pipeline.site.places import around, back_links
 
 BLOCK = re.compile(r"^(`{3,}|:{3,})\{glossary\}[^\n]*\n(.*?)^\1", re.DOTALL | re.MULTILINE)
 COMMENT = ".. in the text:"
@@ -23,16 +24,13 @@ OPAQUE = (
     nodes.FixedTextElement,
     nodes.math,
     nodes.thead,
-    nodes.raw,
     nodes.caption,
     nodes.Admonition,
     nodes.Invisible,
     addnodes.pending_xref,
-    addnodes.index,
-    addnodes.toctree,
 )  # what holds these texts is a link already, is no prose, or shall stay quiet
 
-
+USES = "genlab-words"  # of a page's metadata, which Sphinx keeps: the words it uses, and where
 Entries = tuple[tuple[str, ...], ...]  # of each entry its first name, and the forms to look for
 
 
@@ -89,8 +87,9 @@ class Links(SphinxTransform):
         if docname.startswith("reference/"):  # signatures and docstrings, where a word is a name
             return
         words, seen = self.config.genlab_words, {}
-        for text in [text for text in _texts(self.document) if not _opaque(text)]:
-            own = set(map(str.lower, _defined_by(text)))
+        for text in [text for text in _texts(self.document) if not around(text, OPAQUE)]:
+            entry = around(text, nodes.definition_list_item)
+            own = {term.astext().lower() for term in entry.findall(nodes.term)} if entry else set()
             parts, end = [], 0
             for start, stop, name in within(text, words):
                 if name in seen or name.lower() in own:
@@ -100,7 +99,7 @@ class Links(SphinxTransform):
                 end = stop
             if parts:
                 text.parent.replace(text, [*parts, nodes.Text(text[end:])])
-        uses(self.env)[docname] = seen
+        self.env.metadata[docname][USES] = seen
 
     def _link(self, said: str, name: str, seen: dict[str, str]) -> list[nodes.Node]:
         """A reference for Sphinx to resolve, and a line in the index: below the word the page."""
@@ -120,52 +119,24 @@ def _texts(document: nodes.document) -> list[nodes.Text]:
     """All texts, those of lines that follow each other in one."""
     for element in list(document.findall(nodes.TextElement)):
         joined: list[nodes.Node] = []
-        for child in element.children:
-            if isinstance(child, nodes.Text) and joined and isinstance(joined[-1], nodes.Text):
-                joined[-1] = nodes.Text(joined[-1] + child)
-            else:
-                joined.append(child)
+        for are_texts, found in groupby(element.children, lambda c: isinstance(c, nodes.Text)):
+            children = list(found)
+            joined += [nodes.Text("".join(children))] if are_texts else children
         if len(joined) < len(element.children):
             element.children = []
             element += joined
     return list(document.findall(nodes.Text))
 
 
-def _opaque(text: nodes.Text) -> bool:
-    node = text.parent
-    while node is not None:
-        if isinstance(node, OPAQUE):
-            return True
-        node = node.parent
-    return False
-
-
-def _defined_by(text: nodes.Text) -> list[str]:
-    """The names of the entry of a glossary in which a text stands."""
-    node = text.parent
-    while node is not None and not isinstance(node, nodes.definition_list_item):
-        node = node.parent
-    return [term.astext() for term in node.findall(nodes.term)] if node is not None else []
-
-
-def uses(env: Any) -> dict[str, dict[str, str]]:
-    """For each page the words it uses, and where."""
-    if not hasattr(env, "genlab_uses"):
-        env.genlab_uses = {}
-    return env.genlab_uses
-
-
 def below_entries(app: Any, doctree: nodes.document, docname: str) -> None:
     """Say below each entry of a glossary which pages use the word."""
     glossaries = pages_of_glossaries(app.env)
+    uses = {page: about.get(USES, {}) for page, about in app.env.metadata.items()}
     for glossary in doctree.findall(addnodes.glossary):
         for item in glossary.findall(nodes.definition_list_item):
             name = next(item.findall(nodes.term)).astext()
-            places = [
-                Place(page, seen[name])
-                for page, seen in uses(app.env).items()
-                if page not in glossaries and name in seen
-            ]
+            using = (page for page in uses if page not in glossaries and name in uses[page])
+            places = {page: uses[page][name] for page in using}
             item[-1] += back_links(app, docname, "Used in", places)
 
 
@@ -177,18 +148,7 @@ def pages_of_glossaries(env: Any) -> set[str]:
 
 def setup(app: Any) -> None:
     """Connect to Sphinx; a change in the words makes it read every page again."""
-    app.add_config_value("genlab_words", (), "env")
+    app.add_config_value("genlab_words", words_below(Path(app.srcdir)), "env")
     app.add_transform(Links)
-    app.connect("config-inited", _read_words)
     app.connect("doctree-resolved", below_entries)
     app.connect("env-updated", lambda app, env: pages_of_glossaries(env))
-    app.connect("env-purge-doc", lambda app, env, docname: uses(env).pop(docname, None))
-    app.connect("env-merge-info", _merge)
-
-
-def _read_words(app: Any, config: Any) -> None:
-    config.genlab_words = words_below(Path(app.srcdir))
-
-
-def _merge(app: Any, env: Any, docnames: set[str], other: Any) -> None:
-    uses(env).update({name: seen for name, seen in uses(other).items() if name in docnames})

@@ -2,7 +2,6 @@
 and a thin space stands before every per cent sign.  Code, outputs and formulas stay as they are."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from docutils import nodes
@@ -13,12 +12,11 @@ MINUS = re.compile(r"(?<![\w.)\]’'\-])-(?=\.?\d)")
 PER_CENT = re.compile(r"(?<=\d)[ \u00a0]?%(?!\w)")
 POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?\d{1,3})(?![\w.]\w|\w)")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-LITERAL = (
-    nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.comment,
-    addnodes.desc_signature,
-)  # fmt: skip
-# What stands between two texts of HTML: an element whose text is not prose, or a tag.
-MARKUP = re.compile(r"(<(code|pre|script|style|svg|textarea)\b.*?</\2>|<[^>]*>)", re.DOTALL)
+LITERAL = (nodes.literal, nodes.math, nodes.FixedTextElement, addnodes.desc_signature)
+# A piece of HTML: an element whose text is not prose, or a tag; or else a text.
+PIECE = re.compile(
+    r"(<(?:(code|pre|script|style|svg|textarea)\b.*?</\2>|[^>]*>))|[^<]+|<", re.DOTALL
+)
 
 
 def setup(app: Any) -> None:
@@ -27,8 +25,7 @@ def setup(app: Any) -> None:
 
 def on_page(app: Any, doctree: nodes.document, page: str) -> None:
     """Set the numbers of a page, in its HTML too."""
-    if app.builder.format == "html":
-        _set(doctree)
+    _set(doctree)
 
 
 def _set(element: nodes.Element) -> None:
@@ -41,7 +38,7 @@ def _set(element: nodes.Element) -> None:
             element[i] = nodes.Text(told)
         elif isinstance(child, nodes.raw):
             if "html" in child.get("format", ""):
-                html = in_html(child.astext(), printed)
+                html = in_html(child.astext())
                 element[i] = nodes.raw("", html, **child.attributes)
         elif not isinstance(child, LITERAL):
             _set(child)
@@ -58,10 +55,6 @@ def _power(found: re.Match) -> str:
     return power if found[1] == "1" else f"{found[1]}{THIN}×{THIN}{power}"
 
 
-def in_html(html: str, change: Callable[[str], str]) -> str:
-    """The HTML with its texts changed, but not its tags, code and pictures."""
-    made, at = [], 0
-    for found in MARKUP.finditer(html):
-        made += [change(html[at : found.start()]), found[0]]
-        at = found.end()
-    return "".join([*made, change(html[at:])])
+def in_html(html: str) -> str:
+    """The HTML with the numbers of its texts as they are printed; tags, code and pictures stay."""
+    return PIECE.sub(lambda found: found[1] or printed(found[0]), html)

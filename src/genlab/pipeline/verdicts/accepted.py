@@ -47,9 +47,7 @@ def read(file: Path = ACCEPTED) -> dict[str, dict[str, Any]]:
     be read."""
     try:
         found = json.loads(file.read_text("utf-8"))
-        return {
-            str(id_): {"verdict": str(about["verdict"])} | about for id_, about in found.items()
-        }
+        return {id_: {"verdict": about["verdict"]} | about for id_, about in found.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -92,24 +90,18 @@ def replaced(verdict: Verdict, before: Mapping[str, Any]) -> str | None:
 
 
 def _entry(verdict: Verdict, before: Mapping[str, Any]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"verdict": verdict.word}
-    if was := replaced(verdict, before):
-        entry["was"] = was
-    if verdict.unsure:
-        entry["unsure"] = list(verdict.unsure)
-    if verdict.cases:
-        entry["cases"] = [
-            {
-                "rule": case.rule,
-                "met": case.met,
-                "comparisons": [
-                    [_four(x) for x in (c.effect, c.low, c.high)] for c in case.comparisons
-                ],
-            }
-            for case in verdict.cases
-        ]
-        entry["keys"] = dict(verdict.keys)
-    return entry
+    cases = []
+    for case in verdict.cases:
+        intervals = [[_four(x) for x in (c.effect, c.low, c.high)] for c in case.comparisons]
+        cases.append({"rule": case.rule, "met": case.met, "comparisons": intervals})
+    entry = {
+        "verdict": verdict.word,
+        "was": replaced(verdict, before),
+        "unsure": verdict.unsure,
+        "cases": cases,
+        "keys": verdict.keys,
+    }
+    return {name: told for name, told in entry.items() if told}
 
 
 def _four(value: float | None) -> float | None:
@@ -117,16 +109,9 @@ def _four(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
 
 
-def margins(now: Mapping[str, Verdict]) -> dict[str, float]:
-    """{claim: how far its closest comparison is from turning, in half widths of its interval}."""
-    closest = {}
-    for id_, verdict in now.items():
-        sure = [
-            abs(c.effect) / (c.high - c.effect)
-            for case in verdict.cases
-            for c in case.comparisons
-            if c.high is not None and c.high > c.effect
-        ]
-        if sure:
-            closest[id_] = min(sure)
-    return closest
+def margin(verdict: Verdict) -> float | None:
+    """How far the closest comparison is from turning, in half widths of its interval; None if none
+    has one."""
+    compared = [c for case in verdict.cases for c in case.comparisons if c.high is not None]
+    halves = ((c.effect, c.high - c.effect) for c in compared)
+    return min((abs(effect) / half for effect, half in halves if half > 0), default=None)

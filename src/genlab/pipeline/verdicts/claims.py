@@ -10,7 +10,7 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from genlab.pipeline.runs.parameters import nearest
 from genlab.pipeline.verdicts import rules
-from genlab.pipeline.verdicts.rules import COVERAGE, Comparison, Judged, Recorded
+from genlab.pipeline.verdicts.rules import COVERAGE, Comparison, Recorded
 from genlab.section.paths import ROOT, UserError
 
 CLAIMS = ROOT / "book" / "claims.yaml"
@@ -43,11 +43,10 @@ class Source(_Strict):
 
 class Spread(_Strict):
     """What `sd` means in the records of a page that does not say so itself: "sd" over `repeats`
-    repetitions ("sd by n": with the divisor n), "se" of the value, "share" of n trials (binomial,
-    whatever sd says), or "nothing" that is an error of the value."""
+    repetitions, "se" of the value, or "nothing" that is an error of the value."""
 
     names: str
-    sd_is: Literal["sd", "sd by n", "se", "share", "nothing"]
+    sd_is: Literal["sd", "se", "nothing"]
     repeats: int | None = None
 
 
@@ -153,19 +152,21 @@ def verdicts(
     """The verdict of every claim by these records {page: record}, of which the `stale` ones are of
     other code than the present.  UserError for a rule that names what its page's record has not."""
     asked = partial(recorded, records, found.spreads)
-    judged: dict[str, list[tuple[str, Judged]]] = {
-        claim.id: [(rule, _of_claim(claim, rules.judged, rule, asked)) for rule in claim.cases]
+    cases = {
+        claim.id: tuple(_of_claim(claim, _case, rule, asked) for rule in claim.cases)
         for claim in found.claims
         if pages_of(claim) <= records.keys()
     }
-    everything = [
-        c for cases in judged.values() for _, node in cases for c in rules.comparisons(node)
-    ]
-    sure = holm(everything)
+    sure = holm(c for of_one in cases.values() for case in of_one for c in case.comparisons)
     return {
-        claim.id: _verdict(claim, judged.get(claim.id), sure, records, stale)
+        claim.id: _verdict(claim, cases.get(claim.id), sure, records, stale)
         for claim in found.claims
     }
+
+
+def _case(rule: str, asked: Callable[[str], Recorded]) -> Case:
+    node = rules.judged(rule, asked)
+    return Case(rule, rules.state(node, decided), tuple(rules.comparisons(node)))
 
 
 def _of_claim(claim: Claim, make: Callable, *arguments: Any) -> Any:
@@ -181,16 +182,16 @@ def decided(c: Comparison) -> bool:
     return c.p is None or c.p < 1 - COVERAGE
 
 
-def holm(comparisons: list[Comparison]) -> Callable[[Comparison], bool]:
-    """Which comparisons are decided for all of them at once, with at most WRONG_RATE of one wrong
-    (Holm 1979)."""
+def holm(comparisons: Iterable[Comparison]) -> set[str]:
+    """The texts of the comparisons that are decided for all of them at once, with at most
+    WRONG_RATE of one wrong (Holm 1979)."""
     p = {c.text: c.p for c in comparisons if c.p is not None}
     sure = set()
     for i, text in enumerate(sorted(p, key=p.__getitem__)):
         if p[text] > WRONG_RATE / (len(p) - i):
             break
         sure.add(text)
-    return lambda c: c.text in sure
+    return sure
 
 
 def pages_of(claim: Claim) -> set[str]:
@@ -200,26 +201,22 @@ def pages_of(claim: Claim) -> set[str]:
 
 def _verdict(
     claim: Claim,
-    judged: list[tuple[str, Judged]] | None,
-    sure: Callable[[Comparison], bool],
+    cases: tuple[Case, ...] | None,
+    sure: set[str],
     records: Records,
     stale: frozenset[str],
 ) -> Verdict:
     pages = sorted(pages_of(claim))
     if not claim.holds_if:
         return Verdict(claim, "open" if claim.open else "could not be tested")
-    if judged is None:
+    if cases is None:
         missing = ", ".join(page for page in pages if page not in records)
         return Verdict(claim, "undecided", unsure=(f"no run of {missing} is shown",))
-    cases = tuple(
-        Case(rule, rules.state(node, decided), tuple(rules.comparisons(node)))
-        for rule, node in judged
-    )
     comparisons, unsure = [c for case in cases for c in case.comparisons], []
     if any(c.unknown for c in comparisons):
         bare = all(c.p is None for c in comparisons)
         unsure.append("one run, no error is known" if bare else "errors are partly known")
-    if any(c.p is not None and decided(c) and not sure(c) for c in comparisons):
+    if any(c.p is not None and decided(c) and c.text not in sure for c in comparisons):
         unsure.append("by its own interval, not by Holm over the book")
     if old := [page for page in pages if page in stale]:
         unsure.append(f"stale: {', '.join(old)}")
@@ -241,12 +238,10 @@ def recorded(records: Records, spreads: tuple[Spread, ...], name: str) -> Record
     if metric in metrics:
         return _of_value(page, metric, metrics[metric], spreads)
     base, _, field = metric.rpartition(".")
-    if base in metrics and field in ("limit", "null_mean", "null_sd") and field in metrics[base]:
-        return _of_field(field, metrics[base])
-    raise UserError(f"{{{name}}}: {page} recorded no such number{nearest(metric, list(metrics))}")
-
-
-def _of_field(field: str, about: Mapping[str, Any]) -> Recorded:
+    about = metrics.get(base, {})
+    if field not in about or field not in ("limit", "null_mean", "null_sd"):
+        known = nearest(metric, list(metrics))
+        raise UserError(f"{{{name}}}: {page} recorded no such number{known}")
     if field == "null_mean":
         draws = about["null_draws"]
         return Recorded(about[field], about["null_sd"] / math.sqrt(draws), draws - 1)
@@ -256,20 +251,15 @@ def _of_field(field: str, about: Mapping[str, Any]) -> Recorded:
 def _of_value(
     page: str, metric: str, about: Mapping[str, Any], spreads: tuple[Spread, ...]
 ) -> Recorded:
-    value, n, sd = float(about["value"]), about.get("n"), about.get("sd")
+    value, sd = float(about["value"]), about.get("sd")
     if "se" in about:  # a record that says itself what its errors are
         return Recorded(value, about["se"], (about.get("repeats") or math.inf) - 1)
     told = next((s for s in spreads if fnmatch.fnmatch(f"{page}:{metric}", s.names)), None)
     kind = told.sd_is if told else None
-    if kind == "share" and n:
-        # Agresti & Coull (1998): no share of n trials is known without error
-        share = (value * n + 2) / (n + 4)
-        return Recorded(value, math.sqrt(share * (1 - share) / n))
-    if kind in ("sd", "sd by n") and sd is not None and told.repeats:
-        divisor = told.repeats - (kind == "sd by n")
-        return Recorded(value, sd / math.sqrt(divisor), told.repeats - 1)
+    if kind == "sd" and sd is not None and told.repeats:
+        return Recorded(value, sd / math.sqrt(told.repeats), told.repeats - 1)
     if kind == "se" and sd is not None:
-        return Recorded(value, sd, (n or math.inf) - 1)
+        return Recorded(value, sd, (about.get("n") or math.inf) - 1)
     if kind != "nothing" and sd is None and about.get("null_sd"):
         # of one sample of a model: real samples of that size scatter so
         return Recorded(value, about["null_sd"], about["null_draws"] - 1)

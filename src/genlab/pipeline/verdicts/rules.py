@@ -80,12 +80,7 @@ OPERATIONS = {
     ast.Mult: lambda a, b: a.moved(a.value * b.value, b.value, b, a.value),
     ast.Div: lambda a, b: a.moved(a.value / b.value, 1 / b.value, b, -a.value / b.value**2),
 }
-COMPARED: dict[type, Callable[[float], bool]] = {
-    ast.Lt: lambda effect: effect > 0,
-    ast.LtE: lambda effect: effect >= 0,
-    ast.Gt: lambda effect: effect > 0,
-    ast.GtE: lambda effect: effect >= 0,
-}
+COMPARED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
 @cache
@@ -122,53 +117,43 @@ def _judged(tree: ast.expr, rule: str, numbers: Numbers) -> Judged:
         case ast.UnaryOp(ast.Not(), operand):
             return Combined("not", (_judged(operand, rule, numbers),))
         case ast.Compare(left, operators, others):
-            found, sides = [], [left, *others]
-            for operator, a, b in zip(operators, sides, sides[1:], strict=False):
-                if type(operator) not in COMPARED:
-                    raise UserError(
-                        f"rule {rule!r}: only <, <=, > and >= compare; equal is abs(a - b) < 0.1"
-                    )
-                found.append(_comparison(operator, a, b, rule, numbers))
-            return found[0] if len(found) == 1 else Combined("and", tuple(found))
+            links = zip(operators, [left, *others[:-1]], others, strict=True)
+            found = tuple(_comparison(*link, rule, numbers) for link in links)
+            return found[0] if len(found) == 1 else Combined("and", found)
     raise UserError(f"rule {rule!r}: {ast.unparse(tree)} is no comparison")
 
 
 def _comparison(operator: ast.cmpop, left, right, rule: str, numbers: Numbers) -> Comparison:
+    if not isinstance(operator, COMPARED):
+        raise UserError(f"rule {rule!r}: only <, <=, > and >= compare; equal is abs(a - b) < 0.1")
     a, b = _estimate(left, rule, numbers), _estimate(right, rule, numbers)
     if isinstance(operator, (ast.Gt, ast.GtE)):
         a, b = b, a
     effect = OPERATIONS[ast.Sub](b, a)
-    made_of = {numbers[i][0]: numbers[i][1] for i in effect.slopes}
     text = ast.unparse(ast.Compare(left, [operator], [right]))
-    for i, (name, _) in numbers.items():
-        text = re.sub(rf"\b{i}\b", name, text)
-    unknown = tuple(name for name, number in made_of.items() if number.se is None)
-    parts = [
-        ((slope * numbers[i][1].se) ** 2, numbers[i][1].freedom)
-        for i, slope in effect.slopes.items()
-        if numbers[i][1].se is not None
-    ]
-    plain = COMPARED[type(operator)](effect.value)
-    variance = sum(part for part, _ in parts)
-    if not variance:
-        known = bool(parts) and not unknown
-        bounds = (effect.value, effect.value, 0.0) if known else (None, None, None)
-        return Comparison(text, effect.value, *bounds, plain, unknown)
-    error = math.sqrt(variance)
-    # Welch and Satterthwaite
-    freedom = variance**2 / max(sum(part**2 / df for part, df in parts), 1e-300)
-    wide = special.stdtrit(freedom, (1 + COVERAGE) / 2) * error
-    p = 2 * special.stdtr(freedom, -abs(effect.value) / error)
-    return Comparison(
-        text, effect.value, effect.value - wide, effect.value + wide, float(p), plain, unknown
-    )
+    text = re.sub(r"\b_\d+\b", lambda found: numbers[found[0]][0], text)
+    value, known = effect.value, [i for i in effect.slopes if numbers[i][1].se is not None]
+    unknown = tuple(numbers[i][0] for i in effect.slopes if i not in known)
+    parts = {i: (effect.slopes[i] * numbers[i][1].se) ** 2 for i in known}
+    or_equal = isinstance(operator, (ast.LtE, ast.GtE))
+    plain = value > 0 or (or_equal and value == 0)
+    low, high, p = None, None, None
+    if variance := sum(parts.values()):
+        error = math.sqrt(variance)
+        # Welch and Satterthwaite
+        rest = sum(part**2 / numbers[i][1].freedom for i, part in parts.items())
+        freedom = variance**2 / max(rest, 1e-300)
+        wide = special.stdtrit(freedom, (1 + COVERAGE) / 2) * error
+        low, high = value - wide, value + wide
+        p = float(2 * special.stdtr(freedom, -abs(value) / error))
+    elif known and not unknown:
+        low, high, p = value, value, 0.0
+    return Comparison(text, value, low, high, p, plain, unknown)
 
 
 def _estimate(tree: ast.expr, rule: str, numbers: Numbers) -> Estimate:
     match tree:
-        case ast.Constant(bool() | str()):
-            pass
-        case ast.Constant(int() | float() as value):
+        case ast.Constant(int() | float() as value) if not isinstance(value, bool):
             return Estimate(float(value), {})
         case ast.Name(name) if name in numbers:
             return Estimate(float(numbers[name][1].value), {name: 1.0})

@@ -16,16 +16,7 @@ from rich.table import Table
 from genlab.pipeline.html import number, sortable
 from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.verdicts import accepted
-from genlab.pipeline.verdicts.claims import (
-    WORDS,
-    Case,
-    Claim,
-    Claims,
-    Records,
-    Verdict,
-    read,
-    verdicts,
-)  # fmt: skip
+from genlab.pipeline.verdicts.claims import WORDS, Case, Claims, Records, Verdict, read, verdicts
 from genlab.pipeline.verdicts.rules import Comparison
 from genlab.section.paths import UserError
 
@@ -77,14 +68,12 @@ class Judged:
     def of_page(self, page: str) -> str:
         """The claims that this page judges, with their verdicts: Markdown, folded if they are
         many."""
-        own = [claim for claim in self.found.claims if claim.page == page]
         if self.verdicts is None:
             return f"*The claims that this page judges: {NOT_JUDGED}.*"
-        rows = []
-        for claim in own:
-            about = self.verdicts[claim.id]
-            id_, word = _linked(claim.id, claim.id), _badge(about.word)
-            rows.append((id_, claim.claim, word, _why(about)))
+        own = [v for v in self.verdicts.values() if v.claim.page == page]
+        rows = [
+            (_linked(v.claim.id, v.claim.id), v.claim.claim, _badge(v.word), _why(v)) for v in own
+        ]
         table = sortable(HEADS[:4], rows, plain=True)
         if len(own) > MANY:
             title = f"All {len(own)} claims of the sources that this page judges"
@@ -95,21 +84,19 @@ class Judged:
         """All claims with their verdicts: HTML for a page."""
         if self.verdicts is None:
             return f"*{NOT_JUDGED.capitalize()}.*"
-        rows = [_row(c, self.verdicts[c.id], self.before.get(c.id, {})) for c in self.found.claims]
-        return sortable(HEADS, rows, ids=[claim.id for claim in self.found.claims])
+        rows = [_row(v, self.before.get(id_, {})) for id_, v in self.verdicts.items()]
+        return sortable(HEADS, rows, ids=list(self.verdicts))
 
     def summary(self) -> str:
         """How many claims of each source have which verdict: a Markdown table."""
         if self.verdicts is None:
             return ""
-        rows = [
-            f"| source | {' | '.join(WORDS)} | claims |", "|---|" + "--:|" * (len(WORDS) + 1)
-        ]  # fmt: skip
+        rows = [f"| source | {' | '.join(WORDS)} | claims |"]
+        rows.append("|---|" + "--:|" * (len(WORDS) + 1))
         titles = {id_: f"{id_}, *{s.title}*" for id_, s in self.found.sources.items()}
         for id_, title in (titles | {"": "all"}).items():
-            words = Counter(
-                self.verdicts[c.id].word for c in self.found.claims if id_ in ("", c.source)
-            )
+            judged = self.verdicts.values()
+            words = Counter(v.word for v in judged if id_ in ("", v.claim.source))
             counts = " | ".join(str(words[word]) for word in WORDS)
             rows.append(f"| {title} | {counts} | {words.total()} |")
         return "\n".join(rows)
@@ -119,8 +106,8 @@ class Judged:
         out = io.StringIO()
         write = csv.writer(out, lineterminator="\n").writerow
         write([*COLUMNS, "rule", "met", "effect", "low", "high"])
-        for claim in self.found.claims if self.verdicts else ():
-            verdict = self.verdicts[claim.id]
+        for verdict in (self.verdicts or {}).values():
+            claim = verdict.claim
             about = [claim.id, claim.source, claim.where, claim.claim, verdict.word]
             if not verdict.cases:
                 write([*about, claim.open or claim.untestable, "", "", "", ""])
@@ -135,29 +122,27 @@ def table(judged: Judged, words: Sequence[str] = ()) -> Table:
     """For the terminal: the claims that the words name, by id or page; without words all.  The
     margin is that of the comparison that is closest to turning, in half widths of its interval.
     UserError for a word that names none."""
-    claims = judged.found.claims
-    known = {name for claim in claims for name in (claim.id, claim.page)}
+    known = {name for claim in judged.found.claims for name in (claim.id, claim.page)}
     if unknown := [word for word in words if word not in known]:
         raise UserError(f"{unknown[0]!r} is no claim and no page that judges one")
-    made = Table(box=None, header_style="bold")
-    for head in ("claim", "page", "verdict", "cases", "margin", "what the source says"):
-        made.add_column(head)
-    margins = accepted.margins(judged.verdicts)
-    for claim in claims:
+    heads = ("claim", "page", "verdict", "cases", "margin", "what the source says")
+    made = Table(*heads, box=None, header_style="bold")
+    for verdict in judged.verdicts.values():
+        claim = verdict.claim
         if not words or {claim.id, claim.page} & set(words):
-            verdict = judged.verdicts[claim.id]
             cases = " ".join(MET[case.met][1] for case in verdict.cases)
             about = "; ".join((claim.claim, *verdict.unsure))
-            margin = f"{margins[claim.id]:.1f}" if claim.id in margins else ""
-            made.add_row(claim.id, claim.page, verdict.word, cases, margin, escaped(about))
+            margin = accepted.margin(verdict)
+            told = "" if margin is None else f"{margin:.1f}"
+            made.add_row(claim.id, claim.page, verdict.word, cases, told, escaped(about))
     return made
 
 
 MET = {True: ("yes", "✓"), False: ("no", "✗"), None: ("undecided", "?")}
 
 
-def _row(claim: Claim, verdict: Verdict, before: Mapping[str, Any]) -> tuple:
-    word = _badge(verdict.word)
+def _row(verdict: Verdict, before: Mapping[str, Any]) -> tuple:
+    claim, word = verdict.claim, _badge(verdict.word)
     if was := accepted.replaced(verdict, before):
         word += Markup("<br><small>was: {}</small>").format(was)
     link = Markup('<a href="../notebooks/{0}.html">{0}</a>').format(claim.page)
