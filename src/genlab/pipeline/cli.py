@@ -93,7 +93,7 @@ def sweep(section, grid, parameters, profile, seeds, where):
     """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as
     CSV."""
     from genlab.pipeline.execution.plan import plan_points, run_jobs
-    from genlab.pipeline.views.sweep import report, table, write
+    from genlab.pipeline.views.sweep import report, shown, table, write
 
     chosen([section], False)
     if not grid:
@@ -104,7 +104,7 @@ def sweep(section, grid, parameters, profile, seeds, where):
     rows = table(wanted, names)
     path, number = write(section, rows)
     page = report(section, rows, wanted, names, number)
-    show_table(rows.shown, 160)
+    show_table(shown(rows, names), 160)
     click.echo(
         f"{len(wanted)} runs, all metrics in {path.relative_to(ROOT)}, page "
         f"{page.relative_to(ROOT)}"
