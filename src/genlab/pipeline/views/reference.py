@@ -17,6 +17,8 @@ from pathlib import Path
 from textwrap import dedent, shorten
 from typing import NamedTuple
 
+from genlab.pipeline.html import markdown
+
 PIPELINE = __name__.split(".")[1]  # left out: no reader calls it
 WIDTH = 88  # of a signature in one line
 CODE = re.compile(r'(``[^`]+``|`[^`]+`|"[\w./:-]+")')
@@ -55,8 +57,8 @@ def reference(package: Path) -> dict[str, str]:
 def contents(pages: dict[str, str]) -> str:
     """A Markdown table with, for each page, a link and the first line of its docstring."""
     first = {name: text.split("\n\n")[2].splitlines()[0] for name, text in pages.items()}
-    rows = [f"| {{doc}}`/reference/{name}` | {line} |" for name, line in first.items()]
-    return "\n".join(["| package | what is in it |", "|---|---|", *rows])
+    rows = [(f"{{doc}}`/reference/{name}`", line) for name, line in first.items()]
+    return markdown(("package", "what is in it"), rows)
 
 
 class Module(ast.NodeTransformer):
