@@ -21,8 +21,8 @@ from pathlib import Path
 
 import yaml
 
+from genlab.pipeline.runs import store
 from genlab.pipeline.runs.disk import disk_errors, locked
-from genlab.pipeline.runs.store import Run
 from genlab.pipeline.runs.trees import environment
 from genlab.pipeline.views import crate
 from genlab.pipeline.views.crate import About, Part
@@ -34,7 +34,6 @@ TABLES = {
     "claims.csv": "what the sources claim, with the verdicts and what they rest on",
     "numbers.csv": "every recorded number, with its error and its limit",
 }
-FIRST_DAY = (1980, 1, 1)  # before it a zip file knows no time
 
 
 def release(*, allow_stale: bool = False, pdf: bool = False) -> Path:
@@ -43,7 +42,8 @@ def release(*, allow_stale: bool = False, pdf: bool = False) -> Path:
     UserError if files of the checkout differ from the commit, or a page is stale; with
     `allow_stale` the release says so instead.  `pdf`: with the book as `genlab pdf` makes it.
     """
-    commit, when = _head()
+    commit, seconds = _git("log", "-1", "--format=%H %ct").split()
+    when = datetime.fromtimestamp(int(seconds), UTC)
     marks = [*_changes(commit)]
     _refuse(marks, allow_stale)
     with locked("release"), _checkout(commit) as tree:
@@ -73,12 +73,6 @@ def _git(*words: str) -> str:
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip().splitlines() or ["no reason"])[0]
         raise UserError(f"a release is made from a commit, and git says: {said}") from None
-
-
-def _head() -> tuple[str, datetime]:
-    """The last commit and its time."""
-    commit, seconds = _git("log", "-1", "--format=%H %ct").split()
-    return commit, datetime.fromtimestamp(int(seconds), UTC)
 
 
 @contextmanager
@@ -172,7 +166,9 @@ def _parts(tree: Path, about: About) -> dict[str, bytes]:
             parts[name] = Part(says, (tree / name).read_bytes())
     parts[MANIFEST] = Part("SHA-256 of every other file: sha256sum -c MANIFEST.sha256")
     contents = {name: part.content for name, part in parts.items() if part.content is not None}
-    contents[crate.NAME] = crate.crate(about, parts, _runs(published), results)
+    names = [file.stem for file in sorted(published.glob("*.json"))]
+    runs = {name: store.published(name, published) for name in names}
+    contents[crate.NAME] = crate.crate(about, parts, runs, results)
     return contents | {MANIFEST: manifest(contents)}
 
 
@@ -186,23 +182,12 @@ def _files(folder: Path, name: str) -> dict[str, bytes]:
     }
 
 
-def _runs(published: Path) -> dict[str, Run]:
-    """The published runs in a folder, by section."""
-    return {
-        file.stem: Run(
-            file.with_suffix(".ipynb"), file, file.with_suffix(".npz"), (file.stem, None)
-        )
-        for file in sorted(published.glob("*.json"))
-    }
-
-
 def packed(files: Mapping[str, bytes], when: datetime) -> bytes:
     """A zip file of these files, in the order of their names, all of the same time and mode."""
-    time = max((when.year, when.month, when.day), FIRST_DAY)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name in sorted(files):
-            entry = zipfile.ZipInfo(name, (*time, 0, 0, 0))
+            entry = zipfile.ZipInfo(name, (when.year, when.month, when.day, 0, 0, 0))
             entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3  # as on Unix
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, files[name], compresslevel=9)
