@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -188,21 +189,12 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
     program = Path(sys.executable).with_name("jupyter-book")
     flags = (["-W", "-n", "--keep-going"] if strict else []) + (["--all"] if every_page else [])
     command = [str(program), "build", str(source), "--path-output", str(target), "-q", *flags]
+    utf8 = os.environ | {"PYTHONUTF8": "1"}
     with disk_errors("the book"):
-        result = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUTF8": "1"},
-            check=False,
-        )
+        result = subprocess.run(command, capture_output=True, cwd=ROOT, env=utf8, check=False)
     if result.returncode:
-        text = result.stdout + result.stderr
-        told = [
-            ln for ln in text.splitlines() if "WARNING" in ln or "ERROR" in ln
-        ] or text.splitlines()[-3:]
+        lines = (result.stdout + result.stderr).decode(errors="replace").splitlines()
+        told = [line for line in lines if re.search("WARNING|ERROR", line)] or lines[-3:]
         shown = "; ".join(line.replace(str(source) + "/", "") for line in told[:8])
         raise UserError(f"Jupyter Book refused the pages ({len(told)} warnings or errors): {shown}")
 

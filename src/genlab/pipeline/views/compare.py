@@ -17,6 +17,7 @@ from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.runs.parameters import nearest, short
 from genlab.pipeline.runs.why import changes
+from genlab.pipeline.views import overview
 from genlab.section.paths import RUNS, UserError
 
 
@@ -163,10 +164,8 @@ def different_parameters(runs: Sequence[Named]) -> dict[str, list]:
 def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
     """For the terminal: what differs in the parameters, then every metric with its difference to
     the first run."""
-    out = Table(box=None, header_style="bold")
-    out.add_column("")
-    for n in runs:
-        out.add_column(f"{n.name}\n{n.record['key'][:8]}", justify="right")
+    heads = [f"{n.name}\n{n.record['key'][:8]}" for n in runs]
+    out = overview.table("", *heads, right=heads)
     for name, values in different_parameters(runs).items():
         out.add_row(name, *map(str, values), style="dim")
     for row in table:

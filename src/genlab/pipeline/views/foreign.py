@@ -93,10 +93,8 @@ def _code(cell) -> nbformat.NotebookNode:
     if about := _about_figure(cell.metadata.get("mystnb", {})):
         metadata["mystnb"] = about
     new = nbformat.v4.new_code_cell(cell.source, metadata=metadata)
-    new.outputs, new.execution_count = (
-        list(map(disarmed_output, cell.outputs)),
-        cell.execution_count,
-    )
+    new.outputs = list(map(disarmed_output, cell.outputs))
+    new.execution_count = cell.execution_count
     return new
 
 

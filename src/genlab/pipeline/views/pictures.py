@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import nbformat
-from PIL import Image
+from PIL import Image, ImageOps
 
 from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.section.paths import BUILD
@@ -18,7 +18,7 @@ from genlab.section.paths import BUILD
 CACHE = BUILD / "pictures"
 SIZE = 480, 270  # pixels of a small picture: twice what a card shows
 QUALITY = 62  # of its WebP
-MADE = f"{SIZE} {QUALITY} 1"  # how small pictures are made: change the last number with the code
+MADE = f"{SIZE} {QUALITY} 2"  # how small pictures are made: change the last number with the code
 
 Part = tuple[float, float, float, float]  # left, top, right, bottom, as shares of a picture
 
@@ -58,17 +58,11 @@ def small(png: bytes, part: Part) -> bytes:
 
 def _small(png: bytes, part: Part) -> bytes:
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    width, height = image.size
-    left, top, right, bottom = part
     image = image.crop(
-        (round(left * width), round(top * height), round(right * width), round(bottom * height))
+        [round(share * side) for share, side in zip(part, image.size * 2, strict=True)]
     )
-    scale = min(SIZE[0] / image.width, SIZE[1] / image.height)
-    image = image.resize(
-        (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
-    )
-    card = Image.new("RGB", SIZE, image.getpixel((0, 0)))
-    card.paste(image, ((SIZE[0] - image.width) // 2, (SIZE[1] - image.height) // 2))
+    paper = image.getpixel((0, 0))
+    card = ImageOps.pad(image, SIZE, Image.Resampling.LANCZOS, color=paper)
     out = io.BytesIO()
     card.save(out, "WEBP", quality=QUALITY, method=6)
     return out.getvalue()

@@ -103,17 +103,13 @@ def _refuse(marks: list[str], allowed: bool) -> None:
 
 def _genlab(tree: Path, command: str) -> None:
     """Run a command of the tree's genlab.  UserError with its last words if it fails."""
+    called = [sys.executable, "-m", "genlab.pipeline.cli", command]
     result = subprocess.run(
-        [sys.executable, "-m", "genlab.pipeline.cli", command],
-        cwd=tree,
-        env=environment(tree),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
+        called, cwd=tree, env=environment(tree), capture_output=True, check=False
     )
     if result.returncode:
-        words = [line for line in result.stderr.splitlines() if re.search(r"\w", line)]
+        lines = result.stderr.decode(errors="replace").splitlines()
+        words = [line for line in lines if re.search(r"\w", line)]
         said = (words or [f"exit code {result.returncode}"])[-1]
         without = "; or say --no-pdf" if command == "pdf" else ""
         raise UserError(f"no release: genlab {command}: {said.removeprefix('genlab: ')}{without}")
