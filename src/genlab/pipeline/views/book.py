@@ -124,7 +124,9 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
     tree["genindex.md"] = b"# Index\n"  # its place in the contents; Sphinx writes the page
-    tree["site.sha256"] = hashlib.sha256(site.sources()).hexdigest().encode()
+    # _toc.yml names the pages of the library by a pattern, so that only a full build sees a new one
+    every_page = site.sources() + repr(list(library)).encode()
+    tree["site.sha256"] = hashlib.sha256(every_page).hexdigest().encode()
     return tree
 
 
@@ -223,13 +225,9 @@ def build_book(profile: str, broken: Broken | None = None) -> Path:
 
 def _reaches_every_page(tree: Tree) -> bool:
     """Whether something that every page shows is not as in the last build."""
-    source = BUILD / "source"
     common = [name for name in tree if name in ("_toc.yml", "site.sha256") or "_static" in name]
-    listed = {path.relative_to(source).as_posix() for path in source.glob("reference/*.md")}
-    # _toc.yml names them by a pattern, so that only a full build sees a new one.
-    return listed != {name for name in tree if name.startswith("reference/")} or any(
-        (path := source / name).is_file() and path.read_bytes() != tree[name] for name in common
-    )
+    built = {name: BUILD / "source" / name for name in common}
+    return any(path.is_file() and path.read_bytes() != tree[n] for n, path in built.items())
 
 
 def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:

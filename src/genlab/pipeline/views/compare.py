@@ -103,18 +103,15 @@ def rows(runs: Sequence[Named]) -> list[Row]:
     seeds = _over_seeds(records[0])
     table = []
     for name in dict.fromkeys(m for n in runs for m in n.record["metrics"]):
-        about = [n.record["metrics"].get(name) for n in runs]
-        values = [a["value"] if a else None for a in about]
-        first = next(i for i, v in enumerate(values) if v is not None)
-        deltas = [
-            None if v is None or i == first else v - values[first] for i, v in enumerate(values)
-        ]
-        errors = [
-            None
-            if d is None
-            else _error(about[first], other, records[first], record, seeds.get(name))
-            for d, other, record in zip(deltas, about, records, strict=True)
-        ]
+        about = [record["metrics"].get(name) for record in records]
+        values = [a and a["value"] for a in about]
+        first = next(i for i, a in enumerate(about) if a)
+        deltas, errors = [None] * len(runs), [None] * len(runs)
+        for i in range(first + 1, len(runs)):
+            if about[i]:
+                pair = about[first], about[i], records[first], records[i]
+                deltas[i] = values[i] - values[first]
+                errors[i] = _error(*pair, seeds.get(name))
         table.append(Row(name, about[first].get("better", "lower"), values, deltas, errors))
     return table
 
