@@ -243,14 +243,12 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
             f"{name} has no run with these values: `genlab run {name} --profile {profile}{words}` "
             "makes it"
         )
-    tree = _own_files(lambda path: path.suffix != ".md")
+    # without the references every citation on the page would be empty
+    tree = _own_files(lambda path: path.suffix != ".md" or path.name == "references.md")
     tree["_config.yml"] = (ROOT / "_config.yml").read_bytes()
-    # Without these every citation on the page would be empty.
-    references = ROOT / "book" / "references.md"
     toc: dict[str, Any] = {"format": "jb-book", "root": f"notebooks/{name}"}
-    if references.is_file():
+    if "book/references.md" in tree:
         toc["chapters"] = [{"file": "book/references"}]
-        tree["book/references.md"] = references.read_bytes()
     tree["_toc.yml"] = yaml.safe_dump(toc).encode()
     tree[f"notebooks/{name}.ipynb"] = nbformat.writes(_page(tree, name, run, Judged.of())).encode()
     folder = BUILD / "pages" / f"{name}-{key}"
