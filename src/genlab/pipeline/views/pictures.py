@@ -2,7 +2,6 @@
 plays once."""
 
 import base64
-import hashlib
 import html
 import io
 import re
@@ -12,13 +11,8 @@ from dataclasses import dataclass
 import nbformat
 from PIL import Image, ImageOps
 
-from genlab.pipeline.runs.disk import disk_errors, write_all
-from genlab.section.paths import BUILD
-
-CACHE = BUILD / "pictures"
 SIZE = 480, 270  # pixels of a small picture: twice what a card shows
 QUALITY = 62  # of its WebP
-MADE = f"{SIZE} {QUALITY} 2"  # how small pictures are made: change the last number with the code
 
 Part = tuple[float, float, float, float]  # left, top, right, bottom, as shares of a picture
 
@@ -47,16 +41,7 @@ def figure(notebook: nbformat.NotebookNode, name: str = "") -> Figure | None:
 
 
 def small(png: bytes, part: Part) -> bytes:
-    """A part of a picture as a WebP of SIZE on its own background, made once."""
-    key = hashlib.sha256(png + repr(part).encode() + MADE.encode()).hexdigest()
-    stored = CACHE / f"{key[:32]}.webp"
-    if not stored.is_file():
-        with disk_errors("a picture"):
-            write_all({stored: _small(png, part)})
-    return stored.read_bytes()
-
-
-def _small(png: bytes, part: Part) -> bytes:
+    """A part of a picture as a WebP of SIZE on its own background."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     image = image.crop(
         [round(share * side) for share, side in zip(part, image.size * 2, strict=True)]

@@ -12,7 +12,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Set
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from textwrap import dedent, shorten
 from typing import NamedTuple
@@ -159,12 +159,9 @@ class Module(ast.NodeTransformer):
         behind = self.lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode().strip()
         if behind.startswith("# ") and not behind.startswith("# fmt:"):
             return behind[2:]
-        above = []
-        for line in reversed(self.lines[: node.lineno - 1]):
-            if not line.startswith("# ") or line.startswith("# ---"):
-                break
-            above.insert(0, line[2:])
-        return "\n".join(above)
+        before = reversed(self.lines[: node.lineno - 1])
+        above = [line[2:] for line in takewhile(re.compile("# (?!---)").match, before)]
+        return "\n".join(reversed(above))
 
 
 def _assigned(node: ast.stmt) -> list[tuple[ast.Name, ast.expr]]:
