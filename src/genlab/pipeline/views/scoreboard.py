@@ -1,7 +1,6 @@
 """The scoreboard: every model on the measures that apply to it, beside limit, chance and what was
 published."""
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -76,10 +75,7 @@ def _name(row: Row) -> str:
 def _cells(row: Row, board: Board, numbers: Numbers, best: Mapping[str, float | None]) -> list[str]:
     """A cell for each column; what is no expression stands there as it was published."""
     typed = {c: text for c, text in _expressions(row, board).items() if "{" not in text}
-    return [
-        _minus(typed[c]) if c in typed else _cell(numbers.get(c), best.get(c))
-        for c in board.columns
-    ]
+    return [typed[c] if c in typed else _cell(numbers.get(c), best.get(c)) for c in board.columns]
 
 
 def _links(row: Row, board: Board) -> str:
@@ -120,13 +116,9 @@ def _cell(number: tuple[float, float | None] | None, best: float | None) -> str:
         return ""
     value, error = number
     digits = _digits(value, error)
-    text = _minus(f"{value:.{digits}f}")
+    text = f"{value:.{digits}f}"
     text = f"**{text}**" if value == best else text
     return f"{text} ± {error:.{digits}f}" if error else text
-
-
-def _minus(text: str) -> str:
-    return re.sub("^-", "−", text)
 
 
 def _digits(value: float, error: float | None) -> int:
