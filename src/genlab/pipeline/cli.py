@@ -26,7 +26,7 @@ def list_sections():
     """Sections, what each needs, device policy, and whether their results are current."""
     from genlab.pipeline.views.overview import sections
 
-    options.show_table(sections(options.tell_broken), 200)
+    options.show_table(sections(), 200)
 
 
 @main.command()

@@ -17,6 +17,7 @@ import yaml
 
 from genlab.pipeline import site
 from genlab.pipeline.html import plain
+from genlab.pipeline.options import tell_broken
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.derived import derived, text_of
 from genlab.pipeline.runs.disk import disk_errors, locked
@@ -35,7 +36,6 @@ from genlab.pipeline.views.tables import faults_table, ledger, power_table, runt
 from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, UserError
 
 Tree = dict[str, bytes]  # path in the book's source -> content
-Broken = Callable[[str, UserError], None]  # hears of a section that cannot be read
 
 
 def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
@@ -64,21 +64,15 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     return public, changes(public.record["key_parts"], parts) + waiting
 
 
-def book_tree(profile: str, broken: Broken | None = None) -> Tree:
+def book_tree(profile: str) -> Tree:
     """All source files of the book: configuration, hand-written pages, and one notebook per
-    section.
-
-    `broken` hears of each section that cannot be read, and why; its page says so, too.  Without it
-    the first such section stops everything.
-    """
+    section; of a section that cannot be read, a page that says why."""
     shown, pages, missing = {}, {}, []
     for name in section_names():
         try:
             keys.check(name)
         except UserError as error:
-            if broken is None:
-                raise
-            broken(name, error)
+            tell_broken(name, error)
             pages[name] = f"# {plain(name)}\n\nThis section cannot be read: {plain(error)}\n"
             continue
         try:
@@ -201,10 +195,10 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
         raise UserError(f"Jupyter Book refused the pages ({len(told)} warnings or errors): {shown}")
 
 
-def build_book(profile: str, broken: Broken | None = None) -> Path:
+def build_book(profile: str) -> Path:
     """Build the whole book into _build/html and return its first page; a tree that has not changed
-    is not built again.  `broken` hears of each section that cannot be read."""
-    tree = book_tree(profile, broken)
+    is not built again."""
+    tree = book_tree(profile)
     digest = hashlib.sha256()
     for name in sorted(tree):
         digest.update(name.encode() + b"\0" + tree[name] + b"\0")
