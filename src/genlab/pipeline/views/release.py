@@ -8,7 +8,6 @@ environment, gives the same bytes (but for the PDF, in which the browser writes 
 import hashlib
 import io
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 import yaml
 
 from genlab.pipeline.runs import store
-from genlab.pipeline.runs.disk import disk_errors, locked
+from genlab.pipeline.runs.disk import disk_errors, locked, write_all
 from genlab.pipeline.runs.trees import environment
 from genlab.pipeline.views import crate
 from genlab.pipeline.views.crate import About, Part
@@ -53,13 +52,8 @@ def release(*, allow_stale: bool = False, pdf: bool = False) -> Path:
         _refuse(marks, allow_stale)
         parts = _parts(tree, _about(tree, commit, when, tuple(marks)))
         with disk_errors("the release"):
-            draft = FOLDER.with_name("release.partial")
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            for name, content in parts.items():
-                (draft / name).write_bytes(content)
-            shutil.rmtree(FOLDER, ignore_errors=True)
-            draft.rename(FOLDER)
+            before = [file for file in FOLDER.glob("*") if file.is_file()]
+            write_all({FOLDER / name: content for name, content in parts.items()}, gone=before)
     return FOLDER
 
 
