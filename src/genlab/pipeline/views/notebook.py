@@ -150,11 +150,10 @@ def _with_numbers(cells: list) -> list:
 def _show_source(cells, section: Section) -> None:
     """Give every cell that shows source the source as it is now; comments may have changed since
     the run."""
-    shown = iter(code.arguments(code.library(PACKAGE), keys.trees(section), "show"))
-    for cell in cells:
-        if cell.cell_type != "code" or "parameters" in tags(cell):
-            continue
-        if refs := next(shown):
+    shown = code.arguments(code.library(PACKAGE), keys.trees(section), "show")
+    own = [c for c in cells if c.cell_type == "code" and "parameters" not in tags(c)]
+    for cell, refs in zip(own, shown, strict=True):
+        if refs:
             source = code.listing(code.library(PACKAGE), refs)
             cell.outputs = [
                 nbformat.v4.new_output("display_data", data={"text/markdown": source}),

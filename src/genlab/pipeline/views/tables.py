@@ -115,18 +115,14 @@ def _sight_table(book: Sequence[baseline.Baseline]) -> str:
         shifts = [f"{median:.1f}" for median in s.medians]
         medians.append((s.section, str(s.seeds), str(s.judged), *shifts))
         usual = number(s.seen[0].mean)
-        quoted.append((s.section, _in_two(s.headline), usual, *map(_alarm, s.seen)))
+        name = f"`{s.headline}`".replace("/", "/` `")  # so that it may be broken in the middle
+        quoted.append((s.section, name, usual, *map(_alarm, s.seen)))
     return (
         "Median smallest visible shift [standard deviations over seeds], by fresh runs:\n\n"
         + markdown(("section", "seeds", "judged", *numbers[3:]), medians, numbers)
         + "\n\nThe first number of the page, and where it raises an alarm, by fresh runs:\n\n"
         + markdown(("section", "quotes", "usual", *numbers[3:]), quoted, numbers)
     )
-
-
-def _in_two(name: str) -> str:
-    """CASE/QUANTITY as code that may be broken in the middle."""
-    return f"`{name}`".replace("/", "/` `")
 
 
 def _alarm(seen: Seen) -> str:
