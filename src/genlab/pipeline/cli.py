@@ -26,7 +26,7 @@ def list_sections():
     """Sections, what each needs, device policy, and whether their results are current."""
     from genlab.pipeline.views.overview import sections
 
-    options.show_table(sections(), 200)
+    options.show_table(sections())
 
 
 @main.command()
@@ -36,7 +36,7 @@ def describe(section):
     from genlab.pipeline.views.overview import about, parameters
 
     click.echo(about(section))
-    options.show_table(parameters(section), 200)
+    options.show_table(parameters(section))
 
 
 @main.command()
@@ -55,7 +55,7 @@ def run(names, parameters, profile, seed, force, where):
 
     given = options.combined(parameters, seed)
     done = run_jobs(plan(names, given, profile, force=force), where=where)
-    options.show_table(jobs(done), 140)
+    options.show_table(jobs(done))
     options.fail_if_any(done)
 
 
@@ -87,7 +87,7 @@ def sweep(section, grid, parameters, profile, seeds, where):
     rows = table(wanted, names)
     path, number = write(section, rows)
     page = report(section, rows, wanted, names, number)
-    options.show_table(shown(rows, names), 160)
+    options.show_table(shown(rows, names))
     click.echo(
         f"{len(wanted)} runs, all metrics in {path.relative_to(ROOT)}, page "
         f"{page.relative_to(ROOT)}"
@@ -203,9 +203,7 @@ def baseline(names, profile, seeds, where):
     options.fail_if_any(planned)
     for name in names:
         made, thumbnails = baseline.make([job.run for job in points if job.section == name])
-        options.show_table(
-            baseline.changes(baseline.read(name, made.profile, made.device), made), width=160
-        )
+        options.show_table(baseline.changes(baseline.read(name, made.profile, made.device), made))
         file = baseline.write(made, thumbnails).relative_to(ROOT)
         click.echo(f"{len(made.quantities())} quantities in {file}")
 
@@ -265,7 +263,7 @@ def claims(claims, accept):
     from genlab.pipeline.verdicts.shown import Judged, table
 
     judged = Judged.of(*accepted.published())
-    options.show_table(table(judged, claims), 200)
+    options.show_table(table(judged, claims))
     turned = accepted.turned(judged.before, judged.verdicts)
     if accept:
         accepted.accept(judged.verdicts)

@@ -31,6 +31,7 @@ PROFILE = click.option(
 BROKEN = "genlab.broken"  # in the context of a command: a section was left out
 COLUMNS = ("state", "key", "seconds")  # of every sweep
 MOST_RUNS = 10_000  # of one sweep
+WIDTH = 200  # of a printed table
 FILE = click.Path(exists=True, dir_okay=False)
 SEED = click.option("--seed", type=int, default=None, help="the same as -p seed=N")
 OPEN = click.option("--open", "show", is_flag=True, help="open the page in a browser")
@@ -214,12 +215,12 @@ def one_line(error: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def show_table(table, width: int = 180) -> None:
-    """Print a table, `width` columns wide where the output is no terminal; `[bold]` and `:car:` in
-    a value are text."""
+def show_table(table) -> None:
+    """Print a table, at most WIDTH columns wide where the output is no terminal; `[bold]` and
+    `:car:` in a value are text."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False).print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH, markup=False, emoji=False).print(table)
 
 
 def show_page(what: str, page: Path, show: bool) -> None:
