@@ -127,6 +127,12 @@ def test_a_strip_puts_values_where_they_are():
     assert 'class="interval" x="0"' in open_below and 'width="140.0"' in open_below
 
 
+def test_a_table_in_markdown_has_its_numbers_on_the_right():
+    table = html.markdown(("a", "b"), [("x", "1"), ("y", "")], right=("b",))
+    assert table.splitlines() == ["| a | b |", "|---|--:|", "| x | 1 |", "| y |  |"]
+    assert html.markdown(("a",), []).splitlines() == ["| a |", "|---|"]
+
+
 def test_a_table_says_text_as_text_and_numbers_as_they_sort():
     table = html.sortable(
         ("a", "b<"), [("<i>\n\n# x", 1234.5678), (Markup("<b>y</b>"), None)], ids=("A", "B")

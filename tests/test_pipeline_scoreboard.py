@@ -37,9 +37,9 @@ def table(**changes):
 
 def test_values_have_their_errors_and_the_best_is_bold():
     lines = table()
-    assert "| A | 2.000 ± 0.012 | **−10.50** | {doc}`p </notebooks/p>` |" in lines
-    assert r"| B\| | **1.90** ± 0.20 | −11.25 | {doc}`p </notebooks/p>` |" in lines
-    assert "| *published {cite:p}`somebody2000`* |  | −9.50 |  |" in lines  # as it was published
+    assert "| A | 2.000 ± 0.012 | **-10.50** | {doc}`p </notebooks/p>` |" in lines
+    assert r"| B\| | **1.90** ± 0.20 | -11.25 | {doc}`p </notebooks/p>` |" in lines
+    assert "| *published {cite:p}`somebody2000`* |  | -9.50 |  |" in lines  # as it was published
 
 
 def test_a_page_that_is_not_shown_leaves_a_gap():

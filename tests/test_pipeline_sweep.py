@@ -62,7 +62,8 @@ def test_a_table_of_lists_failures_and_names_that_are_there_twice(tmp_path, monk
     ]
     assert (first["names"], first["size"], first["size (metric)"]) == ("a,b", "2", "0.5")
     assert (second["é"], third["state"], third["é"]) == ("True", "failed", "")
-    assert rows.shown.row_count == 2 and sweep.write("first", rows)[1] == 2
+    shown = sweep.shown(rows, ["names", "size", "seed"])
+    assert shown.row_count == 2 and sweep.write("first", rows)[1] == 2
 
 
 def test_the_page_of_a_sweep_that_failed_or_varies_the_seed_alone(tmp_path, monkeypatch):
@@ -70,16 +71,18 @@ def test_the_page_of_a_sweep_that_failed_or_varies_the_seed_alone(tmp_path, monk
     jobs = [job("failed", seed=5, size=10**400), job("failed", seed=6, size=10**400)]
     for names in (["seed"], ["size", "seed"]):
         rows = sweep.table(jobs, names)
+        assert sweep.shown(rows, names).row_count == 1
         page = sweep.report("first", rows, jobs, names, 1).read_text("utf-8")
         assert "failed" in page and f"sweep over {names[0]}" in page
 
 
 def test_formulas_in_names_and_values_are_drawn_as_text():
-    rows = [
-        {"x": x, "mode": mode, "seed": 0, "state": "done", "m$": float(x), "n$_{": x**2}
+    jobs = [
+        job(metrics=[("m$", float(x)), ("n$_{", x**2)], x=x, mode=mode, seed=0)
         for x in (1, 2)
         for mode in ("$x_{", "b")
     ]
+    rows = sweep.table(jobs, ["x", "mode", "seed"])
     assert sweep.line_plot(rows, "x", ["mode"]).startswith(b"\x89PNG")
 
 

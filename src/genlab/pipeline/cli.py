@@ -6,29 +6,12 @@ import sys
 
 import click
 
-from genlab.pipeline import publishing
+from genlab.pipeline import options, publishing
 from genlab.pipeline.gate import LEAST_SEEDS, SEEDS
-from genlab.pipeline.options import (
-    OPEN,
-    PARAMETER,
-    PROFILE,
-    SEED,
-    Commands,
-    chosen,
-    combined,
-    fail_if_any,
-    one_run,
-    points,
-    runs_somewhere,
-    show_page,
-    show_table,
-    some_or_all,
-    tell_broken,
-)
 from genlab.section.paths import ROOT, UserError
 
 
-@click.group(cls=Commands)
+@click.group(cls=options.Commands)
 @click.version_option(package_name="genlab")
 def main():
     """Generative Models, Reproduced: run its sections, sweep their parameters, build the book."""
@@ -43,7 +26,7 @@ def list_sections():
     """Sections, what each needs, device policy, and whether their results are current."""
     from genlab.pipeline.views.overview import sections
 
-    show_table(sections(tell_broken), 200)
+    options.show_table(sections())
 
 
 @main.command()
@@ -53,27 +36,27 @@ def describe(section):
     from genlab.pipeline.views.overview import about, parameters
 
     click.echo(about(section))
-    show_table(parameters(section), 200)
+    options.show_table(parameters(section))
 
 
 @main.command()
-@some_or_all
-@PARAMETER
-@PROFILE
-@SEED
+@options.some_or_all
+@options.PARAMETER
+@options.PROFILE
+@options.SEED
 @click.option(
     "--force", is_flag=True, help="run again even if the stored run is current, trainings included"
 )
-@runs_somewhere
+@options.runs_somewhere
 def run(names, parameters, profile, seed, force, where):
     """Run SECTIONS (and what they need); an up-to-date run is reused."""
     from genlab.pipeline.execution.plan import plan, run_jobs
     from genlab.pipeline.views.overview import jobs
 
-    given = combined(parameters, seed)
+    given = options.combined(parameters, seed)
     done = run_jobs(plan(names, given, profile, force=force), where=where)
-    show_table(jobs(done), 140)
-    fail_if_any(done)
+    options.show_table(jobs(done))
+    options.fail_if_any(done)
 
 
 @main.command()
@@ -85,31 +68,31 @@ def run(names, parameters, profile, seed, force, where):
     metavar="NAME=V1,V2,…",
     help="values of one parameter (of lists: A,B;C,D); several -g make a product",
 )
-@PARAMETER
-@PROFILE
+@options.PARAMETER
+@options.PROFILE
 @click.option("--seeds", type=click.IntRange(1), help="run every point with seeds 0 … N-1")
-@runs_somewhere
+@options.runs_somewhere
 def sweep(section, grid, parameters, profile, seeds, where):
     """Run SECTION over the product of a grid; one table of parameters and metrics, printed and as
     CSV."""
     from genlab.pipeline.execution.plan import plan_points, run_jobs
-    from genlab.pipeline.views.sweep import report, table, write
+    from genlab.pipeline.views.sweep import report, shown, table, write
 
-    chosen([section], False)
+    options.chosen([section], False)
     if not grid:
         raise UserError("a sweep needs at least one -g NAME=V1,V2, as in -g sigma=0.05,0.1,0.2")
-    names, given = points(section, grid, parameters, seeds)
+    names, given = options.points(section, grid, parameters, seeds)
     planned, wanted = plan_points([(section, point) for point in given], profile)
     run_jobs(planned, where=where)
     rows = table(wanted, names)
     path, number = write(section, rows)
     page = report(section, rows, wanted, names, number)
-    show_table(rows.shown, 160)
+    options.show_table(shown(rows, names))
     click.echo(
         f"{len(wanted)} runs, all metrics in {path.relative_to(ROOT)}, page "
         f"{page.relative_to(ROOT)}"
     )
-    fail_if_any(planned)
+    options.fail_if_any(planned)
 
 
 @main.command()
@@ -133,7 +116,7 @@ def clean(dry_run, days):
             current |= {keys.current_key(name, profile) for profile in PROFILES}
         except UserError as error:
             kept.add(name)  # which of its runs are current nobody knows
-            tell_broken(f"{name}, with its runs,", error)
+            options.tell_broken(f"{name}, with its runs,", error)
     old = [path for path in store.leftovers(current, days) if path.parent.name not in kept]
     if not dry_run:
         store.remove(old)
@@ -157,7 +140,7 @@ def current(section):
 
 
 @main.command()
-@one_run
+@options.one_run
 def why(section, given, profile):
     """Say what changed since the stored run of SECTION: definition, cell, parameter, package or
     needed section."""
@@ -167,7 +150,7 @@ def why(section, given, profile):
 
 
 @main.command()
-@some_or_all
+@options.some_or_all
 def rekey(names):
     """Give published results whose key has an old form one of the present form, where the old key
     proves them."""
@@ -178,7 +161,7 @@ def rekey(names):
 
 
 @main.command()
-@some_or_all
+@options.some_or_all
 def carry(names):
     """Carry published results of SECTIONS to the present code, where the quick profile gives the
     same bits before and after.
@@ -197,8 +180,8 @@ def carry(names):
 
 
 @main.command()
-@some_or_all
-@PROFILE
+@options.some_or_all
+@options.PROFILE
 @click.option(
     "--seeds",
     type=click.IntRange(LEAST_SEEDS),
@@ -206,7 +189,7 @@ def carry(names):
     show_default=True,
     help="seeds behind each baseline",
 )
-@runs_somewhere
+@options.runs_somewhere
 def baseline(names, profile, seeds, where):
     """Write the baselines of SECTIONS: run them at several seeds, keep every metric's values for
     `genlab check`."""
@@ -217,19 +200,17 @@ def baseline(names, profile, seeds, where):
     given = [(name, {"seed": seed}) for name in names for seed in numbers]
     planned, points = plan_points(given, profile)
     run_jobs(planned, where=where)
-    fail_if_any(planned)
+    options.fail_if_any(planned)
     for name in names:
         made, thumbnails = baseline.make([job.run for job in points if job.section == name])
-        show_table(
-            baseline.changes(baseline.read(name, made.profile, made.device), made), width=160
-        )
+        options.show_table(baseline.changes(baseline.read(name, made.profile, made.device), made))
         file = baseline.write(made, thumbnails).relative_to(ROOT)
         click.echo(f"{len(made.quantities())} quantities in {file}")
 
 
 @main.command()
 @click.argument("sections", nargs=-1)
-@PROFILE
+@options.PROFILE
 @click.option(
     "--seeds",
     type=click.IntRange(1),
@@ -242,22 +223,22 @@ def baseline(names, profile, seeds, where):
     show_default=True,
     help="chance of a false alarm anywhere in the book",
 )
-@OPEN
-@runs_somewhere
+@options.OPEN
+@options.runs_somewhere
 def check(sections, profile, seeds, alarm_rate, show, where):
     """Compare the current runs of SECTIONS (all, if none is named) with their baselines; exit 1 if
     a result got worse."""
     from genlab.pipeline.execution.plan import plan_points, run_jobs
     from genlab.pipeline.gate import check
 
-    names = chosen(sections, not sections)
+    names = options.chosen(sections, not sections)
     if seeds:
         first = {name: check.section_seed(name) for name in names}
         given = [(name, {"seed": first[name] + i}) for name in names for i in range(seeds)]
         run_jobs(plan_points(given, profile)[0], where=where)
     results = check.check(names, profile, seeds=seeds or 1, alarm_rate=alarm_rate)
-    show_table(check.summary(results))
-    show_page("report:", check.report(results, profile, alarm_rate), show)
+    options.show_table(check.summary(results))
+    options.show_page("report:", check.report(results, profile, alarm_rate), show)
     if profile == "full":
         from genlab.pipeline.verdicts import accepted
 
@@ -282,7 +263,7 @@ def claims(claims, accept):
     from genlab.pipeline.verdicts.shown import Judged, table
 
     judged = Judged.of(*accepted.published())
-    show_table(table(judged, claims), 200)
+    options.show_table(table(judged, claims))
     turned = accepted.turned(judged.before, judged.verdicts)
     if accept:
         accepted.accept(judged.verdicts)
@@ -295,7 +276,7 @@ def claims(claims, accept):
 
 @main.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
-@OPEN
+@options.OPEN
 def compare(runs, show):
     """Compare runs: a section (its newest run), a key, a run's folder, or `published`."""
     from genlab.pipeline.views import compare
@@ -304,8 +285,8 @@ def compare(runs, show):
         raise UserError("a comparison needs two runs or more, as in `genlab compare ebm published`")
     found = compare.find_runs(runs)
     table = compare.rows(found)
-    show_table(compare.shown(found, table))
-    show_page("page:", compare.report(found, table), show)
+    options.show_table(compare.shown(found, table))
+    options.show_page("page:", compare.report(found, table), show)
 
 
 if __name__ == "__main__":

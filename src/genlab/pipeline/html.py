@@ -3,7 +3,7 @@ light and dark; and text that means only itself in Markdown."""
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -58,6 +58,15 @@ def literal(text: object) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " * (len(fence) > 1)
     return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def markdown(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
+) -> str:
+    """A table in Markdown; columns whose head is in `right` are aligned there."""
+    rule = ["--:" if head in right else "---" for head in heads]
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], f"|{'|'.join(rule)}|", *lines[1:]])
 
 
 def picture(png: bytes) -> Markup:

@@ -31,6 +31,8 @@ PROFILE = click.option(
 BROKEN = "genlab.broken"  # in the context of a command: a section was left out
 COLUMNS = ("state", "key", "seconds")  # of every sweep
 MOST_RUNS = 10_000  # of one sweep
+WIDTH = 200  # of a printed table
+FILE = click.Path(exists=True, dir_okay=False)
 SEED = click.option("--seed", type=int, default=None, help="the same as -p seed=N")
 OPEN = click.option("--open", "show", is_flag=True, help="open the page in a browser")
 
@@ -61,6 +63,17 @@ def one_run(command):
 def runs_somewhere(command):
     """Options of every command that runs sections, gathered into one argument `where`."""
 
+    @click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        help="runs at a time here [default: as many as the cores allow]",
+    )
+    @click.option(
+        "--scheduler", metavar="tcp://HOST:PORT", help="run on the workers of this Dask scheduler"
+    )
+    @click.option("--tls-ca", type=FILE, help="certificate authority of a tls:// scheduler")
+    @click.option("--tls-cert", type=FILE, help="certificate for a tls:// scheduler")
+    @click.option("--tls-key", type=FILE, help="private key for a tls:// scheduler")
     @functools.wraps(command)
     def with_where(*args, jobs, scheduler, tls_ca, tls_cert, tls_key, **kwargs):
         from genlab.pipeline.execution.plan import interrupt_on_terminate
@@ -73,20 +86,6 @@ def runs_somewhere(command):
             os.environ["GENLAB_GPU"] = gpu_of_workers(where)
         return command(*args, where=where, **kwargs)
 
-    path = click.Path(exists=True, dir_okay=False)
-    jobs = "runs at a time here [default: as many as the cores allow]"
-    for option in (
-        click.option("--tls-key", type=path, help="private key for a tls:// scheduler"),
-        click.option("--tls-cert", type=path, help="certificate for a tls:// scheduler"),
-        click.option("--tls-ca", type=path, help="certificate authority of a tls:// scheduler"),
-        click.option(
-            "--scheduler",
-            metavar="tcp://HOST:PORT",
-            help="run on the workers of this Dask scheduler",
-        ),
-        click.option("--jobs", type=click.IntRange(1), help=jobs),
-    ):
-        with_where = option(with_where)
     return with_where
 
 
@@ -216,12 +215,12 @@ def one_line(error: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def show_table(table, width: int = 180) -> None:
-    """Print a table, `width` columns wide where the output is no terminal; `[bold]` and `:car:` in
-    a value are text."""
+def show_table(table) -> None:
+    """Print a table, at most WIDTH columns wide where the output is no terminal; `[bold]` and
+    `:car:` in a value are text."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False).print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH, markup=False, emoji=False).print(table)
 
 
 def show_page(what: str, page: Path, show: bool) -> None:

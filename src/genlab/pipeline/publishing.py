@@ -4,7 +4,7 @@ import gc
 
 import click
 
-from genlab.pipeline.options import OPEN, one_run, show_page, some_or_all, tell_broken
+from genlab.pipeline.options import OPEN, one_run, show_page, some_or_all
 from genlab.section.paths import ROOT
 
 SHOWN = click.option(
@@ -23,7 +23,7 @@ def build(profile, show):
     from genlab.pipeline.views.book import build_book
 
     gc.disable()  # there is little to collect in one short process, and much to look through
-    show_page("the book is at", build_book(profile, tell_broken), show)
+    show_page("the book is at", build_book(profile), show)
 
 
 @click.command()
@@ -35,7 +35,7 @@ def pdf(profile, show):
     from genlab.pipeline.views.pdf import book_pdf, find_browser
 
     browser = find_browser()  # what is missing is said before anything is built
-    show_page("the PDF is at", book_pdf(build_book(profile, tell_broken), browser), show)
+    show_page("the PDF is at", book_pdf(build_book(profile), browser), show)
 
 
 @click.command()

@@ -4,6 +4,7 @@ them away."""
 import html
 import shlex
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from genlab.pipeline.html import plain
@@ -66,9 +67,8 @@ def _in_brief(record: Mapping[str, Any], section: Section) -> list[str]:
 
 def _run_it(record: Mapping[str, Any], section: Section, pages: Collection[str]) -> str:
     """The commands that run this page with one parameter changed."""
-    changed = other_value(section)
     word, said = "", "The same page, computed on your machine in the quick profile:"
-    if changed:
+    if changed := other_value(section):
         parameter, value = changed
         word = f" -p {shlex.quote(f'{parameter.name}={value}')}"
         said = (
@@ -76,9 +76,8 @@ def _run_it(record: Mapping[str, Any], section: Section, pages: Collection[str])
             f"published with {_said(parameter.default)}), in the quick profile:"
         )
     lines = [f"genlab run {section.name}{word}", f"genlab page {section.name}{word} --open"]
-    more = ""
-    if "how_to_rerun" in pages:
-        more = ' <a href="../book/how_to_rerun.html">How to run it again</a>'
+    link = ' <a href="../book/how_to_rerun.html">How to run it again</a>'
+    more = link if "how_to_rerun" in pages else ""
     code = html.escape("\n".join(lines), quote=False).replace("\n", "&#10;")
     return (
         f"<div><b>Run this page yourself.</b> {said}{more}"
@@ -95,17 +94,10 @@ def other_value(section: Section) -> tuple[Parameter, int | float] | None:
         usual = section.quick.get(parameter.name, parameter.default)
         for factor in () if parameter.name == "seed" else (1 / 2, 2):
             value = type(parameter.default)(float(f"{usual * factor:.2g}"))
-            if value != parameter.default and _allowed(parameter, value):
-                return parameter, value
+            with suppress(UserError):  # against the rule
+                if parameter.checked(value, "") != parameter.default:
+                    return parameter, value
     return None
-
-
-def _allowed(parameter: Parameter, value: int | float) -> bool:
-    try:
-        parameter.checked(value, "")
-    except UserError:
-        return False
-    return True
 
 
 def _take_away(name: str, files: Mapping[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import yaml
 
 from genlab.pipeline import site
 from genlab.pipeline.html import plain
+from genlab.pipeline.options import tell_broken
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.derived import derived, text_of
 from genlab.pipeline.runs.disk import disk_errors, locked
@@ -34,7 +36,6 @@ from genlab.pipeline.views.tables import faults_table, ledger, power_table, runt
 from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, UserError
 
 Tree = dict[str, bytes]  # path in the book's source -> content
-Broken = Callable[[str, UserError], None]  # hears of a section that cannot be read
 
 
 def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
@@ -63,21 +64,15 @@ def run_to_show(name: str, profile: str) -> tuple[Run, list[str] | None]:
     return public, changes(public.record["key_parts"], parts) + waiting
 
 
-def book_tree(profile: str, broken: Broken | None = None) -> Tree:
+def book_tree(profile: str) -> Tree:
     """All source files of the book: configuration, hand-written pages, and one notebook per
-    section.
-
-    `broken` hears of each section that cannot be read, and why; its page says so, too.  Without it
-    the first such section stops everything.
-    """
+    section; of a section that cannot be read, a page that says why."""
     shown, pages, missing = {}, {}, []
     for name in section_names():
         try:
             keys.check(name)
         except UserError as error:
-            if broken is None:
-                raise
-            broken(name, error)
+            tell_broken(name, error)
             pages[name] = f"# {plain(name)}\n\nThis section cannot be read: {plain(error)}\n"
             continue
         try:
@@ -123,7 +118,9 @@ def book_tree(profile: str, broken: Broken | None = None) -> Tree:
     tree |= {f"reference/{name}.md": text.encode() for name, text in library.items()}
     fill(tree, "<!-- genlab:reference -->", contents(library))
     tree["genindex.md"] = b"# Index\n"  # its place in the contents; Sphinx writes the page
-    tree["site.sha256"] = hashlib.sha256(site.sources()).hexdigest().encode()
+    # _toc.yml names the pages of the library by a pattern, so that only a full build sees a new one
+    every_page = site.sources() + repr(list(library)).encode()
+    tree["site.sha256"] = hashlib.sha256(every_page).hexdigest().encode()
     return tree
 
 
@@ -188,29 +185,20 @@ def jupyter_book(source: Path, target: Path, *, strict: bool, every_page: bool =
     program = Path(sys.executable).with_name("jupyter-book")
     flags = (["-W", "-n", "--keep-going"] if strict else []) + (["--all"] if every_page else [])
     command = [str(program), "build", str(source), "--path-output", str(target), "-q", *flags]
+    utf8 = os.environ | {"PYTHONUTF8": "1"}
     with disk_errors("the book"):
-        result = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUTF8": "1"},
-            check=False,
-        )
+        result = subprocess.run(command, capture_output=True, cwd=ROOT, env=utf8, check=False)
     if result.returncode:
-        text = result.stdout + result.stderr
-        told = [
-            ln for ln in text.splitlines() if "WARNING" in ln or "ERROR" in ln
-        ] or text.splitlines()[-3:]
+        lines = (result.stdout + result.stderr).decode(errors="replace").splitlines()
+        told = [line for line in lines if re.search("WARNING|ERROR", line)] or lines[-3:]
         shown = "; ".join(line.replace(str(source) + "/", "") for line in told[:8])
         raise UserError(f"Jupyter Book refused the pages ({len(told)} warnings or errors): {shown}")
 
 
-def build_book(profile: str, broken: Broken | None = None) -> Path:
+def build_book(profile: str) -> Path:
     """Build the whole book into _build/html and return its first page; a tree that has not changed
-    is not built again.  `broken` hears of each section that cannot be read."""
-    tree = book_tree(profile, broken)
+    is not built again."""
+    tree = book_tree(profile)
     digest = hashlib.sha256()
     for name in sorted(tree):
         digest.update(name.encode() + b"\0" + tree[name] + b"\0")
@@ -231,13 +219,9 @@ def build_book(profile: str, broken: Broken | None = None) -> Path:
 
 def _reaches_every_page(tree: Tree) -> bool:
     """Whether something that every page shows is not as in the last build."""
-    source = BUILD / "source"
     common = [name for name in tree if name in ("_toc.yml", "site.sha256") or "_static" in name]
-    listed = {path.relative_to(source).as_posix() for path in source.glob("reference/*.md")}
-    # _toc.yml names them by a pattern, so that only a full build sees a new one.
-    return listed != {name for name in tree if name.startswith("reference/")} or any(
-        (path := source / name).is_file() and path.read_bytes() != tree[name] for name in common
-    )
+    built = {name: BUILD / "source" / name for name in common}
+    return any(path.is_file() and path.read_bytes() != tree[n] for n, path in built.items())
 
 
 def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
@@ -253,14 +237,12 @@ def build_page(name: str, given: Mapping[str, Any], profile: str) -> Path:
             f"{name} has no run with these values: `genlab run {name} --profile {profile}{words}` "
             "makes it"
         )
-    tree = _own_files(lambda path: path.suffix != ".md")
+    # without the references every citation on the page would be empty
+    tree = _own_files(lambda path: path.suffix != ".md" or path.name == "references.md")
     tree["_config.yml"] = (ROOT / "_config.yml").read_bytes()
-    # Without these every citation on the page would be empty.
-    references = ROOT / "book" / "references.md"
     toc: dict[str, Any] = {"format": "jb-book", "root": f"notebooks/{name}"}
-    if references.is_file():
+    if "book/references.md" in tree:
         toc["chapters"] = [{"file": "book/references"}]
-        tree["book/references.md"] = references.read_bytes()
     tree["_toc.yml"] = yaml.safe_dump(toc).encode()
     tree[f"notebooks/{name}.ipynb"] = nbformat.writes(_page(tree, name, run, Judged.of())).encode()
     folder = BUILD / "pages" / f"{name}-{key}"

@@ -17,6 +17,7 @@ from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.runs.parameters import nearest, short
 from genlab.pipeline.runs.why import changes
+from genlab.pipeline.views import overview
 from genlab.section.paths import RUNS, UserError
 
 
@@ -102,18 +103,15 @@ def rows(runs: Sequence[Named]) -> list[Row]:
     seeds = _over_seeds(records[0])
     table = []
     for name in dict.fromkeys(m for n in runs for m in n.record["metrics"]):
-        about = [n.record["metrics"].get(name) for n in runs]
-        values = [a["value"] if a else None for a in about]
-        first = next(i for i, v in enumerate(values) if v is not None)
-        deltas = [
-            None if v is None or i == first else v - values[first] for i, v in enumerate(values)
-        ]
-        errors = [
-            None
-            if d is None
-            else _error(about[first], other, records[first], record, seeds.get(name))
-            for d, other, record in zip(deltas, about, records, strict=True)
-        ]
+        about = [record["metrics"].get(name) for record in records]
+        values = [a and a["value"] for a in about]
+        first = next(i for i, a in enumerate(about) if a)
+        deltas, errors = [None] * len(runs), [None] * len(runs)
+        for i in range(first + 1, len(runs)):
+            if about[i]:
+                pair = about[first], about[i], records[first], records[i]
+                deltas[i] = values[i] - values[first]
+                errors[i] = _error(*pair, seeds.get(name))
         table.append(Row(name, about[first].get("better", "lower"), values, deltas, errors))
     return table
 
@@ -163,10 +161,8 @@ def different_parameters(runs: Sequence[Named]) -> dict[str, list]:
 def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
     """For the terminal: what differs in the parameters, then every metric with its difference to
     the first run."""
-    out = Table(box=None, header_style="bold")
-    out.add_column("")
-    for n in runs:
-        out.add_column(f"{n.name}\n{n.record['key'][:8]}", justify="right")
+    heads = [f"{n.name}\n{n.record['key'][:8]}" for n in runs]
+    out = overview.table("", *heads, right=heads)
     for name, values in different_parameters(runs).items():
         out.add_row(name, *map(str, values), style="dim")
     for row in table:

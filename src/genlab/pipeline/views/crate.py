@@ -61,9 +61,9 @@ def crate(about: About, parts: Mapping[str, Part], runs: Mapping[str, Run], arch
     `archive`."""
     licence = f"https://spdx.org/licenses/{about.licence}"
     entities = [
-        {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"},
-        {"@id": licence, "@type": "CreativeWork", "name": about.licence},
-        {"@id": AUTHORS, "@type": "Organization", "name": about.author},
+        _entity(PROFILE, "CreativeWork", "Process Run Crate", version="0.5"),
+        _entity(licence, "CreativeWork", about.licence),
+        _entity(AUTHORS, "Organization", about.author),
         *(_file(name, part) for name, part in parts.items()),
     ]
     for name, run in runs.items():
@@ -86,17 +86,18 @@ def crate(about: About, parts: Mapping[str, Part], runs: Mapping[str, Run], arch
     if about.marks:
         root["creativeWorkStatus"] = f"Draft: {'; '.join(about.marks)}"
     head = {"@id": NAME, "@type": "CreativeWork", "conformsTo": _to(CRATE), "about": _to("./")}
-    whole = {"@context": CONTEXT, "@graph": [head, root, *_once(entities)]}
+    # packages and data are named by many runs
+    once = {entity["@id"]: entity for entity in entities}
+    whole = {"@context": CONTEXT, "@graph": [head, root, *once.values()]}
     return (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _entity(identifier: str, kind: str, name: str, /, **more: Any) -> Entity:
+    return {"@id": identifier, "@type": kind, "name": name, **more}
 
 
 def _to(identifier: str) -> Entity:
     return {"@id": identifier}
-
-
-def _once(entities: Iterable[Entity]) -> list[Entity]:
-    """The entities, each once: packages and data are named by many runs."""
-    return [*{entity["@id"]: entity for entity in entities}.values()]
 
 
 def _sized(content: bytes) -> Entity:
@@ -108,8 +109,8 @@ def _media(name: str) -> Entity:
 
 
 def _file(name: str, part: Part) -> Entity:
-    about = {"@id": name, "@type": "File", "name": name, "description": part.says} | _media(name)
-    return about | (_sized(part.content) if part.content is not None else {})
+    size = {} if part.content is None else _sized(part.content)
+    return _entity(name, "File", name, description=part.says, **_media(name), **size)
 
 
 def _run(
@@ -125,30 +126,30 @@ def _run(
     # A stale run may have read others than those that are published now.
     same = [n for n, digest in needed.items() if n in runs and store.content(runs[n]) == digest]
     began = datetime.fromisoformat(record["started"])
-    yield {
-        "@id": f"#run/{name}",
-        "@type": "CreateAction",
-        "name": f"Run {record['key']} of {record['title']}",
-        "description": _told(record),
-        "identifier": record["key"],
-        "instrument": _to(source),
-        "agent": _to(AUTHORS),
-        "object": [_to(o["@id"]) for o in objects] + [_to(f"#results/{n}.json") for n in same],
-        "result": [_to(result["@id"]) for result in results],
-        "startTime": began.isoformat(),
-        "endTime": (began + timedelta(seconds=round(record["seconds"]))).isoformat(),
-        "actionStatus": "http://schema.org/CompletedActionStatus",
-    }
-    yield {
-        "@id": source,
-        "@type": "SoftwareSourceCode",
-        "name": f"notebooks/{name}.md",
-        "description": f"The section {record['title']}, in the repository of {about.title}",
-        "version": f"commit {record['commit']}",
-        "programmingLanguage": "Python",
-        "softwareRequirements": [_to(package["@id"]) for package in packages],
-        "author": _to(AUTHORS),
-    }
+    yield _entity(
+        f"#run/{name}",
+        "CreateAction",
+        f"Run {record['key']} of {record['title']}",
+        description=_told(record),
+        identifier=record["key"],
+        instrument=_to(source),
+        agent=_to(AUTHORS),
+        object=[_to(o["@id"]) for o in objects] + [_to(f"#results/{n}.json") for n in same],
+        result=[_to(result["@id"]) for result in results],
+        startTime=began.isoformat(),
+        endTime=(began + timedelta(seconds=round(record["seconds"]))).isoformat(),
+        actionStatus="http://schema.org/CompletedActionStatus",
+    )
+    yield _entity(
+        source,
+        "SoftwareSourceCode",
+        f"notebooks/{name}.md",
+        description=f"The section {record['title']}, in the repository of {about.title}",
+        version=f"commit {record['commit']}",
+        programmingLanguage="Python",
+        softwareRequirements=[_to(package["@id"]) for package in packages],
+        author=_to(AUTHORS),
+    )
     yield from (*packages, *objects, *results)
 
 
@@ -168,41 +169,29 @@ def _told(record: Mapping[str, Any]) -> str:
 
 def _packages(versions: Mapping[str, str]) -> list[Entity]:
     """Python and the libraries that a run loaded, under their package URLs."""
-    return [
-        {
-            "@id": f"pkg:{kind}/{name.lower()}@{quote(version)}",
-            "@type": "SoftwareApplication",
-            "name": name,
-            "softwareVersion": version,
-        }
-        for name, version in versions.items()
-        for kind in ["generic" if name == "python" else "pypi"]
-    ]
+    found = []
+    for name, version in versions.items():
+        url = f"pkg:{'generic' if name == 'python' else 'pypi'}/{name.lower()}@{quote(version)}"
+        found.append(_entity(url, "SoftwareApplication", name, softwareVersion=version))
+    return found
 
 
 def _parameters(name: str, params: Mapping[str, Any]) -> list[Entity]:
     """The values of a run's parameters; a list as JSON."""
-    return [
-        {
-            "@id": f"#parameter/{name}/{parameter}",
-            "@type": "PropertyValue",
-            "name": parameter,
-            "value": value if isinstance(value, bool | int | float | str) else json.dumps(value),
-        }
-        for parameter, value in params.items()
-    ]
+    found = []
+    for parameter, value in params.items():
+        told = json.dumps(value) if isinstance(value, list) else value
+        found.append(
+            _entity(f"#parameter/{name}/{parameter}", "PropertyValue", parameter, value=told)
+        )
+    return found
 
 
 def _data(checksums: Mapping[str, str]) -> list[Entity]:
     """Files that a run read: they are not in the release, so they are known by their checksums."""
+    says = "In the repository, packed; its licence is in data/README.md there"
     return [
-        {
-            "@id": f"#data/{file}",
-            "@type": "CreativeWork",
-            "name": f"data/{file}",
-            "description": "In the repository, packed; its licence is in data/README.md there",
-            "sha256": checksum,
-        }
+        _entity(f"#data/{file}", "CreativeWork", f"data/{file}", description=says, sha256=checksum)
         for file, checksum in checksums.items()
     ]
 
@@ -211,12 +200,12 @@ def _results(name: str, run: Run, archive: str) -> Iterable[Entity]:
     """Notebook, record and arrays of a run, as parts of the archive."""
     words = {".ipynb": "executed notebook", ".json": "record", ".npz": "arrays"}
     for file in filter(None, (run.notebook, run.record_file, run.arrays)):
-        yield {
-            "@id": f"#results/{file.name}",
-            "@type": "CreativeWork",
-            "name": file.name,
-            "description": f"The {words[file.suffix]} of {name}, in {archive}",
-            "isPartOf": _to(archive),
+        yield _entity(
+            f"#results/{file.name}",
+            "CreativeWork",
+            file.name,
+            description=f"The {words[file.suffix]} of {name}, in {archive}",
+            isPartOf=_to(archive),
             **_media(file.name),
             **_sized(file.read_bytes()),
-        }
+        )

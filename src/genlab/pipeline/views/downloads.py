@@ -4,6 +4,7 @@ import copy
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import jupytext
@@ -59,23 +60,15 @@ def figures(notebook: bytes) -> str:
     run kept none."""
     if NUMBERS.encode() not in notebook:
         return ""
-    rows = (
-        [figure, panel["title"], series["label"], x, y]
-        for figure, panels in _kept(nbformat.reads(notebook.decode(), as_version=4))
-        for panel in panels
-        for series in panel["series"]
-        for x, y in zip(series["x"], series["y"], strict=True)
-    )
-    return _csv(["figure", "panel", "series", "x", "y"], rows)
-
-
-def _kept(notebook: nbformat.NotebookNode) -> Iterable[tuple[str, list]]:
-    """The name of each figure of which the numbers were kept, and its panels."""
-    for cell in notebook.cells:
+    rows = []
+    for cell in nbformat.reads(notebook.decode(), as_version=4).cells:
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", "")
-        for output in cell.get("outputs", []):
-            if NUMBERS in output.get("data", {}):
-                yield name, output.data[NUMBERS]
+        kept = [output.get("data", {}).get(NUMBERS, []) for output in cell.get("outputs", [])]
+        for panel in chain.from_iterable(kept):
+            for series in panel["series"]:
+                points = zip(series["x"], series["y"], strict=True)
+                rows += [[name, panel["title"], series["label"], x, y] for x, y in points]
+    return _csv(["figure", "panel", "series", "x", "y"], rows)
 
 
 def _csv(heads: list[str], rows: Iterable[list]) -> str:

@@ -2,6 +2,7 @@
 away; statements that only record or save are left to the script that readers can download."""
 
 import ast
+import re
 from collections import Counter
 
 RECORDING = ("metric", "record", "save", "quote")
@@ -104,7 +105,4 @@ def _without(source: str, goes: list[ast.stmt]) -> str:
         while start and lines[start - 1].lstrip().startswith("#"):
             start -= 1
         lines[start : node.end_lineno] = []
-    text = "\n".join(lines).strip("\n")
-    while "\n\n\n\n" in text:
-        text = text.replace("\n\n\n\n", "\n\n\n")
-    return text
+    return re.sub("\n{4,}", "\n\n\n", "\n".join(lines).strip("\n"))

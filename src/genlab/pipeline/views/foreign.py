@@ -80,9 +80,8 @@ def disarmed(cells: list[nbformat.NotebookNode], own: Collection[str]) -> list:
     for cell in cells:
         if cell.cell_type == "markdown":
             known = cell.source in own or harmless(cell.source)
-            shown.append(
-                nbformat.v4.new_markdown_cell(cell.source if known else as_text(cell.source))
-            )
+            text = cell.source if known else as_text(cell.source)
+            shown.append(nbformat.v4.new_markdown_cell(text))
         elif cell.cell_type == "code":
             shown.append(_code(cell))
     return shown
@@ -93,10 +92,8 @@ def _code(cell) -> nbformat.NotebookNode:
     if about := _about_figure(cell.metadata.get("mystnb", {})):
         metadata["mystnb"] = about
     new = nbformat.v4.new_code_cell(cell.source, metadata=metadata)
-    new.outputs, new.execution_count = (
-        list(map(disarmed_output, cell.outputs)),
-        cell.execution_count,
-    )
+    new.outputs = list(map(disarmed_output, cell.outputs))
+    new.execution_count = cell.execution_count
     return new
 
 

@@ -33,6 +33,7 @@ HERO = Markup(
     '<source media="(prefers-reduced-motion: reduce), print" srcset="../home/hero.png">'
     '<img src="../home/hero.webp" alt="{}" width="{}" height="{}"></picture></div>'
 )
+FINDING = Markup("<li><b>{}</b><p>{}</p><small>{}</small></li>")
 OWN_ANSWER = "**The answer.**"
 COVER = "Samples of four models over the densities that they should follow"
 COUNTED = {"holds": "held", "in part": "in part", "does not hold": "did not hold"}
@@ -135,11 +136,7 @@ class Shown:
         for finding in self.home.findings:
             text = self.said(finding, f"cards.yaml, {finding.title!r}")
             title = finding.title if text not in ("", UNBACKED) else ""
-            items.append(
-                Markup("<li><b>{}</b><p>{}</p><small>{}</small></li>").format(
-                    title, text, self._link(finding.page)
-                )
-            )
+            items.append(FINDING.format(title, text, self._link(finding.page)))
         made = Markup('<ol class="genlab-findings">{}</ol>').format(Markup().join(items))
         return " ".join(made.split()) if items else ""
 
@@ -154,7 +151,8 @@ class Shown:
         return "\n".join(lines)
 
     def _card(self, name: str) -> Markup:
-        card = self.home.cards.get(name) or Card(question=self._summary(name))
+        card = self.home.cards.get(name, NO_CARD)
+        summary = get_section(name).summary if name in self.notebooks else ""
         number = section_names().index(name) + 1
         image = Markup()
         if shown := self.figures.get(name):
@@ -166,18 +164,16 @@ class Shown:
             '<li class="genlab-home-card">{}<div><h4><span>{}</span> {}</h4>'
             "<p><em>{}</em></p><p>{}</p>{}</div></li>"
         ).format(
-            image, number, self._link(name), card.question, answer, self._counts(name)
-        )  # fmt: skip
+            image, number, self._link(name), card.question or summary, answer, self._counts(name)
+        )
 
     def brief(self, name: str) -> str:
         """The answer of a page for its first screen, with a small figure that leads to the large
         one: a block of HTML.  Nothing for a page that begins with its own, or that is not
         judged."""
-        card, notebook = self.home.cards.get(name), self.notebooks[name]
-        if card is None or self.judged.verdicts is None or OWN_ANSWER in notebook.cells[0].source:
-            return ""
-        answer = self.said(card, f"cards.yaml, {name}")
-        if answer in ("", UNBACKED):
+        answer = self.said(self.home.cards.get(name, NO_CARD), f"cards.yaml, {name}")
+        own = OWN_ANSWER in self.notebooks[name].cells[0].source
+        if own or self.judged.verdicts is None or answer in ("", UNBACKED):
             return ""
         image = Markup()
         if (shown := self.figures.get(name)) and shown.name:
@@ -187,21 +183,16 @@ class Shown:
         made = Markup('<div class="genlab-brief">{}<p><b>In brief.</b> {}</p></div>')
         return "\n\n" + " ".join(made.format(image, answer).split()) + "\n"
 
-    def _summary(self, name: str) -> str:
-        return get_section(name).summary if name in self.notebooks else ""
-
     def _link(self, name: str) -> Markup:
         title = get_section(name).title if name in self.notebooks else name
         return Markup('<a href="../notebooks/{}.html">{}</a>').format(name, title)
 
     def _counts(self, name: str) -> Markup:
         """How many claims that the page judges have which verdict, with a link to their lines."""
-        if self.judged.verdicts is None:
-            return Markup()
         own = [c for c in self.judged.found.claims if c.page == name]
-        words = Counter(self.judged.verdicts[claim.id].word for claim in own)
-        if not own:
+        if self.judged.verdicts is None or not own:
             return Markup()
+        words = Counter(self.judged.verdicts[claim.id].word for claim in own)
         counts = {said: words[w] for w, said in COUNTED.items()}
         counts["not decided here"] = words.total() - sum(counts.values())
         told = ", ".join(f"{count} {said}" for said, count in counts.items() if count)

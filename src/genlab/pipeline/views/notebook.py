@@ -11,7 +11,7 @@ import nbformat
 
 from genlab.pipeline.execution.drawing import NUMBERS
 from genlab.pipeline.execution.results import is_injected
-from genlab.pipeline.html import literal, plain
+from genlab.pipeline.html import literal, markdown, plain
 from genlab.pipeline.runs import keys
 from genlab.pipeline.runs.pages import Section, computes
 from genlab.pipeline.runs.store import Run
@@ -82,18 +82,19 @@ def _lead_first(cells: list) -> list:
 
 def _tabulated(cells: list, section: Section, values: Mapping[str, Any]) -> list:
     """The cells with a table of the parameters, as they were in the run, before their cell."""
-    rows = ["| parameter | here |", "|---|--:|"]
+    rows = []
     for p in section.parameters:
         unit = f" [{plain(p.unit)}]" if p.unit else ""
         value = ", ".join(map(str, v)) if isinstance(v := values[p.name], list) else str(v)
-        rows.append(f"| {literal(p.name)}: {plain(p.meaning)}{unit} | {plain(value)} |")
+        rows.append((f"{literal(p.name)}: {plain(p.meaning)}{unit}", plain(value)))
     title = f"```{{admonition}} The {len(section.parameters)} parameters of this run"
-    table = "\n".join([title, ":class: dropdown", "", *rows, "```"])
+    table = markdown(("parameter", "here"), rows, ("here",))
     # an id of its own, not a random one: an unchanged book is not built again
-    cell = nbformat.v4.new_markdown_cell(table, id="table-of-parameters")
-    made = [cell] if section.parameters else []
-    at = next((i for i, cell in enumerate(cells) if "parameters" in tags(cell)), len(cells))
-    return [*cells[:at], *made, *cells[at:]]
+    made = nbformat.v4.new_markdown_cell(
+        f"{title}\n:class: dropdown\n\n{table}\n```", id="table-of-parameters"
+    )
+    at = next(i for i, cell in enumerate(cells) if "parameters" in tags(cell))
+    return [*cells[:at], made, *cells[at:]]
 
 
 def _set_parameters(cells: list, section: Section, values: Mapping[str, Any]) -> None:
@@ -149,11 +150,10 @@ def _with_numbers(cells: list) -> list:
 def _show_source(cells, section: Section) -> None:
     """Give every cell that shows source the source as it is now; comments may have changed since
     the run."""
-    shown = iter(code.arguments(code.library(PACKAGE), keys.trees(section), "show"))
-    for cell in cells:
-        if cell.cell_type != "code" or "parameters" in tags(cell):
-            continue
-        if refs := next(shown):
+    shown = code.arguments(code.library(PACKAGE), keys.trees(section), "show")
+    own = [c for c in cells if c.cell_type == "code" and "parameters" not in tags(c)]
+    for cell, refs in zip(own, shown, strict=True):
+        if refs:
             source = code.listing(code.library(PACKAGE), refs)
             cell.outputs = [
                 nbformat.v4.new_output("display_data", data={"text/markdown": source}),

@@ -1,10 +1,11 @@
 """Tables for the terminal: the sections, the parameters of one, and what became of some jobs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 
 from genlab.pipeline.execution.plan import Job
+from genlab.pipeline.options import tell_broken
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import PROFILES, get_section, section_names
 from genlab.section.paths import UserError
@@ -18,16 +19,15 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
     return made
 
 
-def sections(broken: Callable[[str, UserError], None]) -> Table:
-    """One row a section: what it needs, its device policy, and whether its results are current.
-    `broken` hears of each that cannot be read, and why."""
+def sections() -> Table:
+    """One row a section: what it needs, its device policy, and whether its results are current."""
     made = table("section", "needs", "device", *PROFILES, "published", "summary")
     for name in section_names():
         try:
             made.add_row(*_row(name))
         except UserError as error:
             made.add_row(name, "?", "?", *["broken"] * (len(PROFILES) + 1), "")
-            broken(name, error)
+            tell_broken(name, error)
     return made
 
 

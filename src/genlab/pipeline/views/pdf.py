@@ -3,7 +3,6 @@
 import datetime
 import html
 import os
-import posixpath
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urljoin
 
 import yaml
 from bs4 import BeautifulSoup
@@ -88,8 +88,7 @@ def contents(root: Path) -> list[Page]:
         if item.name == "p":
             part = item.get_text(strip=True)
             continue
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(first), item["href"]))
-        path = first if item["href"] == "#" else path
+        path = urljoin(first, item["href"])
         title = " ".join(item.get_text().split())
         if path not in ("genindex.html", "book/library.html") and path.split("/")[0] != "reference":
             pages.append(Page(path, title, part))
@@ -173,12 +172,7 @@ def link_inside(address: str, page: Page, known: Mapping[str, str]) -> str | Non
     place; None to what is not printed."""
     if re.match(r"[a-z]+:", address):
         return address
-    path, _, anchor = address.partition("#")
-    path = (
-        posixpath.normpath(posixpath.join(posixpath.dirname(page.path), path))
-        if path
-        else page.path
-    )
+    path, _, anchor = urljoin(page.path, address).partition("#")
     if path not in known:
         return None
     return f"#{known[path]}--{anchor}" if anchor else f"#{known[path]}"
@@ -188,7 +182,7 @@ def _from(base: str, page: Page, address: str) -> str:
     """Where a file lies that a page refers to, seen from the document."""
     if re.match(r"[a-z]+:", address):
         return address
-    return posixpath.normpath(posixpath.join(base, posixpath.dirname(page.path), address))
+    return f"{base}/{urljoin(page.path, address)}"
 
 
 def print_page(browser: str, source: Path, *, plain: bool = False) -> bytes:

@@ -2,7 +2,6 @@
 plays once."""
 
 import base64
-import hashlib
 import html
 import io
 import re
@@ -10,15 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import nbformat
-from PIL import Image
+from PIL import Image, ImageOps
 
-from genlab.pipeline.runs.disk import disk_errors, write_all
-from genlab.section.paths import BUILD
-
-CACHE = BUILD / "pictures"
 SIZE = 480, 270  # pixels of a small picture: twice what a card shows
 QUALITY = 62  # of its WebP
-MADE = f"{SIZE} {QUALITY} 1"  # how small pictures are made: change the last number with the code
 
 Part = tuple[float, float, float, float]  # left, top, right, bottom, as shares of a picture
 
@@ -47,28 +41,13 @@ def figure(notebook: nbformat.NotebookNode, name: str = "") -> Figure | None:
 
 
 def small(png: bytes, part: Part) -> bytes:
-    """A part of a picture as a WebP of SIZE on its own background, made once."""
-    key = hashlib.sha256(png + repr(part).encode() + MADE.encode()).hexdigest()
-    stored = CACHE / f"{key[:32]}.webp"
-    if not stored.is_file():
-        with disk_errors("a picture"):
-            write_all({stored: _small(png, part)})
-    return stored.read_bytes()
-
-
-def _small(png: bytes, part: Part) -> bytes:
+    """A part of a picture as a WebP of SIZE on its own background."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    width, height = image.size
-    left, top, right, bottom = part
     image = image.crop(
-        (round(left * width), round(top * height), round(right * width), round(bottom * height))
+        [round(share * side) for share, side in zip(part, image.size * 2, strict=True)]
     )
-    scale = min(SIZE[0] / image.width, SIZE[1] / image.height)
-    image = image.resize(
-        (round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS
-    )
-    card = Image.new("RGB", SIZE, image.getpixel((0, 0)))
-    card.paste(image, ((SIZE[0] - image.width) // 2, (SIZE[1] - image.height) // 2))
+    paper = image.getpixel((0, 0))
+    card = ImageOps.pad(image, SIZE, Image.Resampling.LANCZOS, color=paper)
     out = io.BytesIO()
     card.save(out, "WEBP", quality=QUALITY, method=6)
     return out.getvalue()

@@ -10,8 +10,7 @@ from genlab.section.paths import UserError
 
 FIELDS = "limit|null_mean|null_sd|sd|se|n|repeats"  # what stands beside a metric's value
 OWN = re.compile(
-    r"\{glue:text\}`(?:params/(?P<parameter>\w+)|(?P<metric>[^`:]+)"
-    rf"\.(?P<field>{FIELDS}))(?::(?P<form>[^`]*))?`"
+    rf"\{{glue:text\}}`(?P<name>params/\w+|[^`:]+\.(?:{FIELDS}))(?::(?P<form>[^`]*))?`"
 )
 OF_BOOK = re.compile(r"\{glue:text\}`(?P<page>\w[\w.-]*):(?P<name>[^`:]+)(?::(?P<form>[^`]*))?`")
 
@@ -24,13 +23,10 @@ def of_run(text: str, record: Record) -> str:
     for what is not there."""
 
     def value(found: re.Match) -> str:
-        about = (
-            record["params"] if found["parameter"] else record["metrics"].get(found["metric"], {})
-        )
-        name = found["parameter"] or found["field"]
-        if name not in about:
+        number = _number(record, found["name"])
+        if number is None:
             raise UserError(f"{record['section']} quotes {found[0]}, which its run has not")
-        return format(about[name], found["form"] or "")
+        return format(number, found["form"] or "")
 
     return OWN.sub(value, text)
 

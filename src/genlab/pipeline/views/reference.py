@@ -12,10 +12,12 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Set
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from textwrap import dedent, shorten
 from typing import NamedTuple
+
+from genlab.pipeline.html import markdown
 
 PIPELINE = __name__.split(".")[1]  # left out: no reader calls it
 WIDTH = 88  # of a signature in one line
@@ -39,9 +41,7 @@ class Item(NamedTuple):
 def reference(package: Path) -> dict[str, str]:
     """{name: MyST page} for each folder and each lone module in the folder of the package."""
     pages: dict[str, list[Module]] = {}
-    for path in sorted(
-        package.rglob("*.py"), key=lambda p: (p.parent, p.name != "__init__.py", p.name)
-    ):
+    for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
         page = parts[0]
         if page not in ("__init__", PIPELINE):
@@ -55,8 +55,8 @@ def reference(package: Path) -> dict[str, str]:
 def contents(pages: dict[str, str]) -> str:
     """A Markdown table with, for each page, a link and the first line of its docstring."""
     first = {name: text.split("\n\n")[2].splitlines()[0] for name, text in pages.items()}
-    rows = [f"| {{doc}}`/reference/{name}` | {line} |" for name, line in first.items()]
-    return "\n".join(["| package | what is in it |", "|---|---|", *rows])
+    rows = [(f"{{doc}}`/reference/{name}`", line) for name, line in first.items()]
+    return markdown(("package", "what is in it"), rows)
 
 
 class Module(ast.NodeTransformer):
@@ -64,26 +64,16 @@ class Module(ast.NodeTransformer):
 
     def __init__(self, name: str, text: str):
         tree = ast.parse(text)
-        self.name, self.text, self.lines, self.about = (
-            name,
-            text,
-            text.splitlines(),
-            ast.get_docstring(tree) or "",
-        )
+        self.name, self.text, self.lines = name, text, text.splitlines()
+        self.about = ast.get_docstring(tree) or ""
         self.types = {}
+        package = f"{name.split('.')[0]}."
         for node in tree.body:
-            if (
-                isinstance(node, ast.ImportFrom)
-                and node.module
-                and node.module.startswith(f"{name.split('.')[0]}.")
-            ):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package):
                 self.types |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
-            own = (
-                [node.name]
-                if isinstance(node, ast.ClassDef)
-                else [target.id for target, _ in _assigned(node)]
-            )
-            self.types |= {n: f"{name}.{n}" for n in own}
+            elif isinstance(node, ast.ClassDef):
+                self.types[node.name] = f"{name}.{node.name}"
+            self.types |= {target.id: f"{name}.{target.id}" for target, _ in _assigned(node)}
         self.items = tuple(self._items(tree))
 
     @property
@@ -96,27 +86,26 @@ class Module(ast.NodeTransformer):
     def _items(self, node: ast.Module | ast.ClassDef) -> Iterator[Item]:
         inside = isinstance(node, ast.ClassDef)
         for child in node.body:
-            if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
+            if getattr(child, "name", "").startswith("_"):
+                continue
+            if isinstance(child, ast.ClassDef):
                 yield self._class(child)
-            elif isinstance(child, ast.FunctionDef) and not child.name.startswith("_"):
-                marks = {ast.unparse(d) for d in child.decorator_list}
-                static = "staticmethod" in marks
-                kind, (signature, own) = (
-                    "function",
-                    self._arguments(child, bound=inside and not static),
-                )
-                if inside:
-                    kind, signature = (
-                        ("property", "")
-                        if marks & {"property", "cached_property"}
-                        else ("method", signature)
-                    )
-                option = ":staticmethod:\n" if static else ""
-                yield Item(kind, child.name, signature, option, ast.get_docstring(child) or "", own)
+            elif isinstance(child, ast.FunctionDef):
+                yield self._function(child, inside)
             elif not inside:
                 for name, value in _assigned(child):
                     if not name.id.startswith("_"):
                         yield Item("data", name.id, "", self._value(value), self._comment(child))
+
+    def _function(self, node: ast.FunctionDef, inside: bool) -> Item:
+        marks = {ast.unparse(d) for d in node.decorator_list}
+        static = "staticmethod" in marks
+        kind = "method" if inside else "function"
+        signature, own = self._arguments(node, bound=inside and not static)
+        if marks & {"property", "cached_property"}:
+            kind, signature = "property", ""
+        option = ":staticmethod:\n" if static else ""
+        return Item(kind, node.name, signature, option, ast.get_docstring(node) or "", own)
 
     def _class(self, node: ast.ClassDef) -> Item:
         init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
@@ -136,11 +125,8 @@ class Module(ast.NodeTransformer):
         own = [a for a in ast.walk(found) if isinstance(a, ast.arg)]
         for argument in own:
             self._full(argument.annotation)
-        returns = (
-            f" -> {ast.unparse(self._full(node.returns))}"
-            if node.returns and node.name != "__init__"
-            else ""
-        )
+        result = None if node.name == "__init__" else self._full(node.returns)
+        returns = f" -> {ast.unparse(result)}" if result else ""
         return f"({ast.unparse(found)}){returns}", {a.arg for a in own}
 
     def _fields(self, fields: list[ast.AnnAssign]) -> tuple[str, Set[str]]:
@@ -159,10 +145,8 @@ class Module(ast.NodeTransformer):
         return annotation
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        written = (
-            self.lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
-        )
-        return ast.Name(written) if isinstance(node.value, (int, float)) else node
+        number = isinstance(node.value, (int, float))
+        return ast.Name(ast.get_source_segment(self.text, node)) if number else node
 
     def _value(self, node: ast.expr) -> str:
         """The option that shows a value, at most 70 signs of it; none for a text of many lines."""
@@ -175,12 +159,9 @@ class Module(ast.NodeTransformer):
         behind = self.lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode().strip()
         if behind.startswith("# ") and not behind.startswith("# fmt:"):
             return behind[2:]
-        above = []
-        for line in reversed(self.lines[: node.lineno - 1]):
-            if not line.startswith("# ") or line.startswith("# ---"):
-                break
-            above.insert(0, line[2:])
-        return "\n".join(above)
+        before = reversed(self.lines[: node.lineno - 1])
+        above = [line[2:] for line in takewhile(re.compile("# (?!---)").match, before)]
+        return "\n".join(reversed(above))
 
 
 def _assigned(node: ast.stmt) -> list[tuple[ast.Name, ast.expr]]:
@@ -197,20 +178,13 @@ def _page(modules: list[Module], known: Set[str]) -> str:
     top = min((m.name for m in modules), key=len)
     blocks = []
     for module in modules:
-        title = (
-            "# " + _plain(module.name)
-            if module.name == top
-            else "## " + _plain(module.name.removeprefix(top + "."))
-        )
+        level = "#" if module.name == top else "##"
+        title = f"{level} {_plain(module.name.removeprefix(f'{top}.'))}"
+        place = f":::{{py:module}} {module.name}\n:::"
         links = " · ".join(
             f"{{py:obj}}`{item.name} <{module.name}.{item.name}>`" for item in module.items
         )
-        blocks += [
-            title,
-            f":::{{py:module}} {module.name}\n:::",
-            prose(module.about, module.name, known),
-            links,
-        ]
+        blocks += [title, place, prose(module.about, module.name, known), links]
         blocks += [_directive(item, module.name, known) for item in module.items]
     return "\n\n".join(blocks) + "\n"
 
@@ -238,13 +212,9 @@ def prose(text: str, module: str, known: Set[str]) -> str:
         found = [
             k for k in known if k == f"{module}.{name}" or ("." in name and k.endswith(f".{name}"))
         ]
-        return (
-            f"{{py:obj}}`{name} <{found[0]}>`"
-            if len(found) == 1
-            else f"`{code}`"
-            if code[0] == '"'
-            else code
-        )
+        if len(found) == 1:
+            return f"{{py:obj}}`{name} <{found[0]}>`"
+        return f"`{code}`" if code[0] == '"' else code
 
     blocks = []
     for kept, lines in groupby(text.splitlines(), lambda line: line.startswith("    ")):

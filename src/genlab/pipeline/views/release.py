@@ -8,7 +8,6 @@ environment, gives the same bytes (but for the PDF, in which the browser writes 
 import hashlib
 import io
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,8 @@ from pathlib import Path
 
 import yaml
 
-from genlab.pipeline.runs.disk import disk_errors, locked
-from genlab.pipeline.runs.store import Run
+from genlab.pipeline.runs import store
+from genlab.pipeline.runs.disk import disk_errors, locked, write_all
 from genlab.pipeline.runs.trees import environment
 from genlab.pipeline.views import crate
 from genlab.pipeline.views.crate import About, Part
@@ -34,7 +33,6 @@ TABLES = {
     "claims.csv": "what the sources claim, with the verdicts and what they rest on",
     "numbers.csv": "every recorded number, with its error and its limit",
 }
-FIRST_DAY = (1980, 1, 1)  # before it a zip file knows no time
 
 
 def release(*, allow_stale: bool = False, pdf: bool = False) -> Path:
@@ -43,7 +41,8 @@ def release(*, allow_stale: bool = False, pdf: bool = False) -> Path:
     UserError if files of the checkout differ from the commit, or a page is stale; with
     `allow_stale` the release says so instead.  `pdf`: with the book as `genlab pdf` makes it.
     """
-    commit, when = _head()
+    commit, seconds = _git("log", "-1", "--format=%H %ct").split()
+    when = datetime.fromtimestamp(int(seconds), UTC)
     marks = [*_changes(commit)]
     _refuse(marks, allow_stale)
     with locked("release"), _checkout(commit) as tree:
@@ -53,13 +52,8 @@ def release(*, allow_stale: bool = False, pdf: bool = False) -> Path:
         _refuse(marks, allow_stale)
         parts = _parts(tree, _about(tree, commit, when, tuple(marks)))
         with disk_errors("the release"):
-            draft = FOLDER.with_name("release.partial")
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            for name, content in parts.items():
-                (draft / name).write_bytes(content)
-            shutil.rmtree(FOLDER, ignore_errors=True)
-            draft.rename(FOLDER)
+            before = [file for file in FOLDER.glob("*") if file.is_file()]
+            write_all({FOLDER / name: content for name, content in parts.items()}, gone=before)
     return FOLDER
 
 
@@ -73,12 +67,6 @@ def _git(*words: str) -> str:
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip().splitlines() or ["no reason"])[0]
         raise UserError(f"a release is made from a commit, and git says: {said}") from None
-
-
-def _head() -> tuple[str, datetime]:
-    """The last commit and its time."""
-    commit, seconds = _git("log", "-1", "--format=%H %ct").split()
-    return commit, datetime.fromtimestamp(int(seconds), UTC)
 
 
 @contextmanager
@@ -109,17 +97,13 @@ def _refuse(marks: list[str], allowed: bool) -> None:
 
 def _genlab(tree: Path, command: str) -> None:
     """Run a command of the tree's genlab.  UserError with its last words if it fails."""
+    called = [sys.executable, "-m", "genlab.pipeline.cli", command]
     result = subprocess.run(
-        [sys.executable, "-m", "genlab.pipeline.cli", command],
-        cwd=tree,
-        env=environment(tree),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
+        called, cwd=tree, env=environment(tree), capture_output=True, check=False
     )
     if result.returncode:
-        words = [line for line in result.stderr.splitlines() if re.search(r"\w", line)]
+        lines = result.stderr.decode(errors="replace").splitlines()
+        words = [line for line in lines if re.search(r"\w", line)]
         said = (words or [f"exit code {result.returncode}"])[-1]
         without = "; or say --no-pdf" if command == "pdf" else ""
         raise UserError(f"no release: genlab {command}: {said.removeprefix('genlab: ')}{without}")
@@ -172,7 +156,9 @@ def _parts(tree: Path, about: About) -> dict[str, bytes]:
             parts[name] = Part(says, (tree / name).read_bytes())
     parts[MANIFEST] = Part("SHA-256 of every other file: sha256sum -c MANIFEST.sha256")
     contents = {name: part.content for name, part in parts.items() if part.content is not None}
-    contents[crate.NAME] = crate.crate(about, parts, _runs(published), results)
+    names = [file.stem for file in sorted(published.glob("*.json"))]
+    runs = {name: store.published(name, published) for name in names}
+    contents[crate.NAME] = crate.crate(about, parts, runs, results)
     return contents | {MANIFEST: manifest(contents)}
 
 
@@ -186,23 +172,12 @@ def _files(folder: Path, name: str) -> dict[str, bytes]:
     }
 
 
-def _runs(published: Path) -> dict[str, Run]:
-    """The published runs in a folder, by section."""
-    return {
-        file.stem: Run(
-            file.with_suffix(".ipynb"), file, file.with_suffix(".npz"), (file.stem, None)
-        )
-        for file in sorted(published.glob("*.json"))
-    }
-
-
 def packed(files: Mapping[str, bytes], when: datetime) -> bytes:
     """A zip file of these files, in the order of their names, all of the same time and mode."""
-    time = max((when.year, when.month, when.day), FIRST_DAY)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name in sorted(files):
-            entry = zipfile.ZipInfo(name, (*time, 0, 0, 0))
+            entry = zipfile.ZipInfo(name, (when.year, when.month, when.day, 0, 0, 0))
             entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3  # as on Unix
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, files[name], compresslevel=9)

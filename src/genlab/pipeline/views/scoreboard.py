@@ -1,7 +1,6 @@
 """The scoreboard: every model on the measures that apply to it, beside limit, chance and what was
 published."""
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from genlab.pipeline.html import plain
+from genlab.pipeline.html import markdown, plain
 from genlab.pipeline.verdicts import claims
 from genlab.pipeline.verdicts.claims import Records, recorded
 from genlab.pipeline.verdicts.rules import Recorded, estimated, parsed
@@ -57,27 +56,31 @@ Numbers = Mapping[str, tuple[float, float | None] | None]  # {column: value, sta
 
 
 def _table(board: Board, records: Records, asked: Callable[[str], Recorded]) -> str:
-    made = {id(row): _numbers(row, board, records, asked) for row in board.rows + board.reference}
-    models = [made[id(row)] for row in board.rows]
+    models = [_numbers(row, board, records, asked) for row in board.rows]
     best = {column: _best(board, column, models) for column in board.columns}
-    pages = {id(row): _pages(row, board) for row in board.rows}
-    lines = [
-        f"## {board.title}\n\n{board.about}\n",
-        f"| model | {' | '.join(board.columns)} | page |",
-        "|---|" + "--:|" * len(board.columns) + "---|",
-    ]
-    for row in board.rows + board.reference:
-        numbers, kept = made[id(row)], best if row in board.rows else {}
-        typed = {c: text for c, text in _expressions(row, board).items() if "{" not in text}
-        cells = [
-            _minus(typed[c]) if c in typed else _cell(numbers.get(c), kept.get(c))
-            for c in board.columns
-        ]
-        links = " ".join(f"{{doc}}`{page} </notebooks/{page}>`" for page in pages.get(id(row), ()))
-        name = plain(row.model) + (f" {{cite:p}}`{row.cite}`" if row.cite else "")
-        name = name if row in board.rows else f"*{name}*"
-        lines.append(f"| {name} | {' | '.join(cells)} | {links} |")
-    return "\n".join(lines)
+    rows = []
+    for row, numbers in zip(board.rows, models, strict=True):
+        rows.append((_name(row), *_cells(row, board, numbers, best), _links(row, board)))
+    for row in board.reference:
+        numbers = _numbers(row, board, records, asked)
+        rows.append((f"*{_name(row)}*", *_cells(row, board, numbers, {}), ""))
+    table = markdown(("model", *board.columns, "page"), rows, board.columns)
+    return f"## {board.title}\n\n{board.about}\n\n{table}"
+
+
+def _name(row: Row) -> str:
+    return plain(row.model) + (f" {{cite:p}}`{row.cite}`" if row.cite else "")
+
+
+def _cells(row: Row, board: Board, numbers: Numbers, best: Mapping[str, float | None]) -> list[str]:
+    """A cell for each column; what is no expression stands there as it was published."""
+    typed = {c: text for c, text in _expressions(row, board).items() if "{" not in text}
+    return [typed[c] if c in typed else _cell(numbers.get(c), best.get(c)) for c in board.columns]
+
+
+def _links(row: Row, board: Board) -> str:
+    pages = set().union(*map(_pages_of, _expressions(row, board).values()))
+    return " ".join(f"{{doc}}`{page} </notebooks/{page}>`" for page in sorted(pages))
 
 
 def _expressions(row: Row, board: Board) -> dict[str, str]:
@@ -101,10 +104,6 @@ def _pages_of(expression: str) -> set[str]:
     return {name.partition(":")[0] for name in parsed(f"{expression} < 0")[1]}
 
 
-def _pages(row: Row, board: Board) -> list[str]:
-    return sorted({page for text in _expressions(row, board).values() for page in _pages_of(text)})
-
-
 def _best(board: Board, column: str, models: list[Numbers]) -> float | None:
     values = [numbers[column][0] for numbers in models if column in numbers]
     better = board.better if isinstance(board.better, str) else board.better[column]
@@ -117,13 +116,9 @@ def _cell(number: tuple[float, float | None] | None, best: float | None) -> str:
         return ""
     value, error = number
     digits = _digits(value, error)
-    text = _minus(f"{value:.{digits}f}")
+    text = f"{value:.{digits}f}"
     text = f"**{text}**" if value == best else text
     return f"{text} ± {error:.{digits}f}" if error else text
-
-
-def _minus(text: str) -> str:
-    return re.sub("^-", "−", text)
 
 
 def _digits(value: float, error: float | None) -> int:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from genlab.pipeline.gate import baseline
 from genlab.pipeline.gate.sight import RUNS, Seen, sights
-from genlab.pipeline.html import number, plain, sortable
+from genlab.pipeline.html import markdown, number, plain, sortable
 from genlab.pipeline.runs.derived import derived
 from genlab.pipeline.runs.pages import get_section
 from genlab.section.paths import ROOT
@@ -45,16 +45,14 @@ def error_of(about: Mapping[str, Any]) -> tuple[float | None, str]:
 
 def runtimes(records: Mapping[str, Mapping[str, Any]]) -> str:
     """What each page cost: a Markdown table."""
-    rows = [
-        "| section | profile | seconds | peak memory [MiB] | device | started |",
-        "|---|---|--:|--:|---|---|",
-    ]
+    heads = ("section", "profile", "seconds", "peak memory [MiB]", "device", "started")
+    rows = []
     for name, r in records.items():
+        cost = f"{r['seconds']:.0f}", f"{r['peak_memory_mib']:,}"
         rows.append(
-            f"| {plain(name)} | {plain(r['profile'])} | {r['seconds']:.0f} | "
-            f"{r['peak_memory_mib']:,} | {plain(r['device'])} | {plain(r['started'][:16])} |"
+            (plain(name), plain(r["profile"]), *cost, plain(r["device"]), plain(r["started"][:16]))
         )
-    return "\n".join(rows)
+    return markdown(heads, rows, heads[2:4])
 
 
 BASELINES = ROOT / "tests" / "baselines"
@@ -70,15 +68,15 @@ def power_table() -> str:
     k, sizes = told["seeds"], told["baseline_seeds"]
     columns = [(n, runs) for n in sizes for runs in (1, k)]
     heads = [f"{n} seeds, {runs} run{'s' * (runs > 1)}" for n, runs in columns]
-    rows = [
-        f"| fault, and where | shown by | shift [se] | {' | '.join(heads)} |",
-        "|---|---|--:|" + "--:|" * len(columns),
-    ]
+    rows = []
     for r in told["faults"]:
         metric = f"`{r['metric']}`" if r["metric"] else "nothing"
-        caught = " | ".join(f"{100 * r[f'power_{n}_{runs}']:.0f} %" for n, runs in columns)
-        rows.append(f"| {r['fault']}, `{r['file']}` | {metric} | {r['shift']:.3g} | {caught} |")
-    return "\n".join(rows) + "\n\n" + _about_power(told)
+        caught = [f"{100 * r[f'power_{n}_{runs}']:.0f} %" for n, runs in columns]
+        rows.append((f"{r['fault']}, `{r['file']}`", metric, f"{r['shift']:.3g}", *caught))
+    table = markdown(
+        ("fault, and where", "shown by", "shift [se]", *heads), rows, ("shift [se]", *heads)
+    )
+    return f"{table}\n\n{_about_power(told)}"
 
 
 def _about_power(told: Mapping[str, Any]) -> str:
@@ -111,36 +109,20 @@ def _sight_table(book: Sequence[baseline.Baseline]) -> str:
     found = sights(book)
     if not found:
         return "(`genlab baseline` writes what this table is made of.)"
-    runs = " | ".join(f"{k} run{'s' * (k > 1)}" for k in RUNS)
-    medians = [
-        f"| section | seeds | judged | {runs} |",
-        "|---|--:|--:|" + "--:|" * len(RUNS),
-        *(
-            f"| {s.section} | {s.seeds} | {s.judged} | "
-            f"{' | '.join(f'{m:.1f}' for m in s.medians)} |"
-            for s in found
-        ),
-    ]
-    quoted = [
-        f"| section | quotes | usual | {runs} |",
-        "|---|---|--:|" + "--:|" * len(RUNS),
-        *(
-            f"| {s.section} | {_in_two(s.headline)} | {number(s.seen[0].mean)} | "
-            f"{' | '.join(map(_alarm, s.seen))} |"
-            for s in found
-        ),
-    ]
+    numbers = ["seeds", "judged", "usual", *(f"{k} run{'s' * (k > 1)}" for k in RUNS)]
+    medians, quoted = [], []
+    for s in found:
+        shifts = [f"{median:.1f}" for median in s.medians]
+        medians.append((s.section, str(s.seeds), str(s.judged), *shifts))
+        usual = number(s.seen[0].mean)
+        name = f"`{s.headline}`".replace("/", "/` `")  # so that it may be broken in the middle
+        quoted.append((s.section, name, usual, *map(_alarm, s.seen)))
     return (
         "Median smallest visible shift [standard deviations over seeds], by fresh runs:\n\n"
-        + "\n".join(medians)
+        + markdown(("section", "seeds", "judged", *numbers[3:]), medians, numbers)
         + "\n\nThe first number of the page, and where it raises an alarm, by fresh runs:\n\n"
-        + "\n".join(quoted)
+        + markdown(("section", "quotes", "usual", *numbers[3:]), quoted, numbers)
     )
-
-
-def _in_two(name: str) -> str:
-    """CASE/QUANTITY as code that may be broken in the middle."""
-    return f"`{name}`".replace("/", "/` `")
 
 
 def _alarm(seen: Seen) -> str:
@@ -155,18 +137,16 @@ def faults_table() -> str:
     if not path.is_file():
         return "(`python tests/gate_faults.py --sections` measures this table.)"
     told = json.loads(path.read_text("utf-8"))
-    rows = [
-        "| fault, and where | section | found | shown by | usual | with the fault |",
-        "|---|---|---|---|--:|--:|",
-    ]
+    heads = ("fault, and where", "section", "found", "shown by", "usual", "with the fault")
+    rows = []
     for r in told["faults"]:
         seen = ["**nothing**", "", "", ""]
         if r["alarms"]:
             shown = [f"`{r['metric']}`", number(r["usual"]), number(r["now"])]
             seen = [f"{r['alarms']} alarm{'s' * (r['alarms'] > 1)}", *shown]
-        rows.append(f"| {r['fault']}, `{r['file']}` | {r['section']} | {' | '.join(seen)} |")
+        rows.append((f"{r['fault']}, `{r['file']}`", r["section"], *seen))
     alarms = sum(told["unchanged"].values())
-    return "\n".join(rows) + (
+    return markdown(heads, rows, heads[4:]) + (
         f"\n\nQuick profile, {told['seeds']} seeds. The unchanged code at the same seeds: "
         f"{alarms or 'no'} alarm{'s' * (alarms > 1)} in {', '.join(told['unchanged'])}."
     )
