@@ -93,7 +93,7 @@ def _tabulated(cells: list, section: Section, values: Mapping[str, Any]) -> list
     made = nbformat.v4.new_markdown_cell(
         f"{title}\n:class: dropdown\n\n{table}\n```", id="table-of-parameters"
     )
-    at = next(i for i, cell in enumerate(cells) if "parameters" in tags(cell))
+    at = next((i for i, cell in enumerate(cells) if "parameters" in tags(cell)), len(cells))
     return [*cells[:at], made, *cells[at:]]
 
 
