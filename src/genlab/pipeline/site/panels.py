@@ -43,7 +43,7 @@ def prepare(app: Any, doctree: nodes.document) -> None:
                 width //= 2
                 image["width"] = f"{width}px"
             ink = has_ink(np.asarray(picture.convert("L")))
-            paper = "#{:02x}{:02x}{:02x}".format(*picture.convert("RGB").getpixel((0, 0)))
+            paper = "#" + bytes(picture.crop((0, 0, 1, 1)).convert("RGB").getpixel((0, 0))).hex()
         cuts = gaps(ink, width)
         if cuts:
             share, rows = names_of_rows(ink, width, cuts)
