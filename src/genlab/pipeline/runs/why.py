@@ -114,7 +114,7 @@ def details(section: Section, run: store.Run, parts: Parts) -> Iterator[str]:
     """What changed in every part of the key but the needed sections."""
     old = run.record["key_parts"]
     if old.get("scheme") != parts["scheme"]:
-        yield "the form of keys: `genlab rekey` writes the new one where the old one agrees"
+        yield "the form of keys"
         return
     if old["code"] != parts["code"]:
         yield from code_changes(section, run)
