@@ -75,7 +75,7 @@ def plan(
         known = f"{name} {json.dumps(params, sort_keys=True)}"
         if known not in jobs:
             parts = keys.own_parts(section, params, profile)
-            keys.verify_data(section)
+            keys.verify_files(keys.packed(section))
             keys.verify_packages(parts)
             jobs[known] = Job(name, profile, params, parts, needs)
         jobs[known].force |= force and wanted

@@ -42,15 +42,15 @@ def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]
     runs = []
     for seed in seeds:
         key = keys.current_key(name, profile, seed)
-        run = store.find(name, key) if key else None
-        if run is None:
-            if key and (said := store.damaged(name, key)):
-                raise UserError(f"damaged {profile} run at seed {seed}: {said}")
-            raise UserError(
-                f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} "
-                f"--seed {seed}` makes it"
-            )
-        runs.append(run)
+        if key and (run := store.find(name, key)):
+            runs.append(run)
+            continue
+        if key and (said := store.damaged(name, key)):
+            raise UserError(f"damaged {profile} run at seed {seed}: {said}")
+        raise UserError(
+            f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} "
+            f"--seed {seed}` makes it"
+        )
     return runs
 
 
