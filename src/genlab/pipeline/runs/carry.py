@@ -177,7 +177,8 @@ def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
         "equal": certificate.equal,
     }
     behind = keys.code_behind(section)
-    store.rewrite(run, parts, behind, carried=[*record.get("carried", []), note])
+    about = {"definitions": behind.definitions, "cells": behind.cells}
+    store.rewrite(run, parts, **about, carried=[*record.get("carried", []), note])
     kept = store.rename_states(certificate.states)
     said = ", ".join(f"{n} {what}" for what, n in certificate.equal.items())
     return True, f"equal: {said}" + (f"; {kept} trained states follow" if kept else "")

@@ -86,13 +86,13 @@ class Parameter:
         """Text as what it says, alone or in a list."""
         if isinstance(self.default, list):
             if isinstance(value, str):
-                value = value.split(",") if value.strip() else []
-            words = value if isinstance(value, list) else None
-            return value if words is None else [from_text(v, self.element, True) for v in words]
+                value = [word.strip() for word in value.split(",")] if value.strip() else []
+            many = isinstance(value, list)
+            return [from_text(word, self.element) for word in value] if many else value
         return from_text(value, self.element)
 
 
-def from_text(word: Any, like: Any, strip: bool = False) -> Any:
+def from_text(word: Any, like: Any) -> Any:
     """A word as a value of the type of `like`, as Python reads it; left as text where it cannot be,
     for pydantic to refuse."""
     if not isinstance(word, str):
@@ -104,7 +104,7 @@ def from_text(word: Any, like: Any, strip: bool = False) -> Any:
             return type(like)(word)
         except ValueError:
             return word
-    return word.strip() if strip else word
+    return word
 
 
 def short(value: Any) -> str:
@@ -256,15 +256,11 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
     last = 0
     for node in tree.body:
         line = f"{where}, line {node.lineno}"
-        names = [getattr(n, "id", None) for n in getattr(node, "targets", ())]
-        if (
-            not isinstance(node, ast.Assign)
-            or len(names) != 1
-            or not names[0]
-            or node.lineno == last
-        ):
-            raise UserError(f"{line}: a parameter is declared on a line of its own, {FORM}")
-        name, last = names[0], node.end_lineno or node.lineno
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) if node.lineno != last:
+                last = node.end_lineno
+            case _:
+                raise UserError(f"{line}: a parameter is declared on a line of its own, {FORM}")
         if name in found or hasattr(builtins, name):
             why = "is declared twice" if name in found else "has the name of a function of Python"
             raise UserError(f"{line}: parameter {name!r} {why}: take another name")

@@ -11,16 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, FiniteFloat, StrictBool, StrictInt, ValidationError
 
 RECORD_BYTES = 50_000_000  # the most that is read of a file that says it is a record
 KEY = r"^[0-9a-f]{16}$"
@@ -43,21 +34,20 @@ class _Files(BaseModel):
 
 
 class _Gpu(BaseModel):
-    driver: StrictStr
+    driver: str
     peak_memory_mib: Number
 
 
-class _Record(BaseModel):
+class _Record(BaseModel, extra="allow"):
     """The fields that others read; the rest is for people."""
 
-    model_config = ConfigDict(extra="allow")
     section: Annotated[str, Field(pattern=NAME)]
     profile: Literal["quick", "full"]
     params: dict[str, Any]
     seed: StrictInt
     key: Annotated[str, Field(pattern=KEY)]
     key_parts: dict[str, Any]
-    device: StrictStr
+    device: str
     seconds: Number
     gpu: _Gpu | None = None
     dirty: bool | Literal["unknown"] = "unknown"
