@@ -7,7 +7,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,19 +95,13 @@ def gpu_of_workers(where: Where) -> str:
     would ever run.
     """
     with connect(where) as cluster:
-        workers = cluster.client.scheduler_info(n_workers=-1)["workers"]
-        willing = [
-            address for address, about in workers.items() if about.get("resources", {}).get("GPU")
-        ]
-        try:
-            found = (
-                cluster.client.run(keys.gpu_name, workers=willing, on_error="ignore")
-                if willing
-                else {}
-            )
-        except Exception:  # a worker with another genlab: it will refuse by itself, with the reason
-            found = {}
-    return next((name for name in sorted(filter(None, found.values()))), "none")
+        workers = cluster.client.scheduler_info(n_workers=-1)["workers"].items()
+        willing = [address for address, about in workers if about.get("resources", {}).get("GPU")]
+        found = {}
+        if willing:
+            with suppress(Exception):  # a worker with another genlab will refuse, with the reason
+                found = cluster.client.run(keys.gpu_name, workers=willing, on_error="ignore")
+    return min(filter(None, found.values()), default="none")
 
 
 @dataclass
@@ -136,14 +130,11 @@ class Cluster:
         task = task | {"fingerprint": fingerprint()}
         while True:
             with self.lock:
-                willing = (
-                    [w for w in self.workers() if w not in self.refused] if self.refused else None
-                )
+                refused = dict(self.refused)
+            willing = [w for w in self.workers() if w not in refused] if refused else None
             if willing == []:
-                raise RunFailed(
-                    "no worker may run it: "
-                    + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items())
-                )
+                told = "; ".join(f"{w} refused: {why}" for w, why in refused.items())
+                raise RunFailed(f"no worker may run it: {told}")
             result = self._attempt(task, willing, stop, watch)
             if not isinstance(result, dict):
                 raise RunFailed(f"a worker of {self.name} returned what is no result")
@@ -192,7 +183,7 @@ class Cluster:
                 raise Stopped
             while not seen.events.empty():
                 self._hear(seen.events.get(), seen, watch)
-            if self.client.status != "running" and self.client.status != "connecting":
+            if self.client.status not in ("running", "connecting"):
                 break
             if time.monotonic() - looked > 3:
                 looked = time.monotonic()
@@ -226,9 +217,7 @@ class Cluster:
             return future.result(timeout=30)
         except KilledWorker:
             raise RunFailed(_killed(seen.starts, seen)) from None
-        except (
-            Exception
-        ) as error:  # the worker could not even read the task: another version of genlab
+        except Exception as error:  # it could not even read the task: another version of genlab
             raise RunFailed(
                 f"a worker of {self.name} cannot run sections ({_first_line(error)}): install "
                 "this checkout there"
@@ -239,8 +228,7 @@ def _killed(deaths: int, seen: _Watched) -> str:
     limit = f" of the {seen.limit_mib:,.0f} MiB there" if seen.limit_mib < float("inf") else ""
     return (
         f"it killed its worker {deaths} times, the last memory seen was {seen.memory_mib:,.0f} "
-        f"MiB{limit}: "
-        "give the workers more memory, or ask less of the section"
+        f"MiB{limit}: give the workers more memory, or ask less of the section"
     )
 
 

@@ -9,14 +9,12 @@ import contextlib
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +32,6 @@ from genlab.section.paths import ROOT, RUNS, user_folder
 POLL = 0.15, 1.0
 STARTS = 3  # of a kernel that does not come up
 DRAWING = "genlab.pipeline.execution.drawing"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished execution measured; `gpu`: what is known of the GPU, if it ran on one."""
-
-    seconds: float
-    peak_memory_mib: float
-    cell_seconds: list[float]
-    gpu: dict[str, Any] | None = None
 
 
 # What a user's shell may say to libraries that compute or draw; a result must not depend on it.
@@ -65,11 +53,8 @@ def environment(
     The user's own settings do not reach it: neither IPython's start-up files, nor a matplotlibrc,
     nor switches of JAX and torch.
     """
-    env = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(PERSONAL) or k in ("GENLAB_GPU", "GENLAB_REMEMBER")
-    }
+    ours = ("GENLAB_GPU", "GENLAB_REMEMBER")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL) or k in ours}
     style = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
     env |= {
         "GENLAB_RUN_DIR": str(folder),
@@ -121,10 +106,10 @@ def execute(
     folder: Path,
     env: dict[str, str],
     watch: Callable[[float, float, dict], None],
-    *,
     budget: dict[str, float],
-) -> Outcome:
+) -> dict[str, Any]:
     """Run the notebook into `folder`; call watch(seconds, memory in MiB, progress) now and then.
+    What was measured: {"seconds", "peak_memory_mib", "cell_seconds", "gpu": None without one}.
 
     budget: the most `seconds` and `memory_mib` it may use.  RunFailed if anything went wrong.  A
     kernel that never came up, as happens on a busy machine, is started again: nothing has run yet.
@@ -155,7 +140,8 @@ def execute(
         raise RunFailed(_why_it_stopped(folder, code))
     results.check_complete(cells)
     durations = [c.metadata.get("papermill", {}).get("duration") or 0.0 for c in cells]
-    return Outcome(seconds, peak, durations, meter and meter.facts())
+    told = {"seconds": seconds, "peak_memory_mib": peak, "cell_seconds": durations}
+    return told | {"gpu": meter and meter.facts()}
 
 
 def _run_child(
@@ -239,7 +225,7 @@ def kill_tree(pid: int, marker: str) -> None:
                 victims[process.pid] = process
     for process in victims.values():
         with contextlib.suppress(psutil.Error):
-            process.send_signal(signal.SIGKILL)
+            process.kill()
     psutil.wait_procs(list(victims.values()), timeout=5)
 
 
@@ -271,25 +257,16 @@ def _child(folder: Path) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import papermill
 
-    partial = folder / "notebook.partial.ipynb"
-    # papermill reads a path as a format: {{ is a brace
-    source, target = (
-        str(path).replace("{", "{{").replace("}", "}}")
-        for path in (folder / "source.ipynb", partial)
-    )
+    os.chdir(folder)  # papermill reads a path as a format, in which a brace means something
+    partial = Path("notebook.partial.ipynb")
+    params = json.loads(Path("params.json").read_text("utf-8"))
+    options = {"kernel_name": "python3", "cwd": str(ROOT), "progress_bar": False}
     try:
-        papermill.execute_notebook(
-            source,
-            target,
-            json.loads((folder / "params.json").read_text("utf-8")),
-            kernel_name="python3",
-            cwd=str(ROOT),
-            progress_bar=False,
-        )
+        papermill.execute_notebook("source.ipynb", str(partial), params, **options)
     finally:
         if partial.exists():
             results.shorten(partial)
-            os.replace(partial, folder / "notebook.ipynb")
+            os.replace(partial, "notebook.ipynb")
 
 
 if __name__ == "__main__":

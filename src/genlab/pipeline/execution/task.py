@@ -94,14 +94,12 @@ def _run_in(folder: Path, task: dict[str, Any], watch) -> dict[str, Any]:
     notebook = nbformat.reads(task["notebook"], as_version=4)
     target, arrays = folder / "notebook.ipynb", folder / "arrays.npz"
     try:
-        outcome = process.execute(
-            notebook, task["params"], folder, env, watch, budget=task["budget"]
-        )
+        outcome = process.execute(notebook, task["params"], folder, env, watch, task["budget"])
     except RunFailed as error:
         return {"failed": str(error), "notebook": target.read_bytes() if target.is_file() else None}
     return {
         "notebook": target.read_bytes(),
         "arrays": arrays.read_bytes() if arrays.is_file() else None,
-        "outcome": outcome.__dict__,
+        "outcome": outcome,
         "versions": keys.versions(),
     }

@@ -63,9 +63,8 @@ def values_of(base: Baseline, runs: Sequence[store.Run]) -> dict[str, list[float
         for name, png in figures(run.notebook).items():
             image = thumbnail(png)
             known = f"{name}/likeness" in base.figures
-            for quantity, value in baseline.look(
-                name, base.reference(name) if known else image, image
-            ).items():
+            reference = base.reference(name) if known else image
+            for quantity, value in baseline.look(name, reference, image).items():
                 found.setdefault(quantity, []).append(value)
     return {name: values for name, values in found.items() if len(values) == len(runs)}
 
@@ -77,7 +76,8 @@ def check(
     others."""
     results, questions = [], {}
     for name in names:
-        result = Checked(name, seeds=list(range(section_seed(name), section_seed(name) + seeds)))
+        first = section_seed(name)
+        result = Checked(name, seeds=list(range(first, first + seeds)))
         results.append(result)
         try:
             result.device = keys.device_class(get_section(name))
@@ -119,45 +119,33 @@ def section_seed(name: str) -> int:
 def summary(results: Sequence[Checked]) -> Table:
     """One row a section, and below it every metric that is not as it was."""
     table = Table(box=None, header_style="bold")
-    for column in ("section", "metric", "baseline", "now", "interval", "shift [se]", "verdict"):
-        table.add_column(
-            column,
-            justify="right" if column in ("baseline", "now", "interval", "shift [se]") else "left",
-        )
+    numbers = ("baseline", "now", "interval", "shift [se]")
+    for column in ("section", "metric", *numbers, "verdict"):
+        table.add_column(column, justify="right" if column in numbers else "left")
     for r in results:
-        alarms = sum(j.alarm for j in r.judgements) + len(r.missing)
-        better = sum(j.verdict == "better" for j in r.judgements)
-        said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better" + (
-            f", {len(r.new)} new" if r.new else ""
-        )
-        if r.baseline and r.baseline.device != r.device:
-            said += f"; runs on {r.device} against the baseline of {r.baseline.device}"
-        if np.isfinite(r.visible):
-            said += f"; half show a shift of {r.visible:.1f} sd"
-        table.add_row(
-            r.section,
-            said,
-            "",
-            "",
-            "",
-            "",
-            "not checked" if r.problem else "ok" if r.passed else "FAILED",
-        )
+        verdict = "not checked" if r.problem else "ok" if r.passed else "FAILED"
+        table.add_row(r.section, _said(r), *[""] * len(numbers), verdict)
         for j in r.judgements:
             if j.verdict != "ok":
-                now = f"{np.mean(j.fresh):.4g}"
-                table.add_row(
-                    "",
-                    j.name[1],
-                    baseline.mean_and_sd(j.baseline),
-                    now,
-                    interval_text(j),
-                    f"{j.shift:+.1f}",
-                    j.verdict,
-                )
+                told = baseline.mean_and_sd(j.baseline), f"{np.mean(j.fresh):.4g}", interval_text(j)
+                table.add_row("", j.name[1], *told, f"{j.shift:+.1f}", j.verdict)
         for name in r.missing:
-            table.add_row("", name, "", "", "", "", "missing")
+            table.add_row("", name, *[""] * len(numbers), "missing")
     return table
+
+
+def _said(r: Checked) -> str:
+    """What the check of a section found, or why there was none."""
+    alarms = sum(j.alarm for j in r.judgements) + len(r.missing)
+    better = sum(j.verdict == "better" for j in r.judgements)
+    said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better"
+    if r.new and not r.problem:
+        said += f", {len(r.new)} new"
+    if r.baseline and r.baseline.device != r.device:
+        said += f"; runs on {r.device} against the baseline of {r.baseline.device}"
+    if np.isfinite(r.visible):
+        said += f"; half show a shift of {r.visible:.1f} sd"
+    return said
 
 
 def interval_text(j: Judgement) -> str:
