@@ -16,8 +16,7 @@ import nbformat
 from genlab.pipeline.execution import Stopped, process
 from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs import keys
-from genlab.pipeline.runs.disk import workspace
-from genlab.pipeline.runs.keys import sha256
+from genlab.pipeline.runs.disk import checksum, workspace
 from genlab.section.packages import installed_differently, pinned
 from genlab.section.paths import PACKAGE, UserError
 
@@ -26,9 +25,7 @@ from genlab.section.paths import PACKAGE, UserError
 def fingerprint() -> dict[str, dict[str, str]]:
     """What must be the same on client and worker: every source file of genlab, the pinned packages,
     Python."""
-    files = {
-        str(p.relative_to(PACKAGE)): sha256(p.read_bytes()) for p in sorted(PACKAGE.rglob("*.py"))
-    }
+    files = {str(p.relative_to(PACKAGE)): checksum(p) for p in sorted(PACKAGE.rglob("*.py"))}
     return {"code": files, "lock": dict(pinned()), "python": {"version": platform.python_version()}}
 
 

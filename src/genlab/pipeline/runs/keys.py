@@ -1,7 +1,6 @@
 """The key of a run: a hash of everything that can change its result, and of nothing else."""
 
 import ast
-import hashlib
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from genlab.data import files
 from genlab.pipeline.runs import gpu, store
 from genlab.pipeline.runs.derived import derived
+from genlab.pipeline.runs.disk import checksum
 from genlab.pipeline.runs.pages import Section, get_section, in_order
 from genlab.pipeline.runs.parameters import file_checksum
 from genlab.pipeline.runs.reading import parsed
@@ -96,7 +96,7 @@ def verify_files(checksums: Mapping[str, str]) -> None:
                 f"data/{file}` restores it"
             )
         try:
-            found = sha256(path.read_bytes())
+            found = checksum(path)
         except OSError as error:
             raise UserError(f"data file data/{file} cannot be read: {error.strerror}") from None
         if found != expected:
@@ -266,10 +266,6 @@ def current_run(name: str) -> store.Run:
     if run := current(name, "full") or current(name, "quick"):
         return run
     raise UserError(f"{name} has no current run: `genlab run {name}` makes one")
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -16,15 +16,19 @@ def changes(old: Parts, new: Parts) -> list[str]:
     """What differs between two keys, for one line: the part, and within it the parameter, package
     or section."""
     found = []
-    for part, value in new.items():
-        before = old.get(part)
-        if before == value:
-            continue
-        if isinstance(value, dict) and isinstance(before, dict):
-            found.append(f"{part}: {', '.join(_moved(before, value))}")
-        else:
-            found.append(part)
+    for part, before, value in _differing(old, new):
+        names = ", ".join(_moved(before, value)) if _are_tables(before, value) else ""
+        found.append(f"{part}: {names}" if names else part)
     return found
+
+
+def _differing(old: Parts, new: Parts) -> Iterator[tuple[str, Any, Any]]:
+    """(part, what it was, what it is) of every part that is not as it was."""
+    return ((p, old.get(p), value) for p, value in new.items() if old.get(p) != value)
+
+
+def _are_tables(before: Any, now: Any) -> bool:
+    return isinstance(before, dict) and isinstance(now, dict)
 
 
 def _moved(before: Mapping, now: Mapping) -> list[str]:
@@ -115,18 +119,15 @@ def details(section: Section, run: store.Run, parts: Parts) -> Iterator[str]:
         return
     if old["code"] != parts["code"]:
         yield from code_changes(section, run)
-    for part in [p for p in parts if p not in ("code", "needs")]:
-        before, value = old.get(part), parts[part]
-        if before == value:
+    for part, before, value in _differing(old, parts):
+        if part in ("code", "needs"):
             continue
-        if not (isinstance(value, dict) and isinstance(before, dict)):
+        if not _are_tables(before, value):
             yield f"{part}: {before} -> {value}"
             continue
         for name in _moved(before, value):
-            yield (
-                f"{part}: {name} {_short(before.get(name, 'absent'))} -> "
-                f"{_short(value.get(name, 'absent'))}"
-            )
+            was, is_now = (_short(table.get(name, "absent")) for table in (before, value))
+            yield f"{part}: {name} {was} -> {is_now}"
 
 
 def _short(value: Any) -> str:
