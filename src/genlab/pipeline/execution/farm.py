@@ -44,12 +44,8 @@ def security(where: Where) -> Security | None:
 def connect(where: Where) -> Iterator["Cluster"]:
     """A connection to the scheduler of `where`, closed at the end.  UserError if nobody answers."""
     _hush()
-    dask.config.set(
-        {
-            "distributed.comm.timeouts.connect": f"{CONNECT}s",
-            "distributed.admin.large-graph-warning-threshold": "1GB",
-        }
-    )
+    dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT}s"})
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
     with _client(where) as client:
         yield Cluster(client, where.scheduler)
 

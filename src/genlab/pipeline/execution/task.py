@@ -80,14 +80,9 @@ def _run_in(folder: Path, task: dict[str, Any], watch) -> dict[str, Any]:
         if files["arrays"] is not None:
             (base / "arrays.npz").write_bytes(files["arrays"])
             needs[name]["arrays"] = str(base / "arrays.npz")
-    env = process.environment(
-        folder,
-        needs,
-        task["device"],
-        task["threads"],
-        fresh=task["fresh"],
-        figures="published" if task["profile"] == "full" else "plain",
-    )
+    figures = "published" if task["profile"] == "full" else "plain"
+    about = {"fresh": task["fresh"], "figures": figures}
+    env = process.environment(folder, needs, task["device"], task["threads"], **about)
     notebook = nbformat.reads(task["notebook"], as_version=4)
     target, arrays = folder / "notebook.ipynb", folder / "arrays.npz"
     try:

@@ -3,8 +3,7 @@
 import ast
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -52,26 +51,23 @@ def device_class(section: Section, wanted: str | None = None) -> str:
 
 def contents(section: Section) -> dict[str, str]:
     """{file: checksum of what is in it} of the section's data files, whatever their packing."""
-    with data_errors(section):
-        return _checksums(map(files.content_name, section.data))
+    return _checksums(section, files.content_name)
 
 
 def packed(section: Section) -> dict[str, str]:
     """{file as it lies there: its checksum} of the section's data files."""
-    with data_errors(section):
-        found = [files.stored(files.content_name(name), DATA) for name in section.data]
-        return _checksums(path.relative_to(DATA).as_posix() for path in found)
+
+    def lies_there_as(name: str) -> str:
+        return files.stored(files.content_name(name), DATA).relative_to(DATA).as_posix()
+
+    return _checksums(section, lies_there_as)
 
 
-def _checksums(names: Iterable[str]) -> dict[str, str]:
-    return {name: files.content_checksum(name, DATA) for name in names}
-
-
-@contextmanager
-def data_errors(section: Section) -> Iterator[None]:
-    """What is wrong with a data file of a section is a person's to mend."""
+def _checksums(section: Section, named: Callable[[str], str]) -> dict[str, str]:
+    """{file: its checksum} of the data files under the names that they have by `named`.  What is
+    wrong with one is a person's to mend."""
     try:
-        yield
+        return {name: files.content_checksum(name, DATA) for name in map(named, section.data)}
     except files.DataError as error:
         raise UserError(f"{section.path.name}, `data:`: {error}") from None
 
@@ -147,25 +143,16 @@ def key_parts(
     the profile and at this run's seed: one that is run again and says the same makes nothing stale.
     """
     in_order([section.name])  # refuses sections that need each other in a circle
-    needs = {
-        name: needed_run(section.name, name, profile, params["seed"], device)
-        for name in section.needs
-    }
-    return own_parts(section, params, profile, device) | {
-        "needs": {name: store.content(run) for name, run in needs.items()}
-    }
-
-
-def needed_run(
-    section: str, name: str, profile: str, seed: int, device: str | None = None
-) -> store.Run:
-    """The current run of the section `name` that `section` needs.  Unfinished if there is none."""
-    if run := run_of(name, profile, seed, device):
-        return run
-    raise Unfinished(
-        f"{section} needs {name}, which has no current {profile} run at seed {seed}: "
-        f"`genlab run {name} --profile {profile} --seed {seed}` makes it"
-    )
+    needs = {}
+    for name in section.needs:
+        run = run_of(name, profile, seed := params["seed"], device)
+        if run is None:
+            raise Unfinished(
+                f"{section.name} needs {name}, which has no current {profile} run at seed {seed}: "
+                f"`genlab run {name} --profile {profile} --seed {seed}` makes it"
+            )
+        needs[name] = store.content(run)
+    return own_parts(section, params, profile, device) | {"needs": needs}
 
 
 def digest_and_packages(section: Section) -> tuple[str, set[str]]:
