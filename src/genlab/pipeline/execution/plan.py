@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -95,7 +96,8 @@ def run_jobs(jobs: list[Job], *, where: Where = HERE) -> list[Job]:
     What is up to date is reused; the rest runs here, or on the workers of a scheduler.  Ctrl-C
     stops what runs (no process stays behind), keeps what is finished, and raises KeyboardInterrupt.
     """
-    with _Display(Console(stderr=True), len(jobs)) as display:
+    display = _Display(Console(stderr=True), len(jobs))
+    with display.live or nullcontext():
         for job in jobs:
             if not job.force and _ready(job):
                 job.identify()
@@ -266,19 +268,9 @@ class _Display:
         live = console.is_terminal
         self.live = Progress(*columns, console=console, transient=True) if live else None
 
-    def __enter__(self):
-        if self.live:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_):
-        if self.live:
-            self.live.stop()
-
     def update(self, job: Job, expected: float | None, seconds: float, progress: dict) -> None:
-        worth = seconds + progress.get(
-            "remembered", 0.0
-        )  # what is only read back was expected, too
+        # Trainings that are only read back count in what was expected.
+        worth = seconds + progress.get("remembered", 0.0)
         if expected:
             share = min(worth / expected, 0.99)
             note = f"about {clock(max(expected - worth, 1))} left"

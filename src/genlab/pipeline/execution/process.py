@@ -6,7 +6,6 @@ calls papermill.
 """
 
 import contextlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -55,7 +54,6 @@ def environment(
     """
     ours = ("GENLAB_GPU", "GENLAB_REMEMBER")
     env = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL) or k in ours}
-    style = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
     env |= {
         "GENLAB_RUN_DIR": str(folder),
         "GENLAB_NEEDS": json.dumps(needs),
@@ -71,7 +69,7 @@ def environment(
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",  # names of files too: papermill writes them into the notebook
         "IPYTHONDIR": str(folder / "ipython"),
-        "MATPLOTLIBRC": str(style),
+        "MATPLOTLIBRC": os.devnull,
         # whatever the shell says: without it no figure is stored
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         # the kernel of this environment, not one of the same name in the home folder
@@ -127,10 +125,10 @@ def execute(
             meter.look()
         watch(seconds, memory, told)
 
-    for attempt in range(1, STARTS + 1):
+    for _ in range(STARTS):
         code, used = _run_child(folder, env, look, start, budget)
         peak = max(peak, used)
-        if attempt == STARTS or not _never_came_up(folder):
+        if not _never_came_up(folder):
             break
     seconds = time.monotonic() - start + _remembered(folder)
     notebook = folder / "notebook.ipynb"

@@ -74,11 +74,11 @@ def check(
 ) -> list[Checked]:
     """Judge the sections together; a section that cannot be judged says why and does not stop the
     others."""
-    results, questions = [], {}
+    results: dict[str, Checked] = {}
+    questions = {}
     for name in names:
         first = section_seed(name)
-        result = Checked(name, seeds=list(range(first, first + seeds)))
-        results.append(result)
+        result = results[name] = Checked(name, seeds=list(range(first, first + seeds)))
         try:
             result.device = keys.device_class(get_section(name))
             # Same code, other rounding: what another device says is one more draw.
@@ -97,18 +97,17 @@ def check(
         result.missing = [m for m in known if m not in found]
         result.new = [m for m in found if m not in known]
         questions |= {(name, m): (*known[m], found[m]) for m in known if m in found}
-    devices = {r.baseline.device for r in results if r.baseline}
+    devices = {r.baseline.device for r in results.values() if r.baseline}
     book = [b for device in sorted(devices) for b in baseline.read_all(profile, device)]
     tests, priors = sum(b.tests() for b in book), baseline.priors_of(book)
     for judgement in statistics.judge(questions, alarm_rate=alarm_rate, tests=tests, priors=priors):
-        section, _ = judgement.name
-        next(r for r in results if r.section == section).judgements.append(judgement)
-    for result in results:
+        results[judgement.name[0]].judgements.append(judgement)
+    for result in results.values():
         if result.judgements:
             level = alarm_rate / max(tests, 1)
             views = sight.seen(result.baseline, priors, seeds, level)
             result.visible = sight.median_shift(views)
-    return results
+    return [*results.values()]
 
 
 def section_seed(name: str) -> int:

@@ -156,7 +156,8 @@ def key_parts(
 
 
 def digest_and_packages(section: Section) -> tuple[str, set[str]]:
-    """What a key holds of `code_behind`."""
+    """What a key holds of `code_behind`.  UserError for a package that is neither in genlab nor
+    installed."""
 
     def make() -> list:
         behind = code_behind(section)
@@ -164,13 +165,17 @@ def digest_and_packages(section: Section) -> tuple[str, set[str]]:
 
     sources = [section.path.name, *section.code_cells]
     digest, loaded = derived(f"code-{section.name}", sources, make)
-    refuse_unknown(section.path.name, loaded)
+    if local := sorted(set(loaded) - packages.distributions().keys()):
+        raise UserError(
+            f"{section.path.name} imports {', '.join(local)}, which is neither in genlab nor an "
+            "installed package, so that a change of it would go unseen: move it into src/genlab"
+        )
     return digest, set(loaded)
 
 
 def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
     """The definitions that the section's cells reach.  UserError for a cell that is no Python, or
-    imports what no key can hold."""
+    refers to something in a way that no key can follow."""
     return _code_behind(section.path.name, tuple(section.code_cells), package)
 
 
@@ -180,18 +185,7 @@ def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reach
     for i, tree in enumerate(trees, start=2):
         for said in unfollowable(tree):
             raise UserError(f"{file}, code cell {i}, {said}")
-    found = code.page(code.library(package), trees)
-    refuse_unknown(file, found.packages)
-    return found
-
-
-def refuse_unknown(file: str, loaded: Iterable[str]) -> None:
-    """UserError for a package that is neither in genlab nor installed."""
-    if local := sorted(set(loaded) - packages.distributions().keys()):
-        raise UserError(
-            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed "
-            "package, so that a change of it would go unseen: move it into src/genlab"
-        )
+    return code.page(code.library(package), trees)
 
 
 def trees(section: Section) -> list[ast.Module]:

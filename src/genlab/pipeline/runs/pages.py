@@ -28,15 +28,6 @@ TAKEN = ("failed", "published", "sweeps", "trained")  # folders and words that m
 NAME = re.compile(r"\w[\w.-]*")  # of a section
 FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-# How a key of the front matter is written.
-FORMS = {
-    "summary": "summary: what it shows",
-    "needs": "needs: [SECTION]",
-    "data": "data: [FOLDER/FILE]",
-    "device": "device: cpu",
-    "budget": "budget: {seconds: 1800, memory_mib: 4096}",
-    "quick": "quick: {PARAMETER: VALUE}",
-}
 
 
 class Budget(BaseModel, strict=True, extra="forbid"):
@@ -47,14 +38,14 @@ class Budget(BaseModel, strict=True, extra="forbid"):
 
 
 class FrontMatter(BaseModel, strict=True, extra="forbid"):
-    """The block `genlab:` in the front matter of a section file."""
+    """The block `genlab:` in the front matter of a section file; how each key is written."""
 
-    summary: str = ""
-    needs: list[str] = []
-    data: list[str] = []
-    device: Literal["cpu", "gpu", "any"] = "cpu"
-    budget: Budget = Budget()
-    quick: dict[str, Any] = {}
+    summary: str = Field("", description="summary: what it shows")
+    needs: list[str] = Field([], description="needs: [SECTION]")
+    data: list[str] = Field([], description="data: [FOLDER/FILE]")
+    device: Literal["cpu", "gpu", "any"] = Field("cpu", description="device: cpu")
+    budget: Budget = Field(Budget(), description="budget: {seconds: 1800, memory_mib: 4096}")
+    quick: dict[str, Any] = Field({}, description="quick: {PARAMETER: VALUE}")
 
 
 @dataclass(frozen=True)
@@ -198,7 +189,8 @@ def _refusal(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         known = Budget.model_fields if place else FrontMatter.model_fields
         return f"`{key}` is no key{nearest(last, known)}: there are {', '.join(known)}"
-    form = FORMS.get(place[0] if place else last, "")
+    field = FrontMatter.model_fields.get(place[0] if place else last)
+    form = field.description if field else ""
     if value is None:
         return f"`{key}` is empty: write `{form}`, or leave it out"
     told = error["msg"].replace("Input should be ", "it should be ")
