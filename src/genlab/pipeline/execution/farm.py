@@ -116,7 +116,6 @@ class Cluster:
     def __init__(self, client: Client, name: str):
         self.client, self.name = client, name
         self.refused: dict[str, str] = {}  # worker address -> why
-        self.lock = threading.Lock()
 
     def run(
         self, task: dict[str, Any], stop: threading.Event, watch: Callable[[float, dict], None]
@@ -125,8 +124,7 @@ class Cluster:
         RunFailed with one line if none can."""
         task = task | {"fingerprint": fingerprint()}
         while True:
-            with self.lock:
-                refused = dict(self.refused)
+            refused = dict(self.refused)  # to which other tasks add
             willing = [w for w in self.workers() if w not in refused] if refused else None
             if willing == []:
                 told = "; ".join(f"{w} refused: {why}" for w, why in refused.items())
@@ -136,18 +134,20 @@ class Cluster:
                 raise RunFailed(f"a worker of {self.name} returned what is no result")
             if "refused" not in result:
                 return result
-            with self.lock:
-                self.refused[str(result.get("worker"))] = str(result["refused"])
+            self.refused[str(result.get("worker"))] = str(result["refused"])
 
     def workers(self) -> list[str]:
         """Addresses of the workers the scheduler has now."""
         try:
             return list(self.client.nthreads())
         except Exception as error:
-            raise RunFailed(
-                f"lost the scheduler at {self.name} ({_first_line(error)}): finished runs are "
-                "stored; repeat the command"
-            ) from None
+            raise self._lost(f" ({_first_line(error)})") from None
+
+    def _lost(self, why: str = "") -> RunFailed:
+        return RunFailed(
+            f"lost the scheduler at {self.name}{why}: finished runs are stored; start it and "
+            "repeat the command"
+        )
 
     def _attempt(self, task, willing, stop, watch) -> dict[str, Any]:
         name = f"{task['section']}-{task['key']}-{uuid.uuid4().hex[:8]}"
@@ -205,10 +205,7 @@ class Cluster:
 
     def _result(self, future, seen: _Watched) -> dict[str, Any]:
         if future.status in ("cancelled", "lost") or not future.done():
-            raise RunFailed(
-                f"lost the scheduler at {self.name}: finished runs are stored; start it and "
-                "repeat the command"
-            )
+            raise self._lost()
         try:
             return future.result(timeout=30)
         except KilledWorker:

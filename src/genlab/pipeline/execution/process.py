@@ -216,15 +216,15 @@ def _tree_memory_mib(pid: int) -> float:
 def kill_tree(pid: int, marker: str) -> None:
     """Kill the child, its kernel, and any process that carries this run's folder in its environment
     (a kernel is its own session)."""
-    victims = {p.pid: p for p in _tree(pid)}
+    victims = set(_tree(pid))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid != os.getpid() and process.environ().get("GENLAB_RUN_DIR") == marker:
-                victims[process.pid] = process
-    for process in victims.values():
+                victims.add(process)
+    for process in victims:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(list(victims.values()), timeout=5)
+    psutil.wait_procs(victims, timeout=5)
 
 
 def _why_it_stopped(folder: Path, returncode: int) -> str:

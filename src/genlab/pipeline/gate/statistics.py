@@ -136,10 +136,8 @@ def seed_ignored(baseline: Sequence[float], fresh: Sequence[float]) -> bool:
     """Whether other seeds gave the very same fractional number although the baseline's seeds did
     not."""
     constant = len(fresh) > 1 and len(set(fresh)) == 1
-    varied = len(set(baseline)) == len(baseline) and not all(
-        float(x).is_integer() for x in baseline
-    )
-    return constant and varied
+    fractional = not all(map(noise.is_whole, baseline))
+    return constant and fractional and len(set(baseline)) == len(baseline)
 
 
 def judge(
@@ -214,9 +212,8 @@ def _compared(name, better, baseline, fresh) -> Judgement:
     worst = off[np.argmax(np.where(np.isfinite(off), np.abs(off), np.inf))]
     moved = not abs(worst) <= margin
     good = {"lower": worst < 0, "higher": worst > 0}.get(better, False)
-    verdict = (
-        ("better" if good else "changed" if better == "target" else "worse") if moved else "ok"
-    )
+    bad = "changed" if better == "target" else "worse"
+    verdict = "ok" if not moved else "better" if good else bad
     low = -np.inf if better == "lower" else first - margin
     high = np.inf if better == "higher" else first + margin
     shift = float(np.copysign(np.inf, worst)) if moved else 0.0

@@ -48,7 +48,7 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
 
     UserError if the code that runs here is not the code of a commit.
     """
-    if store.git_state()[1] is not False or store.git_state()[0] is None:
+    if store.git_state()[1] is not False:
         raise UserError(
             "notebooks, src or requirements.lock differ from their commit: commit them first, "
             "then carry"
