@@ -61,9 +61,8 @@ class Run:
             for field, expected in zip(("section", "key"), self.name, strict=True):
                 if expected not in (None, found := self._read[field]):
                     return f"it says {field} {found!r}, which is not where it lies"
-            records.verify_files(
-                self._read, {"notebook": self.notebook, "arrays": self.arrays_file}
-            )
+            files = {"notebook": self.notebook, "arrays": self.arrays_file}
+            records.verify_files(self._read, files)
         except Damaged as error:
             return str(error)
         return ""

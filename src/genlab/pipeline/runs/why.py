@@ -42,11 +42,11 @@ def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> st
     public = store.published(section.name)
     runs += [public] if public and public.sound else []
     runs = [r for r in runs if r.record["profile"] == profile]
-    return max(
-        runs,
-        key=lambda r: sum(r.record["params"].get(k) == v for k, v in params.items()),
-        default=None,
-    )
+
+    def alike(run: store.Run) -> int:
+        return sum(run.record["params"].get(k) == v for k, v in params.items())
+
+    return max(runs, key=alike, default=None)
 
 
 def explain(
