@@ -1,6 +1,7 @@
 """What is run: what is up to date is reused, each section comes after what it needs, and the record
 holds what was planned."""
 
+import contextlib
 import io
 import json
 import time
@@ -72,6 +73,19 @@ def test_the_time_left_knows_what_was_read_back():
         "  first: 0:10, VAE 1/4, about 0:30 left",
         "  first: 0:20, about 0:20 left",
     ]
+
+
+def test_what_a_run_took_is_told_without_its_wait_for_a_core(monkeypatch):
+    def execute(job, runner, stop, display):
+        time.sleep(1.1)  # until its turn comes
+        return SimpleNamespace(record={"seconds": 75.4})
+
+    monkeypatch.setattr(plan, "locked", lambda name: contextlib.nullcontext())
+    monkeypatch.setattr(plan, "_execute", execute)
+    said, job = io.StringIO(), plan.Job("first", "quick", {}, {}, force=True)
+    plan._run_one(job, None, None, None)
+    plan._Display(Console(file=said, width=100), 2).finished(job)
+    assert job.state == "done" and said.getvalue() == "[1/2] first: done in 1:15\n"
 
 
 @pytest.fixture

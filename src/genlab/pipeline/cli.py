@@ -151,17 +151,6 @@ def why(section, given, profile):
 
 @main.command()
 @options.some_or_all
-def rekey(names):
-    """Give published results whose key has an old form one of the present form, where the old key
-    proves them."""
-    from genlab.pipeline.runs.rekey import rekey
-
-    for name, said in rekey(names):
-        click.echo(f"{name}: {said}")
-
-
-@main.command()
-@options.some_or_all
 def carry(names):
     """Carry published results of SECTIONS to the present code, where the quick profile gives the
     same bits before and after.

@@ -37,7 +37,7 @@ def load_ipython_extension(shell: Any) -> None:
     formatters[NUMBERS] = Numbers(
         parent=shell.display_formatter, format_type=NUMBERS, print_method="_genlab_numbers_"
     )
-    formatters[NUMBERS].for_type(Figure, lambda fig: numbers(fig) or None)
+    formatters[NUMBERS].for_type(Figure, lambda fig: list(numbers(fig)) or None)
 
 
 def sharp(fig: Any) -> bytes:
@@ -52,14 +52,13 @@ def sharp(fig: Any) -> bytes:
     return few.getvalue()
 
 
-def numbers(fig: Any) -> list[dict[str, Any]]:
+def numbers(fig: Any) -> Iterator[dict[str, Any]]:
     """What the curves and bars of each panel show: its title, its axes, where it lies in the
     picture (left, top, right, bottom, as shares of it), and the series.  The figure is laid out
     already: to draw it again could move its parts."""
     from matplotlib import rcParams
 
     whole = fig.get_tightbbox().padded(rcParams["savefig.pad_inches"])
-    told = []
     for ax in fig.axes:
         if not ax.axison or not (series := [*_curves(ax), *_bars(ax)]):
             continue
@@ -67,16 +66,13 @@ def numbers(fig: Any) -> list[dict[str, Any]]:
         across = ((x - whole.x0) / whole.width for x in (box.x0, box.x1))
         down = ((whole.y1 - y) / whole.height for y in (box.y1, box.y0))
         (left, right), (top, bottom) = across, down
-        told.append(
-            {
-                "title": ax.get_title(),
-                "x": _axis(ax.get_xlabel(), ax.get_xscale(), ax.get_xlim()) | names_of(ax),
-                "y": _axis(ax.get_ylabel(), ax.get_yscale(), ax.get_ylim()),
-                "box": _few([left, top, right, bottom]),
-                "series": series,
-            }
-        )
-    return told
+        yield {
+            "title": ax.get_title(),
+            "x": _axis(ax.get_xlabel(), ax.get_xscale(), ax.get_xlim()) | names_of(ax),
+            "y": _axis(ax.get_ylabel(), ax.get_yscale(), ax.get_ylim()),
+            "box": _few([left, top, right, bottom]),
+            "series": series,
+        }
 
 
 def _axis(label: str, scale: str, limits: tuple[float, float]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,12 +44,8 @@ def security(where: Where) -> Security | None:
 def connect(where: Where) -> Iterator["Cluster"]:
     """A connection to the scheduler of `where`, closed at the end.  UserError if nobody answers."""
     _hush()
-    dask.config.set(
-        {
-            "distributed.comm.timeouts.connect": f"{CONNECT}s",
-            "distributed.admin.large-graph-warning-threshold": "1GB",
-        }
-    )
+    dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT}s"})
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
     with _client(where) as client:
         yield Cluster(client, where.scheduler)
 
@@ -95,19 +91,13 @@ def gpu_of_workers(where: Where) -> str:
     would ever run.
     """
     with connect(where) as cluster:
-        workers = cluster.client.scheduler_info(n_workers=-1)["workers"]
-        willing = [
-            address for address, about in workers.items() if about.get("resources", {}).get("GPU")
-        ]
-        try:
-            found = (
-                cluster.client.run(keys.gpu_name, workers=willing, on_error="ignore")
-                if willing
-                else {}
-            )
-        except Exception:  # a worker with another genlab: it will refuse by itself, with the reason
-            found = {}
-    return next((name for name in sorted(filter(None, found.values()))), "none")
+        workers = cluster.client.scheduler_info(n_workers=-1)["workers"].items()
+        willing = [address for address, about in workers if about.get("resources", {}).get("GPU")]
+        found = {}
+        if willing:
+            with suppress(Exception):  # a worker with another genlab will refuse, with the reason
+                found = cluster.client.run(keys.gpu_name, workers=willing, on_error="ignore")
+    return min(filter(None, found.values()), default="none")
 
 
 @dataclass
@@ -126,7 +116,6 @@ class Cluster:
     def __init__(self, client: Client, name: str):
         self.client, self.name = client, name
         self.refused: dict[str, str] = {}  # worker address -> why
-        self.lock = threading.Lock()
 
     def run(
         self, task: dict[str, Any], stop: threading.Event, watch: Callable[[float, dict], None]
@@ -135,32 +124,30 @@ class Cluster:
         RunFailed with one line if none can."""
         task = task | {"fingerprint": fingerprint()}
         while True:
-            with self.lock:
-                willing = (
-                    [w for w in self.workers() if w not in self.refused] if self.refused else None
-                )
+            refused = dict(self.refused)  # to which other tasks add
+            willing = [w for w in self.workers() if w not in refused] if refused else None
             if willing == []:
-                raise RunFailed(
-                    "no worker may run it: "
-                    + "; ".join(f"{w} refused: {why}" for w, why in self.refused.items())
-                )
+                told = "; ".join(f"{w} refused: {why}" for w, why in refused.items())
+                raise RunFailed(f"no worker may run it: {told}")
             result = self._attempt(task, willing, stop, watch)
             if not isinstance(result, dict):
                 raise RunFailed(f"a worker of {self.name} returned what is no result")
             if "refused" not in result:
                 return result
-            with self.lock:
-                self.refused[str(result.get("worker"))] = str(result["refused"])
+            self.refused[str(result.get("worker"))] = str(result["refused"])
 
     def workers(self) -> list[str]:
         """Addresses of the workers the scheduler has now."""
         try:
             return list(self.client.nthreads())
         except Exception as error:
-            raise RunFailed(
-                f"lost the scheduler at {self.name} ({_first_line(error)}): finished runs are "
-                "stored; repeat the command"
-            ) from None
+            raise self._lost(f" ({_first_line(error)})") from None
+
+    def _lost(self, why: str = "") -> RunFailed:
+        return RunFailed(
+            f"lost the scheduler at {self.name}{why}: finished runs are stored; start it and "
+            "repeat the command"
+        )
 
     def _attempt(self, task, willing, stop, watch) -> dict[str, Any]:
         name = f"{task['section']}-{task['key']}-{uuid.uuid4().hex[:8]}"
@@ -192,7 +179,7 @@ class Cluster:
                 raise Stopped
             while not seen.events.empty():
                 self._hear(seen.events.get(), seen, watch)
-            if self.client.status != "running" and self.client.status != "connecting":
+            if self.client.status not in ("running", "connecting"):
                 break
             if time.monotonic() - looked > 3:
                 looked = time.monotonic()
@@ -218,17 +205,12 @@ class Cluster:
 
     def _result(self, future, seen: _Watched) -> dict[str, Any]:
         if future.status in ("cancelled", "lost") or not future.done():
-            raise RunFailed(
-                f"lost the scheduler at {self.name}: finished runs are stored; start it and "
-                "repeat the command"
-            )
+            raise self._lost()
         try:
             return future.result(timeout=30)
         except KilledWorker:
             raise RunFailed(_killed(seen.starts, seen)) from None
-        except (
-            Exception
-        ) as error:  # the worker could not even read the task: another version of genlab
+        except Exception as error:  # it could not even read the task: another version of genlab
             raise RunFailed(
                 f"a worker of {self.name} cannot run sections ({_first_line(error)}): install "
                 "this checkout there"
@@ -239,8 +221,7 @@ def _killed(deaths: int, seen: _Watched) -> str:
     limit = f" of the {seen.limit_mib:,.0f} MiB there" if seen.limit_mib < float("inf") else ""
     return (
         f"it killed its worker {deaths} times, the last memory seen was {seen.memory_mib:,.0f} "
-        f"MiB{limit}: "
-        "give the workers more memory, or ask less of the section"
+        f"MiB{limit}: give the workers more memory, or ask less of the section"
     )
 
 

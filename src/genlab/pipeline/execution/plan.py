@@ -4,11 +4,10 @@ that returns."""
 import datetime
 import json
 import signal
-import sys
 import threading
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -43,7 +42,7 @@ class Job:
     run: store.Run | None = None
     state: str = "waiting"  # reused | done | failed | skipped
     message: str = ""
-    seconds: float = 0.0
+    seconds: float = 0.0  # that the run took, without what it waited for its turn
 
     def identify(self) -> None:
         """Complete the key with what the needed runs say."""
@@ -52,68 +51,59 @@ class Job:
 
 
 def plan(
-    names: Iterable[str],
-    given: Mapping[str, Any],
-    profile: str,
-    *,
-    force: bool = False,
-    jobs: dict[str, Job] | None = None,
+    names: Iterable[str], given: Mapping[str, Any], profile: str, *, force: bool = False
 ) -> list[Job]:
     """The jobs for the sections `names` with the values `given`, each after what it needs (default
-    values, same seed).
-
-    Everything is checked here, before any kernel: names, types, ranges, data files, packages,
-    devices.  `jobs` are those already planned, to which these are added.
-    """
-    names = list(names)
-    jobs = {} if jobs is None else jobs
-
-    def add(name: str, values: Mapping[str, Any], *, wanted: bool) -> Job:
-        section = get_section(name)
-        params = section.values(profile, values)
-        needs = [add(n, {"seed": params["seed"]}, wanted=False) for n in section.needs]
-        known = f"{name} {json.dumps(params, sort_keys=True)}"
-        if known not in jobs:
-            parts = keys.own_parts(section, params, profile)
-            keys.verify_data(section)
-            keys.verify_packages(parts)
-            jobs[known] = Job(name, profile, params, parts, needs)
-        jobs[known].force |= force and wanted
-        return jobs[known]
-
-    for name in in_order(names):
-        if name in names:
-            add(name, given, wanted=True)
-    return list(jobs.values())
+    values, same seed); `force`: these sections are run again, even if they are current."""
+    jobs, wanted = plan_points([(name, given) for name in names], profile)
+    for job in wanted:
+        job.force = force
+    return jobs
 
 
 def plan_points(
-    points: Iterable[tuple[str, Mapping[str, Any]]], profile: str
+    points: Sequence[tuple[str, Mapping[str, Any]]], profile: str
 ) -> tuple[list[Job], list[Job]]:
-    """The jobs of many points (section, given values), each once with what it needs; and the job of
-    every point, in order."""
+    """The jobs of many points (section, given values), each once and after what it needs; and the
+    job of every point, in order.
+
+    Everything is checked here, before any kernel: names, types, ranges, data files, packages,
+    devices.
+    """
     jobs: dict[str, Job] = {}
-    wanted = []
-    for name, given in points:
-        params = get_section(name).values(profile, given)
-        plan([name], given, profile, jobs=jobs)
-        wanted.append(next(j for j in jobs.values() if j.section == name and j.params == params))
+
+    def add(name: str, values: Mapping[str, Any]) -> Job:
+        section = get_section(name)
+        params = section.values(profile, values)
+        needs = [add(need, {"seed": params["seed"]}) for need in section.needs]
+        known = f"{name} {json.dumps(params, sort_keys=True)}"
+        if known not in jobs:
+            parts = keys.own_parts(section, params, profile)
+            keys.verify_files(keys.packed(section))
+            keys.verify_packages(parts)
+            jobs[known] = Job(name, profile, params, parts, needs)
+        return jobs[known]
+
+    in_order(name for name, _ in points)  # refuses sections that need each other in a circle
+    wanted = [add(*point) for point in points]
     return list(jobs.values()), wanted
 
 
-def run_jobs(jobs: list[Job], *, where: Where = HERE, console: Console | None = None) -> list[Job]:
+def run_jobs(jobs: list[Job], *, where: Where = HERE) -> list[Job]:
     """Bring the jobs to their ends, each after what it needs; every job's state says what became of
     it.
 
     What is up to date is reused; the rest runs here, or on the workers of a scheduler.  Ctrl-C
     stops what runs (no process stays behind), keeps what is finished, and raises KeyboardInterrupt.
     """
-    console = console or Console(stderr=True)
-    with _Display(console, len(jobs)) as display:
+    display = _Display(Console(stderr=True), len(jobs))
+    with display.live or nullcontext():
         for job in jobs:
-            if not job.force and _ready(job) and (found := _stored(job)):
-                job.run, job.state = found, "reused"
-                display.finished(job)
+            if not job.force and _ready(job):
+                job.identify()
+                if found := store.find(job.section, job.key):
+                    job.run, job.state = found, "reused"
+                    display.finished(job)
         if todo := longest_first(job for job in jobs if job.state == "waiting"):
             with runner_of(where, max(job.parts["threads"] for job in todo)) as runner:
                 _run_all(todo, runner, display)
@@ -149,12 +139,6 @@ def _ready(job: Job) -> bool:
     return all(need.run for need in job.needs)
 
 
-def _stored(job: Job) -> store.Run | None:
-    """The current run of a job that is ready, if there is one."""
-    job.identify()
-    return store.find(job.section, job.key)
-
-
 def _run_all(waiting: list[Job], runner: Runner, display: "_Display") -> None:
     """One thread a job, which waits for its turn."""
     stop, running, waiting = threading.Event(), dict[Future, Job](), list(waiting)
@@ -162,8 +146,7 @@ def _run_all(waiting: list[Job], runner: Runner, display: "_Display") -> None:
         try:
             while waiting or running:
                 for job in list(waiting):
-                    failed = [n for n in job.needs if n.state in ("failed", "skipped")]
-                    if failed:
+                    if failed := [n for n in job.needs if n.state in ("failed", "skipped")]:
                         why = f"needs {failed[0].section}, which {failed[0].state}"
                         job.state, job.message = "skipped", why
                     elif _ready(job):
@@ -183,7 +166,6 @@ def _run_all(waiting: list[Job], runner: Runner, display: "_Display") -> None:
 
 def _run_one(job: Job, runner: Runner, stop: threading.Event, display: "_Display") -> None:
     """Bring one job to its end; never raises for a failure of the section itself."""
-    start = time.monotonic()
     try:
         with locked(f"{job.section}-{job.key}"):
             found = None if job.force else store.find(job.section, job.key)
@@ -191,11 +173,11 @@ def _run_one(job: Job, runner: Runner, stop: threading.Event, display: "_Display
                 job.run, job.state = found, "reused"
             else:
                 job.run, job.state = _execute(job, runner, stop, display), "done"
+                job.seconds = job.run.record["seconds"]
     except (RunFailed, UserError) as error:
         job.state, job.message = "failed", str(error)
     except Stopped:
         job.state, job.message = "failed", "interrupted"
-    job.seconds = time.monotonic() - start
 
 
 def _execute(job: Job, runner: Runner, stop: threading.Event, display: "_Display") -> store.Run:
@@ -283,59 +265,34 @@ class _Display:
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
         )
-        self.live = (
-            Progress(*columns, console=console, transient=True) if console.is_terminal else None
-        )
-
-    def __enter__(self):
-        if self.live:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_):
-        if self.live:
-            self.live.stop()
+        live = console.is_terminal
+        self.live = Progress(*columns, console=console, transient=True) if live else None
 
     def update(self, job: Job, expected: float | None, seconds: float, progress: dict) -> None:
-        worth = seconds + progress.get(
-            "remembered", 0.0
-        )  # trainings only read back count in what was expected
-        left = f"about {clock(max(expected - worth, 1))} left" if expected else "first run"
-        note = (
-            f"{progress['what']} {progress['done']}/{progress['total']}, {left}"
-            if "what" in progress
-            else left
-        )
-        share = (
-            min(worth / expected, 0.99)
-            if expected
-            else progress.get("done", 0) / progress.get("total", 1)
-        )
+        # Trainings that are only read back count in what was expected.
+        worth = seconds + progress.get("remembered", 0.0)
+        if expected:
+            share = min(worth / expected, 0.99)
+            note = f"about {clock(max(expected - worth, 1))} left"
+        else:
+            share, note = progress.get("done", 0) / progress.get("total", 1), "first run"
+        if "what" in progress:
+            note = f"{progress['what']} {progress['done']}/{progress['total']}, {note}"
         if self.live:
             if id(job) not in self.tasks:
                 self.tasks[id(job)] = self.live.add_task(job.section, total=1.0, note=note)
             self.live.update(self.tasks[id(job)], completed=share, note=note)
         elif seconds - self.said.get(id(job), -10.0) >= 10:
             self.said[id(job)] = seconds
-            self.console.print(
-                f"  {job.section}: {clock(seconds)}, {note}", highlight=False, markup=False
-            )
+            self.console.out(f"  {job.section}: {clock(seconds)}, {note}", highlight=False)
 
     def finished(self, job: Job) -> None:
         self.count += 1
         if self.live and id(job) in self.tasks:
             self.live.remove_task(self.tasks.pop(id(job)))
-        words = {
-            "reused": "up to date",
-            "done": f"done in {clock(job.seconds)}",
-            "failed": f"FAILED: {job.message}",
-        }
-        self.console.print(
-            f"[{self.count}/{self.total}] {job.section}: {words[job.state]}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        done, failed = f"done in {clock(job.seconds)}", f"FAILED: {job.message}"
+        said = {"reused": "up to date", "done": done, "failed": failed}[job.state]
+        self.console.out(f"[{self.count}/{self.total}] {job.section}: {said}", highlight=False)
 
 
 def interrupt_on_terminate() -> None:
@@ -345,6 +302,6 @@ def interrupt_on_terminate() -> None:
     def handler(*_):
         raise KeyboardInterrupt
 
-    if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
+    if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
         signal.signal(signal.SIGINT, handler)

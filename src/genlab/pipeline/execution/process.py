@@ -6,17 +6,14 @@ calls papermill.
 """
 
 import contextlib
-import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +31,6 @@ from genlab.section.paths import ROOT, RUNS, user_folder
 POLL = 0.15, 1.0
 STARTS = 3  # of a kernel that does not come up
 DRAWING = "genlab.pipeline.execution.drawing"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished execution measured; `gpu`: what is known of the GPU, if it ran on one."""
-
-    seconds: float
-    peak_memory_mib: float
-    cell_seconds: list[float]
-    gpu: dict[str, Any] | None = None
 
 
 # What a user's shell may say to libraries that compute or draw; a result must not depend on it.
@@ -65,12 +52,8 @@ def environment(
     The user's own settings do not reach it: neither IPython's start-up files, nor a matplotlibrc,
     nor switches of JAX and torch.
     """
-    env = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(PERSONAL) or k in ("GENLAB_GPU", "GENLAB_REMEMBER")
-    }
-    style = Path(importlib.util.find_spec("matplotlib").origin).parent / "mpl-data" / "matplotlibrc"
+    ours = ("GENLAB_GPU", "GENLAB_REMEMBER")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL) or k in ours}
     env |= {
         "GENLAB_RUN_DIR": str(folder),
         "GENLAB_NEEDS": json.dumps(needs),
@@ -86,7 +69,7 @@ def environment(
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",  # names of files too: papermill writes them into the notebook
         "IPYTHONDIR": str(folder / "ipython"),
-        "MATPLOTLIBRC": str(style),
+        "MATPLOTLIBRC": os.devnull,
         # whatever the shell says: without it no figure is stored
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         # the kernel of this environment, not one of the same name in the home folder
@@ -124,10 +107,10 @@ def execute(
     folder: Path,
     env: dict[str, str],
     watch: Callable[[float, float, dict], None],
-    *,
     budget: dict[str, float],
-) -> Outcome:
+) -> dict[str, Any]:
     """Run the notebook into `folder`; call watch(seconds, memory in MiB, progress) now and then.
+    What was measured: {"seconds", "peak_memory_mib", "cell_seconds", "gpu": None without one}.
 
     budget: the most `seconds` and `memory_mib` it may use.  RunFailed if anything went wrong.  A
     kernel that never came up, as happens on a busy machine, is started again: nothing has run yet.
@@ -145,10 +128,10 @@ def execute(
             meter.look()
         watch(seconds, memory, told)
 
-    for attempt in range(1, STARTS + 1):
+    for _ in range(STARTS):
         code, used = _run_child(folder, env, look, start, budget)
         peak = max(peak, used)
-        if attempt == STARTS or not _never_came_up(folder):
+        if not _never_came_up(folder):
             break
     seconds = time.monotonic() - start + _remembered(folder)
     notebook = folder / "notebook.ipynb"
@@ -158,7 +141,8 @@ def execute(
         raise RunFailed(_why_it_stopped(folder, code))
     results.check_complete(cells)
     durations = [c.metadata.get("papermill", {}).get("duration") or 0.0 for c in cells]
-    return Outcome(seconds, peak, durations, meter and meter.facts())
+    told = {"seconds": seconds, "peak_memory_mib": peak, "cell_seconds": durations}
+    return told | {"gpu": meter and meter.facts()}
 
 
 def _run_child(
@@ -235,15 +219,15 @@ def _tree_memory_mib(pid: int) -> float:
 def kill_tree(pid: int, marker: str) -> None:
     """Kill the child, its kernel, and any process that carries this run's folder in its environment
     (a kernel is its own session)."""
-    victims = {p.pid: p for p in _tree(pid)}
+    victims = set(_tree(pid))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid != os.getpid() and process.environ().get("GENLAB_RUN_DIR") == marker:
-                victims[process.pid] = process
-    for process in victims.values():
+                victims.add(process)
+    for process in victims:
         with contextlib.suppress(psutil.Error):
-            process.send_signal(signal.SIGKILL)
-    psutil.wait_procs(list(victims.values()), timeout=5)
+            process.kill()
+    psutil.wait_procs(victims, timeout=5)
 
 
 def _why_it_stopped(folder: Path, returncode: int) -> str:
@@ -274,25 +258,16 @@ def _child(folder: Path) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     import papermill
 
-    partial = folder / "notebook.partial.ipynb"
-    # papermill reads a path as a format: {{ is a brace
-    source, target = (
-        str(path).replace("{", "{{").replace("}", "}}")
-        for path in (folder / "source.ipynb", partial)
-    )
+    os.chdir(folder)  # papermill reads a path as a format, in which a brace means something
+    partial = Path("notebook.partial.ipynb")
+    params = json.loads(Path("params.json").read_text("utf-8"))
+    options = {"kernel_name": "python3", "cwd": str(ROOT), "progress_bar": False}
     try:
-        papermill.execute_notebook(
-            source,
-            target,
-            json.loads((folder / "params.json").read_text("utf-8")),
-            kernel_name="python3",
-            cwd=str(ROOT),
-            progress_bar=False,
-        )
+        papermill.execute_notebook("source.ipynb", str(partial), params, **options)
     finally:
         if partial.exists():
             results.shorten(partial)
-            os.replace(partial, folder / "notebook.ipynb")
+            os.replace(partial, "notebook.ipynb")
 
 
 if __name__ == "__main__":

@@ -107,27 +107,26 @@ def received(result: Any, expected: nbformat.NotebookNode) -> dict[str, dict[str
 
     A worker may be broken, or somebody else's: what it says is checked as if it were.
     """
-    wrong = "a worker returned what is no result"
-    if not isinstance(result, dict) or not isinstance(result.get("notebook"), bytes):
-        raise RunFailed(f"{wrong} (no notebook)")
-    cells = code_cells(result["notebook"])
-    sources = [c.source for c in expected.cells if c.cell_type == "code"]
-    if [cell.source for cell in cells] != sources:
-        raise RunFailed(f"{wrong} (the cells of another notebook)")
-    check_errors(cells)
-    check_complete(cells)
-    _check_arrays(result.get("arrays"), wrong)
-    _check_outcome(result.get("outcome"), result.get("versions"), wrong)
-    metrics = read_metrics(cells)
-    for name, about in metrics.items():
-        try:
+    try:
+        if not isinstance(result, dict) or not isinstance(result.get("notebook"), bytes):
+            raise ValueError("no notebook")
+        cells = code_cells(result["notebook"])
+        sources = [c.source for c in expected.cells if c.cell_type == "code"]
+        if [cell.source for cell in cells] != sources:
+            raise ValueError("the cells of another notebook")
+        check_errors(cells)
+        check_complete(cells)
+        _check_arrays(result.get("arrays"))
+        _check_outcome(result.get("outcome"), result.get("versions"))
+        metrics = read_metrics(cells)
+        for name, about in metrics.items():
             check(name, {"value": None} | about)
-        except ValueError as error:
-            raise RunFailed(f"{wrong} ({error})") from None
+    except ValueError as error:
+        raise RunFailed(f"a worker returned what is no result ({error})") from None
     return metrics
 
 
-def _check_arrays(arrays: Any, wrong: str) -> None:
+def _check_arrays(arrays: Any) -> None:
     if arrays is None:
         return
     try:
@@ -135,18 +134,18 @@ def _check_arrays(arrays: Any, wrong: str) -> None:
             for name in found:
                 _ = found[name]
     except Exception as error:  # zip, NumPy and type errors alike
-        raise RunFailed(f"{wrong} (arrays: {type(error).__name__})") from None
+        raise ValueError(f"arrays: {type(error).__name__}") from None
 
 
-def _check_outcome(outcome: Any, versions: Any, wrong: str) -> None:
+def _check_outcome(outcome: Any, versions: Any) -> None:
     if not isinstance(outcome, Mapping) or not isinstance(versions, Mapping):
-        raise RunFailed(f"{wrong} (no times or versions)")
+        raise ValueError("no times or versions")
     times = outcome.get("cell_seconds")
     numbers = [outcome.get("seconds"), outcome.get("peak_memory_mib")]
     if gpu := outcome.get("gpu"):
         numbers.append(gpu.get("peak_memory_mib") if isinstance(gpu, Mapping) else None)
     if not isinstance(times, list) or not all(map(_is_number, [*numbers, *times])):
-        raise RunFailed(f"{wrong} (times that are no numbers)")
+        raise ValueError("times that are no numbers")
 
 
 def _is_number(value: Any) -> bool:

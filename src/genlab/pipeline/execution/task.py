@@ -16,8 +16,7 @@ import nbformat
 from genlab.pipeline.execution import Stopped, process
 from genlab.pipeline.execution.results import RunFailed
 from genlab.pipeline.runs import keys
-from genlab.pipeline.runs.disk import workspace
-from genlab.pipeline.runs.keys import sha256
+from genlab.pipeline.runs.disk import checksum, workspace
 from genlab.section.packages import installed_differently, pinned
 from genlab.section.paths import PACKAGE, UserError
 
@@ -26,9 +25,7 @@ from genlab.section.paths import PACKAGE, UserError
 def fingerprint() -> dict[str, dict[str, str]]:
     """What must be the same on client and worker: every source file of genlab, the pinned packages,
     Python."""
-    files = {
-        str(p.relative_to(PACKAGE)): sha256(p.read_bytes()) for p in sorted(PACKAGE.rglob("*.py"))
-    }
+    files = {str(p.relative_to(PACKAGE)): checksum(p) for p in sorted(PACKAGE.rglob("*.py"))}
     return {"code": files, "lock": dict(pinned()), "python": {"version": platform.python_version()}}
 
 
@@ -83,25 +80,18 @@ def _run_in(folder: Path, task: dict[str, Any], watch) -> dict[str, Any]:
         if files["arrays"] is not None:
             (base / "arrays.npz").write_bytes(files["arrays"])
             needs[name]["arrays"] = str(base / "arrays.npz")
-    env = process.environment(
-        folder,
-        needs,
-        task["device"],
-        task["threads"],
-        fresh=task["fresh"],
-        figures="published" if task["profile"] == "full" else "plain",
-    )
+    figures = "published" if task["profile"] == "full" else "plain"
+    about = {"fresh": task["fresh"], "figures": figures}
+    env = process.environment(folder, needs, task["device"], task["threads"], **about)
     notebook = nbformat.reads(task["notebook"], as_version=4)
     target, arrays = folder / "notebook.ipynb", folder / "arrays.npz"
     try:
-        outcome = process.execute(
-            notebook, task["params"], folder, env, watch, budget=task["budget"]
-        )
+        outcome = process.execute(notebook, task["params"], folder, env, watch, task["budget"])
     except RunFailed as error:
         return {"failed": str(error), "notebook": target.read_bytes() if target.is_file() else None}
     return {
         "notebook": target.read_bytes(),
         "arrays": arrays.read_bytes() if arrays.is_file() else None,
-        "outcome": outcome.__dict__,
+        "outcome": outcome,
         "versions": keys.versions(),
     }

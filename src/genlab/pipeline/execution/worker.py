@@ -30,11 +30,8 @@ def run_section(asked: dict[str, Any]) -> dict[str, Any]:
     def watch(seconds: float, memory_mib: float, progress: dict) -> None:
         nonlocal last
         state = worker.state.tasks.get(name)
-        if (
-            state is None
-            or state.state != "executing"
-            or worker.status not in (Status.running, Status.paused)
-        ):
+        wanted = state is not None and state.state == "executing"
+        if not wanted or worker.status not in (Status.running, Status.paused):
             raise Stopped  # the client has cancelled this task, or is gone
         if time.monotonic() - last >= EVENT_SECONDS:
             last = time.monotonic()

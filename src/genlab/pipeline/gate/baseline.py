@@ -24,9 +24,8 @@ from genlab.pipeline.runs.disk import disk_errors, write_all
 from genlab.section.paths import ROOT, UserError
 
 FOLDER = ROOT / "tests" / "baselines"
-FIRST_SEED = (
-    101  # baseline seeds are never the published one or its neighbours, which the gate judges
-)
+# Baseline seeds are never the published one or its neighbours, which the gate judges.
+FIRST_SEED = 101
 LOOKS = {"likeness": "higher", "ink": "target"}  # of a figure, and which way is better
 
 
@@ -55,9 +54,8 @@ class Baseline:
 
     def reference(self, figure: str) -> Image.Image:
         """Thumbnail of the first seed's figure."""
-        return Image.open(
-            path(self.section, self.profile, self.device).with_suffix("") / f"{figure}.png"
-        )
+        folder = path(self.section, self.profile, self.device).with_suffix("")
+        return Image.open(folder / f"{figure}.png")
 
 
 def path(section: str, profile: str, device: str) -> Path:
@@ -99,12 +97,9 @@ def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
     for name, about in first["metrics"].items():
         if not all(name in r["metrics"] for r in records):
             continue  # a metric that some seed does not have cannot be judged
+        told = {"better": about.get("better", "lower"), "unit": about.get("unit", "")}
         values = [_rounded(r["metrics"][name]["value"]) for r in records]
-        metrics[name] = {
-            "better": about.get("better", "lower"),
-            "unit": about.get("unit", ""),
-            "values": values,
-        }
+        metrics[name] = told | {"values": values}
     pictures = [{n: thumbnail(png) for n, png in figures(run.notebook).items()} for run in runs]
     common = [name for name in pictures[0] if all(name in p for p in pictures)]
     looks: dict[str, dict] = {}
@@ -112,21 +107,10 @@ def make(runs: Sequence[store.Run]) -> tuple[Baseline, dict[str, Image.Image]]:
         measured = [look(name, pictures[0][name], p[name]) for p in pictures]
         for quantity, better in LOOKS.items():
             values = [round(m[f"{name}/{quantity}"], 5) for m in measured]
-            looks[f"{name}/{quantity}"] = {
-                "better": better,
-                "values": values[1:] if quantity == "likeness" else values,
-            }
-    seeds = [r["seed"] for r in records]
-    base = Baseline(
-        first["section"],
-        first["profile"],
-        first["device"],
-        seeds,
-        first["key"],
-        first["commit"],
-        metrics,
-        looks,
-    )
+            values = values[1:] if quantity == "likeness" else values  # of the first seed it is 1
+            looks[f"{name}/{quantity}"] = {"better": better, "values": values}
+    about = {field: first[field] for field in ("section", "profile", "device", "key", "commit")}
+    base = Baseline(**about, seeds=[r["seed"] for r in records], metrics=metrics, figures=looks)
     return base, {name: pictures[0][name] for name in common}
 
 
@@ -143,17 +127,13 @@ def _rounded(value: float | int | bool) -> float | int:
 def write(base: Baseline, thumbnails: dict[str, Image.Image]) -> Path:
     """Write the baseline, one line per metric."""
     file = path(base.section, base.profile, base.device)
-    fields = asdict(base)
-    lines = [
-        f" {json.dumps(k)}: {json.dumps(v)}"
-        for k, v in fields.items()
-        if k not in ("metrics", "figures")
-    ]
-    for group in ("metrics", "figures"):
-        rows = ",\n".join(
-            f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields[group].items()
-        )
-        lines.append(f" {json.dumps(group)}: {{\n{rows}\n }}")
+    lines = []
+    for field, value in asdict(base).items():
+        said = json.dumps(value)
+        if field in ("metrics", "figures"):
+            rows = (f"  {json.dumps(name)}: {json.dumps(about)}" for name, about in value.items())
+            said = "{\n" + ",\n".join(rows) + "\n }"
+        lines.append(f" {json.dumps(field)}: {said}")
     folder = file.with_suffix("")
     files = {folder / f"{name}.png": _png(image) for name, image in thumbnails.items()}
     files[file] = ("{\n" + ",\n".join(lines) + "\n}\n").encode()
@@ -171,24 +151,20 @@ def _png(image: Image.Image) -> bytes:
 def changes(old: Baseline | None, new: Baseline) -> Table:
     """For a reviewer: every metric that moved by more than its standard error between two
     baselines, or came or went."""
-    table = Table(
-        box=None,
-        header_style="bold",
-        title=f"{new.section} ({new.profile}, {new.device})",
-        title_justify="left",
-    )
+    title = f"{new.section} ({new.profile}, {new.device})"
+    table = Table(box=None, header_style="bold", title=title, title_justify="left")
     for column in ("metric", "before", "now", "shift [sd]"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     before = old.metrics if old else {}
     for name in dict.fromkeys([*before, *new.metrics]):
         a, b = before.get(name, {}).get("values"), new.metrics.get(name, {}).get("values")
+        said = "new" if b else "gone"
         if a and b:
             shift = (np.mean(b) - np.mean(a)) / noise.spread(a)
             if abs(shift) < np.sqrt(1 / len(a) + 1 / len(b)):
                 continue
-            table.add_row(name, mean_and_sd(a), mean_and_sd(b), f"{shift:+.1f}")
-        else:
-            table.add_row(name, mean_and_sd(a), mean_and_sd(b), "new" if b else "gone")
+            said = f"{shift:+.1f}"
+        table.add_row(name, mean_and_sd(a), mean_and_sd(b), said)
     return table
 
 

@@ -42,15 +42,15 @@ def fresh_runs(name: str, profile: str, seeds: Sequence[int]) -> list[store.Run]
     runs = []
     for seed in seeds:
         key = keys.current_key(name, profile, seed)
-        run = store.find(name, key) if key else None
-        if run is None:
-            if key and (said := store.damaged(name, key)):
-                raise UserError(f"damaged {profile} run at seed {seed}: {said}")
-            raise UserError(
-                f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} "
-                f"--seed {seed}` makes it"
-            )
-        runs.append(run)
+        if key and (run := store.find(name, key)):
+            runs.append(run)
+            continue
+        if key and (said := store.damaged(name, key)):
+            raise UserError(f"damaged {profile} run at seed {seed}: {said}")
+        raise UserError(
+            f"no current {profile} run at seed {seed}: `genlab run {name} --profile {profile} "
+            f"--seed {seed}` makes it"
+        )
     return runs
 
 
@@ -63,9 +63,8 @@ def values_of(base: Baseline, runs: Sequence[store.Run]) -> dict[str, list[float
         for name, png in figures(run.notebook).items():
             image = thumbnail(png)
             known = f"{name}/likeness" in base.figures
-            for quantity, value in baseline.look(
-                name, base.reference(name) if known else image, image
-            ).items():
+            reference = base.reference(name) if known else image
+            for quantity, value in baseline.look(name, reference, image).items():
                 found.setdefault(quantity, []).append(value)
     return {name: values for name, values in found.items() if len(values) == len(runs)}
 
@@ -75,10 +74,11 @@ def check(
 ) -> list[Checked]:
     """Judge the sections together; a section that cannot be judged says why and does not stop the
     others."""
-    results, questions = [], {}
+    results: dict[str, Checked] = {}
+    questions = {}
     for name in names:
-        result = Checked(name, seeds=list(range(section_seed(name), section_seed(name) + seeds)))
-        results.append(result)
+        first = section_seed(name)
+        result = results[name] = Checked(name, seeds=list(range(first, first + seeds)))
         try:
             result.device = keys.device_class(get_section(name))
             # Same code, other rounding: what another device says is one more draw.
@@ -97,18 +97,17 @@ def check(
         result.missing = [m for m in known if m not in found]
         result.new = [m for m in found if m not in known]
         questions |= {(name, m): (*known[m], found[m]) for m in known if m in found}
-    devices = {r.baseline.device for r in results if r.baseline}
+    devices = {r.baseline.device for r in results.values() if r.baseline}
     book = [b for device in sorted(devices) for b in baseline.read_all(profile, device)]
     tests, priors = sum(b.tests() for b in book), baseline.priors_of(book)
     for judgement in statistics.judge(questions, alarm_rate=alarm_rate, tests=tests, priors=priors):
-        section, _ = judgement.name
-        next(r for r in results if r.section == section).judgements.append(judgement)
-    for result in results:
+        results[judgement.name[0]].judgements.append(judgement)
+    for result in results.values():
         if result.judgements:
             level = alarm_rate / max(tests, 1)
             views = sight.seen(result.baseline, priors, seeds, level)
             result.visible = sight.median_shift(views)
-    return results
+    return [*results.values()]
 
 
 def section_seed(name: str) -> int:
@@ -119,45 +118,33 @@ def section_seed(name: str) -> int:
 def summary(results: Sequence[Checked]) -> Table:
     """One row a section, and below it every metric that is not as it was."""
     table = Table(box=None, header_style="bold")
-    for column in ("section", "metric", "baseline", "now", "interval", "shift [se]", "verdict"):
-        table.add_column(
-            column,
-            justify="right" if column in ("baseline", "now", "interval", "shift [se]") else "left",
-        )
+    numbers = ("baseline", "now", "interval", "shift [se]")
+    for column in ("section", "metric", *numbers, "verdict"):
+        table.add_column(column, justify="right" if column in numbers else "left")
     for r in results:
-        alarms = sum(j.alarm for j in r.judgements) + len(r.missing)
-        better = sum(j.verdict == "better" for j in r.judgements)
-        said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better" + (
-            f", {len(r.new)} new" if r.new else ""
-        )
-        if r.baseline and r.baseline.device != r.device:
-            said += f"; runs on {r.device} against the baseline of {r.baseline.device}"
-        if np.isfinite(r.visible):
-            said += f"; half show a shift of {r.visible:.1f} sd"
-        table.add_row(
-            r.section,
-            said,
-            "",
-            "",
-            "",
-            "",
-            "not checked" if r.problem else "ok" if r.passed else "FAILED",
-        )
+        verdict = "not checked" if r.problem else "ok" if r.passed else "FAILED"
+        table.add_row(r.section, _said(r), *[""] * len(numbers), verdict)
         for j in r.judgements:
             if j.verdict != "ok":
-                now = f"{np.mean(j.fresh):.4g}"
-                table.add_row(
-                    "",
-                    j.name[1],
-                    baseline.mean_and_sd(j.baseline),
-                    now,
-                    interval_text(j),
-                    f"{j.shift:+.1f}",
-                    j.verdict,
-                )
+                told = baseline.mean_and_sd(j.baseline), f"{np.mean(j.fresh):.4g}", interval_text(j)
+                table.add_row("", j.name[1], *told, f"{j.shift:+.1f}", j.verdict)
         for name in r.missing:
-            table.add_row("", name, "", "", "", "", "missing")
+            table.add_row("", name, *[""] * len(numbers), "missing")
     return table
+
+
+def _said(r: Checked) -> str:
+    """What the check of a section found, or why there was none."""
+    alarms = sum(j.alarm for j in r.judgements) + len(r.missing)
+    better = sum(j.verdict == "better" for j in r.judgements)
+    said = r.problem or f"{len(r.judgements)} quantities: {alarms} alarms, {better} better"
+    if r.new and not r.problem:
+        said += f", {len(r.new)} new"
+    if r.baseline and r.baseline.device != r.device:
+        said += f"; runs on {r.device} against the baseline of {r.baseline.device}"
+    if np.isfinite(r.visible):
+        said += f"; half show a shift of {r.visible:.1f} sd"
+    return said
 
 
 def interval_text(j: Judgement) -> str:

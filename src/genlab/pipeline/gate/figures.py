@@ -22,11 +22,9 @@ BLUR = 1.5  # pixels: about the stroke of a letter at that width
 def figures(notebook: Path) -> dict[str, bytes]:
     """{"figure_01": PNG bytes} of the static figures of an executed notebook, in the order of the
     page."""
-    found = []
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            if png := output.get("data", {}).get("image/png"):
-                found.append(base64.b64decode(png))
+    cells = nbformat.read(notebook, as_version=4).cells
+    shown = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    found = [base64.b64decode(data["image/png"]) for data in shown if data.get("image/png")]
     return {f"figure_{i:02d}": png for i, png in enumerate(found, start=1)}
 
 

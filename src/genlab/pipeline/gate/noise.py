@@ -65,9 +65,8 @@ def kind_of(name: str, better: str, baseline: Sequence[float], fresh: Sequence[f
     if measure == "one_piece":
         return "pieces"
     both = np.array([*baseline, *fresh], dtype=float)
-    in_unit = (better != "lower" or is_share(name)) and np.all(
-        (both >= -ROUNDING) & (both <= 1 + ROUNDING)
-    )
+    within = np.all((both >= -ROUNDING) & (both <= 1 + ROUNDING))
+    in_unit = within and (better != "lower" or is_share(name))
     if "modes" in measure or (not in_unit and all(map(is_whole, baseline))):
         return "count"
     if in_unit:

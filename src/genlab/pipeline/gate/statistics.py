@@ -24,20 +24,7 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from genlab.pipeline.gate.noise import (
-    NOTHING,
-    ROUNDING,
-    WORTH,
-    Prior,
-    Priors,
-    exact,
-    floor,
-    from_scale,
-    kind_of,
-    shrunk,
-    to_scale,
-    variance,
-)
+from genlab.pipeline.gate import noise
 
 ALARM_RATE = 0.01  # chance of one false alarm or more in a check of the whole book
 
@@ -67,22 +54,22 @@ class Known:
 
     x: np.ndarray
     kind: str = "plain"
-    prior: Prior = NOTHING
+    prior: noise.Prior = noise.NOTHING
 
     @cached_property
     def spreads(self) -> dict[int, float]:
         """The variance above and below the mean, not less than rounding allows."""
-        least = floor(self.kind, self.x)
-        return {side: max(variance(self.x, side), least) for side in (-1, 1)}
+        least = noise.floor(self.kind, self.x)
+        return {side: max(noise.variance(self.x, side), least) for side in (-1, 1)}
 
     def looks(self, k: int, squares: float, side: int) -> Iterator[tuple[float, float]]:
         """Standard error and degrees of freedom for k fresh values on that side, of the baseline
         alone, then with the sum of squared deviations of the fresh ones."""
-        freedom, n = WORTH * (len(self.x) - 1), len(self.x)
+        freedom, n = noise.WORTH * (len(self.x) - 1), len(self.x)
         total = freedom * self.spreads[side]
-        for more in (0.0, WORTH * (k - 1))[: 1 + (k > 1)]:
+        for more in (0.0, noise.WORTH * (k - 1))[: 1 + (k > 1)]:
             d = freedom + more
-            s2, d = shrunk((total + (more > 0) * WORTH * squares) / d, d, self.prior)
+            s2, d = noise.shrunk((total + (more > 0) * noise.WORTH * squares) / d, d, self.prior)
             yield np.sqrt(s2 * (1 / n + 1 / k)), d
 
     def reach(self, k: int, squares: float, side: int, level: float) -> float:
@@ -125,7 +112,7 @@ def smallest_visible(told: Known, k: int, better: str, level: float) -> float:
     k fresh values that scatter as the baseline's do.  Of a target the larger of both sides."""
     sides = {"lower": (1,), "higher": (-1,), "target": (1, -1)}[better]
     level = level / 2 if better == "target" else level
-    squares = (k - 1) * variance(told.x)
+    squares = (k - 1) * noise.variance(told.x)
     return max(told.reach(k, squares, side, level) for side in sides)
 
 
@@ -149,14 +136,12 @@ def seed_ignored(baseline: Sequence[float], fresh: Sequence[float]) -> bool:
     """Whether other seeds gave the very same fractional number although the baseline's seeds did
     not."""
     constant = len(fresh) > 1 and len(set(fresh)) == 1
-    varied = len(set(baseline)) == len(baseline) and not all(
-        float(x).is_integer() for x in baseline
-    )
-    return constant and varied
+    fractional = not all(map(noise.is_whole, baseline))
+    return constant and fractional and len(set(baseline)) == len(baseline)
 
 
 def judge(
-    metrics: dict, *, alarm_rate: float = ALARM_RATE, tests: int, priors: Priors | None = None
+    metrics: dict, *, alarm_rate: float = ALARM_RATE, tests: int, priors: noise.Priors | None = None
 ) -> list[Judgement]:
     """Judge all quantities {name: (better, baseline values, fresh values)} together; a name may be
     (section, name).
@@ -168,20 +153,19 @@ def judge(
     for name, (_, baseline, _) in metrics.items():
         if len(baseline) < 3:
             raise ValueError(f"{name}: {len(baseline)} baseline values, a spread needs at least 3")
-    split = [n for n, (better, v, f) in metrics.items() if not exact(_short(n), better, v, f)]
     told = {
         name: known(name, better, values, priors or {}, fresh)
         for name, (better, values, fresh) in metrics.items()
-        if name in split
+        if not noise.exact(_short(name), better, values, fresh)
     }
-    p = [_p(told[name], metrics[name][2], metrics[name][0]) for name in split]
-    levels = dict(zip(split, holm_levels(p, alarm_rate, max(tests, len(split))), strict=True))
-    chances = dict(zip(split, p, strict=True))
+    chances = [_p(told[name], metrics[name][2], metrics[name][0]) for name in told]
+    levels = holm_levels(chances, alarm_rate, max(tests, len(told)))
+    judged = dict(zip(told, zip(chances, levels, strict=True), strict=True))
     return [
-        _verdict(name, *metrics[name], told[name], chances[name], levels[name])
+        _verdict(name, *about, told[name], *judged[name])
         if name in told
-        else _compared(name, *metrics[name])
-        for name in metrics
+        else _compared(name, *about)
+        for name, about in metrics.items()
     ]
 
 
@@ -189,21 +173,21 @@ def _short(name: str | tuple[str, str]) -> str:
     return name if isinstance(name, str) else name[-1]
 
 
-def known(name, better, baseline, priors: Priors, fresh: Sequence[float] = ()) -> Known:
+def known(name, better, baseline, priors: noise.Priors, fresh: Sequence[float] = ()) -> Known:
     """A baseline on the scale of its kind, of which the fresh values also tell."""
     finite = [f for f in fresh if np.isfinite(f)]
-    kind = kind_of(_short(name), better, baseline, finite)
-    return Known(to_scale(kind, baseline), kind, priors.get(kind, NOTHING))
+    kind = noise.kind_of(_short(name), better, baseline, finite)
+    return Known(noise.to_scale(kind, baseline), kind, priors.get(kind, noise.NOTHING))
 
 
 def _p(told: Known, fresh: Sequence[float], better: str) -> float:
     if not np.all(np.isfinite(fresh)):
         return 0.0
-    return p_value(told, to_scale(told.kind, fresh), better)
+    return p_value(told, noise.to_scale(told.kind, fresh), better)
 
 
 def _verdict(name, better, baseline, fresh, told: Known, p: float, level: float) -> Judgement:
-    y = to_scale(told.kind, np.where(np.isfinite(fresh), fresh, np.nan))
+    y = noise.to_scale(told.kind, np.where(np.isfinite(fresh), fresh, np.nan))
     opposite = {"lower": "higher", "higher": "lower"}.get(better)
     if p <= level:
         verdict = "changed" if better == "target" else "worse"
@@ -215,7 +199,7 @@ def _verdict(name, better, baseline, fresh, told: Known, p: float, level: float)
         verdict = "ok"
     shift = y.mean() - told.x.mean()
     se, _ = next(told.looks(len(y), 0.0, 1 if shift > 0 else -1))
-    low, high = (from_scale(told.kind, v) for v in interval(told, y, better, level))
+    low, high = (noise.from_scale(told.kind, v) for v in interval(told, y, better, level))
     return Judgement(
         name, better, tuple(baseline), tuple(fresh), low, high, float(shift / se), p, verdict
     )
@@ -223,14 +207,13 @@ def _verdict(name, better, baseline, fresh, told: Known, p: float, level: float)
 
 def _compared(name, better, baseline, fresh) -> Judgement:
     """Of a number that no seed moves: the same but for rounding, or not."""
-    first, margin = baseline[0], 10 * ROUNDING * (abs(baseline[0]) or 0.1)
+    first, margin = baseline[0], 10 * noise.ROUNDING * (abs(baseline[0]) or 0.1)
     off = np.asarray(fresh, dtype=float) - first
     worst = off[np.argmax(np.where(np.isfinite(off), np.abs(off), np.inf))]
     moved = not abs(worst) <= margin
     good = {"lower": worst < 0, "higher": worst > 0}.get(better, False)
-    verdict = (
-        ("better" if good else "changed" if better == "target" else "worse") if moved else "ok"
-    )
+    bad = "changed" if better == "target" else "worse"
+    verdict = "ok" if not moved else "better" if good else bad
     low = -np.inf if better == "lower" else first - margin
     high = np.inf if better == "higher" else first + margin
     shift = float(np.copysign(np.inf, worst)) if moved else 0.0

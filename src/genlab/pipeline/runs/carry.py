@@ -7,11 +7,9 @@ What such a certificate does not cover: code that only the full profile reaches.
 """
 
 import datetime
-import json
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,14 +26,10 @@ from genlab.section import code
 from genlab.section.paths import PACKAGE, PUBLISHED, ROOT, UserError
 from genlab.section.states import state_name
 
-TABLE_ID = re.compile(
-    r"\bT_[0-9a-f]{5}(?=[\"_ #])"
-)  # pandas draws one at random for a styled table
-PICTURES = (
-    "image/",
-    "text/html",
-    "application/vnd.plotly",
-)  # what a reader sees of a cell's output
+# Pandas draws one at random for a styled table.
+TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?=[\"_ #])")
+# What a reader sees of a cell's output.
+PICTURES = ("image/", "text/html", "application/vnd.plotly")
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ def carry(names: Iterable[str]) -> Iterator[tuple[str, bool, str]]:
 
     UserError if the code that runs here is not the code of a commit.
     """
-    if store.git_state()[1] is not False or store.git_state()[0] is None:
+    if store.git_state()[1] is not False:
         raise UserError(
             "notebooks, src or requirements.lock differ from their commit: commit them first, "
             "then carry"
@@ -105,24 +99,11 @@ def _refusal(run: store.Run, tree: Path) -> tuple[str, str]:
 
 def _run_quick(tree: Path, names: list[str], *more: str) -> None:
     """The quick profile of these sections, by the tree's own `genlab`.  UserError if one fails."""
-    project = tree / "pyproject.toml"
-    scripts = (
-        tomllib.loads(project.read_text("utf-8"))["project"]["scripts"] if project.is_file() else {}
-    )
-    module, function = scripts.get("genlab", "genlab.pipeline.cli:main").split(":")
-    command = [
-        sys.executable,
-        "-c",
-        f"from {module} import {function}; {function}()",
-        "run",
-        *names,
-        "--profile",
-        "quick",
-        *more,
-    ]
-    done = subprocess.run(
-        command, env=environment(tree), stdout=subprocess.PIPE, encoding="utf-8", check=False
-    )
+    cli = next(package_in(tree).glob("*/cli.py"))  # in `pipeline`, and once in `report`
+    words = ["run", *names, "--profile", "quick", *more]
+    command = [sys.executable, "-m", f"genlab.{cli.parent.name}.cli", *words]
+    options = {"stdout": subprocess.PIPE, "encoding": "utf-8", "check": False}
+    done = subprocess.run(command, env=environment(tree), **options)
     if done.returncode:
         where = "here" if tree == ROOT else "at its commit"
         raise UserError(
@@ -134,14 +115,13 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     """Compare the quick runs of the tree and of this checkout; a certificate, or what is not the
     same."""
     name = run.record["section"]
-    before, after = _newest_quick(tree, name), store.find(name, keys.current_key(name, "quick"))
+    before, after = _quick_run(tree, name), keys.run_of(name, "quick")
     moved, repeated = differences(before, after), pictures(before)
     chance = 0
     if moved and all(said.startswith("picture ") for said in moved):
         # A table of seconds is another one in every run: the same code, run again, shows which.
         _run_quick(tree, [name], "--force")
-        again = pictures(_newest_quick(tree, name))
-        own = {f"picture {i} differs" for i, x, y in numbered(repeated, again) if x != y}
+        own = other_pictures(repeated, pictures(_quick_run(tree, name)))
         chance, moved = len(own), [said for said in moved if said not in own]
     if moved:
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
@@ -197,7 +177,8 @@ def _carried(run: store.Run, certificate: Certificate) -> tuple[bool, str]:
         "equal": certificate.equal,
     }
     behind = keys.code_behind(section)
-    store.rewrite(run, parts, behind, carried=[*record.get("carried", []), note])
+    about = {"definitions": behind.definitions, "cells": behind.cells}
+    store.rewrite(run, parts, **about, carried=[*record.get("carried", []), note])
     kept = store.rename_states(certificate.states)
     said = ", ".join(f"{n} {what}" for what, n in certificate.equal.items())
     return True, f"equal: {said}" + (f"; {kept} trained states follow" if kept else "")
@@ -225,17 +206,11 @@ def _state_names(tree: Path, old: Section, new: Section, device: str) -> dict[st
     return {a: b for a, b in names.items() if a != b}
 
 
-def _newest_quick(tree: Path, name: str) -> store.Run:
-    """The run that `_run_quick` made, by whatever genlab the tree holds."""
-    newest = max(
-        (tree / "runs" / name).glob("*/record.json"),
-        key=lambda file: (_profile(file) == "quick", file.stat().st_mtime),
-    )
-    return store.reseal(store.at(newest.parent))
-
-
-def _profile(record: Path) -> str:
-    return json.loads(record.read_text("utf-8"))["profile"]
+def _quick_run(tree: Path, name: str) -> store.Run:
+    """The run that `_run_quick` made in a tree, where there is no other, by whatever genlab it
+    holds."""
+    (made,) = (tree / "runs" / name).glob("*/record.json")
+    return store.reseal(store.at(made.parent))
 
 
 def pictures(run: store.Run) -> list[str]:
@@ -267,7 +242,7 @@ def differences(before: store.Run, after: store.Run) -> list[str]:
     p, q = pictures(before), pictures(after)
     if len(p) != len(q):
         found.append(f"{len(p)} pictures and tables before, {len(q)} now")
-    return found + [f"picture {i} differs" for i, x, y in numbered(p, q) if x != y]
+    return found + other_pictures(p, q)
 
 
 def moved_arrays(before: store.Run, after: store.Run) -> list[str]:
@@ -280,6 +255,7 @@ def moved_arrays(before: store.Run, after: store.Run) -> list[str]:
     return found
 
 
-def numbered(p: list[str], q: list[str]) -> Iterator[tuple[int, str, str]]:
-    """(number, picture of one run, picture of the other)."""
-    return ((i, x, y) for i, (x, y) in enumerate(zip(p, q, strict=False), start=1))
+def other_pictures(p: list[str], q: list[str]) -> list[str]:
+    """Which pictures of two runs are not the same, in words."""
+    pairs = enumerate(zip(p, q, strict=False), start=1)
+    return [f"picture {i} differs" for i, (x, y) in pairs if x != y]

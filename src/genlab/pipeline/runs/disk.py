@@ -1,12 +1,15 @@
-"""Writing to the disk: whole or not at all, one writer at a time, one line when it is full."""
+"""Files on the disk: written whole or not at all, one writer at a time, one line when it is full;
+and their checksums."""
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -85,6 +88,18 @@ def _second_name(path: Path, name: Path) -> Path:
     except OSError:
         shutil.copy2(path, name)
     return name
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, read once in each of its states."""
+    state = path.stat()
+    return _checksum(path, state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@cache
+def _checksum(path: Path, *state: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

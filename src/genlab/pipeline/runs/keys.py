@@ -1,11 +1,9 @@
 """The key of a run: a hash of everything that can change its result, and of nothing else."""
 
 import ast
-import hashlib
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +11,8 @@ from typing import Any
 
 from genlab.data import files
 from genlab.pipeline.runs import gpu, store
-from genlab.pipeline.runs.derived import derived, text_of
+from genlab.pipeline.runs.derived import derived
+from genlab.pipeline.runs.disk import checksum
 from genlab.pipeline.runs.pages import Section, get_section, in_order
 from genlab.pipeline.runs.parameters import file_checksum
 from genlab.pipeline.runs.reading import parsed
@@ -52,26 +51,23 @@ def device_class(section: Section, wanted: str | None = None) -> str:
 
 def contents(section: Section) -> dict[str, str]:
     """{file: checksum of what is in it} of the section's data files, whatever their packing."""
-    with data_errors(section):
-        names = map(files.content_name, section.data)
-        return {name: files.content_checksum(name, DATA) for name in names}
+    return _checksums(section, files.content_name)
 
 
 def packed(section: Section) -> dict[str, str]:
     """{file as it lies there: its checksum} of the section's data files."""
-    with data_errors(section):
-        found = [
-            files.stored(files.content_name(name), DATA).relative_to(DATA).as_posix()
-            for name in section.data
-        ]
-        return {name: files.content_checksum(name, DATA) for name in found}
+
+    def lies_there_as(name: str) -> str:
+        return files.stored(files.content_name(name), DATA).relative_to(DATA).as_posix()
+
+    return _checksums(section, lies_there_as)
 
 
-@contextmanager
-def data_errors(section: Section) -> Iterator[None]:
-    """What is wrong with a data file of a section is a person's to mend."""
+def _checksums(section: Section, named: Callable[[str], str]) -> dict[str, str]:
+    """{file: its checksum} of the data files under the names that they have by `named`.  What is
+    wrong with one is a person's to mend."""
     try:
-        yield
+        return {name: files.content_checksum(name, DATA) for name in map(named, section.data)}
     except files.DataError as error:
         raise UserError(f"{section.path.name}, `data:`: {error}") from None
 
@@ -86,22 +82,17 @@ def verify_packages(parts: Mapping[str, Any]) -> None:
         )
 
 
-def verify_data(section: Section) -> None:
-    """UserError if a data file of the section is missing or is not what data/SHA256SUMS says."""
-    verify_files(packed(section))
-
-
 def verify_files(checksums: Mapping[str, str]) -> None:
     """UserError if a file under data/ is missing or has another checksum than the expected one."""
     for file, expected in checksums.items():
-        path = ROOT / "data" / file
+        path = DATA / file
         if not path.is_file():
             raise UserError(
                 f"data file data/{file} is missing (expected sha256 {expected}): `git checkout "
                 f"data/{file}` restores it"
             )
         try:
-            found = sha256(path.read_bytes())
+            found = checksum(path)
         except OSError as error:
             raise UserError(f"data file data/{file} cannot be read: {error.strerror}") from None
         if found != expected:
@@ -111,25 +102,16 @@ def verify_files(checksums: Mapping[str, str]) -> None:
             )
 
 
-DATA = ROOT / "data"
-
-
 class Unfinished(UserError):
     """A run has no key yet, because a section that it needs has no current run."""
 
 
-THREADS = {
-    "quick": 1,
-    "full": 2,
-}  # of a section: they decide how sums are split, so the profile does, not the machine
+# Of a section: they decide how sums are split, so the profile does, not the machine.
+THREADS = {"quick": 1, "full": 2}
 
 
 def own_parts(
-    section: Section,
-    params: Mapping[str, Any],
-    profile: str,
-    package: Path = PACKAGE,
-    device: str | None = None,
+    section: Section, params: Mapping[str, Any], profile: str, device: str | None = None
 ) -> dict[str, Any]:
     """Everything a run's result depends on, but for the sections that it needs; on another device
     than this machine's, if one is given.
@@ -139,7 +121,7 @@ def own_parts(
     """
     given = [p.name for p in section.parameters if p.is_file and Path(params[p.name]).is_absolute()]
     read = {"files": {name: file_checksum(Path(params[name])) for name in given}} if given else {}
-    digest, loaded = digest_and_packages(section, package)
+    digest, loaded = digest_and_packages(section)
     return read | {
         "scheme": code.SCHEME,
         "code": digest,
@@ -161,45 +143,39 @@ def key_parts(
     the profile and at this run's seed: one that is run again and says the same makes nothing stale.
     """
     in_order([section.name])  # refuses sections that need each other in a circle
-    needs = {
-        name: needed_run(section.name, name, profile, params["seed"], device)
-        for name in section.needs
-    }
-    return own_parts(section, params, profile, device=device) | {
-        "needs": {name: store.content(run) for name, run in needs.items()}
-    }
+    needs = {}
+    for name in section.needs:
+        run = run_of(name, profile, seed := params["seed"], device)
+        if run is None:
+            raise Unfinished(
+                f"{section.name} needs {name}, which has no current {profile} run at seed {seed}: "
+                f"`genlab run {name} --profile {profile} --seed {seed}` makes it"
+            )
+        needs[name] = store.content(run)
+    return own_parts(section, params, profile, device) | {"needs": needs}
 
 
-def needed_run(
-    section: str, name: str, profile: str, seed: int, device: str | None = None
-) -> store.Run:
-    """The current run of the section `name` that `section` needs.  Unfinished if there is none."""
-    key = current_key(name, profile, seed, device)
-    run = store.find(name, key) if key else None
-    if run is None:
-        raise Unfinished(
-            f"{section} needs {name}, which has no current {profile} run at seed {seed}: "
-            f"`genlab run {name} --profile {profile} --seed {seed}` makes it"
-        )
-    return run
-
-
-def digest_and_packages(section: Section, package: Path = PACKAGE) -> tuple[str, set[str]]:
-    """What a key holds of `code_behind`."""
+def digest_and_packages(section: Section) -> tuple[str, set[str]]:
+    """What a key holds of `code_behind`.  UserError for a package that is neither in genlab nor
+    installed."""
 
     def make() -> list:
-        behind = code_behind(section, package)
+        behind = code_behind(section)
         return [behind.digest, sorted(behind.packages)]
 
-    sources = [section.path.name, text_of(package), *section.code_cells]
+    sources = [section.path.name, *section.code_cells]
     digest, loaded = derived(f"code-{section.name}", sources, make)
-    refuse_unknown(section.path.name, loaded)
+    if local := sorted(set(loaded) - packages.distributions().keys()):
+        raise UserError(
+            f"{section.path.name} imports {', '.join(local)}, which is neither in genlab nor an "
+            "installed package, so that a change of it would go unseen: move it into src/genlab"
+        )
     return digest, set(loaded)
 
 
 def code_behind(section: Section, package: Path = PACKAGE) -> code.Reached:
     """The definitions that the section's cells reach.  UserError for a cell that is no Python, or
-    imports what no key can hold."""
+    refers to something in a way that no key can follow."""
     return _code_behind(section.path.name, tuple(section.code_cells), package)
 
 
@@ -209,31 +185,16 @@ def _code_behind(file: str, cells: tuple[str, ...], package: Path) -> code.Reach
     for i, tree in enumerate(trees, start=2):
         for said in unfollowable(tree):
             raise UserError(f"{file}, code cell {i}, {said}")
-    found = code.page(code.library(package), trees)
-    refuse_unknown(file, found.packages)
-    return found
-
-
-def refuse_unknown(file: str, loaded: Iterable[str]) -> None:
-    """UserError for a package that is neither in genlab nor installed."""
-    if local := sorted(set(loaded) - packages.distributions().keys()):
-        raise UserError(
-            f"{file} imports {', '.join(local)}, which is neither in genlab nor an installed "
-            "package, "
-            "so that a change of it would go unseen: move it into src/genlab"
-        )
-
-
-@cache
-def _trees(file: str, cells: tuple[str, ...]) -> list[ast.Module]:
-    """The syntax trees of a page's cells, of which the first is the second code cell: parameters
-    come first."""
-    return [parsed(cell, f"{file}, code cell {i}") for i, cell in enumerate(cells, start=2)]
+    return code.page(code.library(package), trees)
 
 
 def trees(section: Section) -> list[ast.Module]:
-    """The syntax trees of the section's code cells but the parameters."""
-    return _trees(section.path.name, tuple(section.code_cells))
+    """The syntax trees of the section's code cells but the parameters, which come first."""
+    return _trees(section.path.name, section.code_cells)
+
+
+def _trees(file: str, cells: Iterable[str]) -> list[ast.Module]:
+    return [parsed(cell, f"{file}, code cell {i}") for i, cell in enumerate(cells, start=2)]
 
 
 def check(name: str) -> None:
@@ -257,6 +218,14 @@ def current_key(
         return None
 
 
+def run_of(
+    name: str, profile: str, seed: int | None = None, device: str | None = None
+) -> store.Run | None:
+    """The sound run with the `current_key` of a section, or None."""
+    key = current_key(name, profile, seed, device)
+    return store.find(name, key) if key else None
+
+
 def is_current(public: store.Run) -> bool:
     """Whether a published run has the present key, on the device that it was computed on."""
     record = public.record
@@ -266,8 +235,7 @@ def is_current(public: store.Run) -> bool:
 def current(name: str, profile: str) -> store.Run | None:
     """The current run of a section at the default values of the profile: of this machine's device,
     or else the published one, of its own."""
-    key = current_key(name, profile)
-    if key and (run := store.find(name, key)):
+    if run := run_of(name, profile):
         return run
     public = store.published(name) if profile == "full" else None
     return public if public and public.sound and is_current(public) else None
@@ -279,10 +247,6 @@ def current_run(name: str) -> store.Run:
     if run := current(name, "full") or current(name, "quick"):
         return run
     raise UserError(f"{name} has no current run: `genlab run {name}` makes one")
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import nbformat
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from genlab.pipeline.runs.derived import derived
 from genlab.pipeline.runs.parameters import Parameter, nearest, parse_parameters, short
@@ -27,37 +27,25 @@ PROFILES = ("quick", "full")
 TAKEN = ("failed", "published", "sweeps", "trained")  # folders and words that mean something else
 NAME = re.compile(r"\w[\w.-]*")  # of a section
 FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
-# How a key of the front matter is written.
-FORMS = {
-    "summary": "summary: what it shows",
-    "needs": "needs: [SECTION]",
-    "data": "data: [FOLDER/FILE]",
-    "device": "device: cpu",
-    "budget": "budget: {seconds: 1800, memory_mib: 4096}",
-    "quick": "quick: {PARAMETER: VALUE}",
-}
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-class Budget(BaseModel):
+class Budget(BaseModel, strict=True, extra="forbid"):
     """The most that a run may use."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
     seconds: float = Field(1800, gt=0, allow_inf_nan=False)
     memory_mib: float = Field(4096, gt=0, allow_inf_nan=False)
 
 
-class FrontMatter(BaseModel):
-    """The block `genlab:` in the front matter of a section file."""
+class FrontMatter(BaseModel, strict=True, extra="forbid"):
+    """The block `genlab:` in the front matter of a section file; how each key is written."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    summary: str = ""
-    needs: list[str] = []
-    data: list[str] = []
-    device: Literal["cpu", "gpu", "any"] = "cpu"
-    budget: Budget = Budget()
-    quick: dict[str, Any] = {}
+    summary: str = Field("", description="summary: what it shows")
+    needs: list[str] = Field([], description="needs: [SECTION]")
+    data: list[str] = Field([], description="data: [FOLDER/FILE]")
+    device: Literal["cpu", "gpu", "any"] = Field("cpu", description="device: cpu")
+    budget: Budget = Field(Budget(), description="budget: {seconds: 1800, memory_mib: 4096}")
+    quick: dict[str, Any] = Field({}, description="quick: {PARAMETER: VALUE}")
 
 
 @dataclass(frozen=True)
@@ -68,23 +56,19 @@ class Section:
     path: Path
     notebook: nbformat.NotebookNode
     title: str
+    parameters: tuple[Parameter, ...]
     summary: str
-    needs: tuple[str, ...]
-    data: tuple[str, ...]
+    needs: list[str]
+    data: list[str]
     device: str
     budget_seconds: float
     budget_mib: float
-    parameters: tuple[Parameter, ...]
     quick: Mapping[str, Any]
 
     @property
     def code_cells(self) -> list[str]:
-        """Sources of the code cells but the parameters cell, whose values are in the parameters."""
-        return [
-            c.source
-            for c in self.notebook.cells
-            if c.cell_type == "code" and "parameters" not in _tags(c)
-        ]
+        """Sources of the code cells but the first, whose values are in the parameters."""
+        return [c.source for c in self.notebook.cells if c.cell_type == "code"][1:]
 
     def values(self, profile: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters of a run: defaults (full), under the quick values, under what was given.
@@ -111,10 +95,6 @@ class Section:
                 f"`genlab describe {self.name}`"
             )
         return known[name]
-
-
-def _tags(cell) -> list[str]:
-    return cell.metadata.get("tags", [])
 
 
 def computes(cell) -> bool:
@@ -148,7 +128,7 @@ def read_section(path: Path) -> Section:
         parsed(cell.source, where)
         if not isinstance(shown := cell.metadata.get("mystnb", {}), dict):
             raise UserError(f"{where}: `mystnb` is {short(shown)}: write `mystnb: {{image: ...}}`")
-    marked = [i for i, cell in enumerate(cells) if "parameters" in _tags(cell)]
+    marked = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     if marked != [0]:
         told = "after other code" if len(marked) == 1 else "and it needs exactly one"
         raise UserError(
@@ -159,18 +139,14 @@ def read_section(path: Path) -> Section:
     if "seed" not in {p.name for p in parameters}:
         raise UserError(f"{path.name} declares no parameter `seed`: every section has one")
     section = Section(
-        name=path.stem,
-        path=path,
-        notebook=notebook,
-        title=_title(notebook, path.name),
-        summary=about.summary,
-        needs=tuple(about.needs),
-        data=tuple(about.data),
-        device=about.device,
+        path.stem,
+        path,
+        notebook,
+        _title(notebook, path.name),
+        parameters,
         budget_seconds=about.budget.seconds,
         budget_mib=about.budget.memory_mib,
-        parameters=parameters,
-        quick=about.quick,
+        **about.model_dump(exclude={"budget"}),
     )
     section.check(section.quick, f"{path.name}, `quick:`")
     return section
@@ -213,7 +189,8 @@ def _refusal(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         known = Budget.model_fields if place else FrontMatter.model_fields
         return f"`{key}` is no key{nearest(last, known)}: there are {', '.join(known)}"
-    form = FORMS.get(place[0] if place else last, "")
+    field = FrontMatter.model_fields.get(place[0] if place else last)
+    form = field.description if field else ""
     if value is None:
         return f"`{key}` is empty: write `{form}`, or leave it out"
     told = error["msg"].replace("Input should be ", "it should be ")
@@ -228,11 +205,7 @@ def _notebook(text: str, file: str) -> nbformat.NotebookNode:
     notebook = nbformat.from_dict(kept)
     for i, cell in enumerate(notebook.cells):
         cell["id"] = f"{i:03d}-{hashlib.sha256(cell.source.encode()).hexdigest()[:8]}"
-    notebook.metadata["kernelspec"] = {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    }
+    notebook.metadata["kernelspec"] = dict(KERNEL)
     notebook.nbformat_minor = 5
     notebook.metadata.pop("genlab", None)
     return notebook

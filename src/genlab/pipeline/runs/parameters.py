@@ -4,14 +4,13 @@ checked before a kernel starts."""
 import ast
 import builtins
 import difflib
-import hashlib
 import io
 import math
 import re
 import stat
 import tokenize
 import warnings
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
+from genlab.pipeline.runs.disk import checksum
 from genlab.pipeline.runs.reading import parsed
 from genlab.section.paths import UserError
 
@@ -31,6 +31,7 @@ BOUND = re.compile(r"(>=|>|<=|<)\s*(\S+)")
 BETWEEN = re.compile(r"(\S+)\s*\.\.\s*(\S+)")
 NAMES = {">=": "ge", ">": "gt", "<=": "le", "<": "lt"}  # of the bounds, as pydantic has them
 KINDS = (bool, int, float, str)  # types that a value may have
+FILES = ("file", "picture")  # the last word of a rule that takes a path
 MOST_BYTES = 200_000_000  # of a file that is given as a parameter
 PIXELS = 10_000, 50_000_000  # of a picture: the least and the most
 
@@ -86,13 +87,13 @@ class Parameter:
         """Text as what it says, alone or in a list."""
         if isinstance(self.default, list):
             if isinstance(value, str):
-                value = value.split(",") if value.strip() else []
-            words = value if isinstance(value, list) else None
-            return value if words is None else [from_text(v, self.element, True) for v in words]
+                value = [word.strip() for word in value.split(",")] if value.strip() else []
+            many = isinstance(value, list)
+            return [from_text(word, self.element) for word in value] if many else value
         return from_text(value, self.element)
 
 
-def from_text(word: Any, like: Any, strip: bool = False) -> Any:
+def from_text(word: Any, like: Any) -> Any:
     """A word as a value of the type of `like`, as Python reads it; left as text where it cannot be,
     for pydantic to refuse."""
     if not isinstance(word, str):
@@ -100,11 +101,9 @@ def from_text(word: Any, like: Any, strip: bool = False) -> Any:
     if isinstance(like, bool):
         return {"true": True, "false": False}.get(word.strip().lower(), word)
     if isinstance(like, (int, float)) and word.isascii():
-        try:
+        with suppress(ValueError):
             return type(like)(word)
-        except ValueError:
-            return word
-    return word.strip() if strip else word
+    return word
 
 
 def short(value: Any) -> str:
@@ -176,7 +175,12 @@ def _choice_or_file(choices: list[str], kind: str, text: str) -> str:
         raise ValueError("it is a folder or a device, and no file")
     if not 0 < about.st_size <= MOST_BYTES:
         raise ValueError(f"it has {about.st_size:,} bytes: give a file of 1 to {MOST_BYTES:,}")
-    FILES[kind](path, about.st_size, about.st_mtime_ns)
+    if kind == "picture":
+        _refuse_no_picture(path, about.st_mtime_ns)
+    try:
+        checksum(path)  # it can be read
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({error.strerror})") from None
     return _utf8(str(path))
 
 
@@ -190,28 +194,11 @@ def _utf8(text: str) -> str:
 
 
 @cache
-def checksum(path: Path, size: int, changed: int) -> str:
-    """SHA-256 of a file, read in blocks, of at most MOST_BYTES.  ValueError if it cannot be read;
-    `size` and `changed` tell one state of it from another."""
-    digest, left = hashlib.sha256(), MOST_BYTES
-    try:
-        with open(path, "rb") as file:
-            while left >= 0 and (block := file.read(1 << 20)):
-                digest.update(block)
-                left -= len(block)
-    except OSError as error:
-        raise ValueError(f"it cannot be read ({error.strerror})") from None
-    if left < 0:
-        raise ValueError(f"it has no end within {MOST_BYTES:,} bytes")
-    return digest.hexdigest()
-
-
-@cache
-def _picture(path: Path, size: int, changed: int) -> str:
-    """The checksum of a file that holds an RGB picture.  ValueError for any other."""
+def _refuse_no_picture(path: Path, changed: int) -> None:
+    """ValueError for a file that holds no RGB picture; `changed` tells one state of it from
+    another."""
     from PIL import Image
 
-    digest = checksum(path, size, changed)
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             bands, pixels, colours = image.getbands(), image.width * image.height, []
@@ -227,19 +214,13 @@ def _picture(path: Path, size: int, changed: int) -> str:
         raise ValueError(f"it has bands {''.join(bands)}: give an RGB picture")
     if all(low == high for low, high in colours):
         raise ValueError("it has one colour only: give a picture of several")
-    return digest
-
-
-# The last word of a rule that takes a path, and what such a file must be.
-FILES: dict[str, Callable[[Path, int, int], str]] = {"file": checksum, "picture": _picture}
 
 
 def file_checksum(path: Path) -> str:
     """SHA-256 of what is in a file that a parameter names.  UserError if it is gone since."""
     try:
-        about = path.stat()
-        return checksum(path, about.st_size, about.st_mtime_ns)
-    except (OSError, ValueError) as error:
+        return checksum(path)
+    except OSError as error:
         raise UserError(f"file {path.name!r}, given as a parameter: {error}") from None
 
 
@@ -256,15 +237,11 @@ def parse_parameters(source: str, where: str) -> tuple[Parameter, ...]:
     last = 0
     for node in tree.body:
         line = f"{where}, line {node.lineno}"
-        names = [getattr(n, "id", None) for n in getattr(node, "targets", ())]
-        if (
-            not isinstance(node, ast.Assign)
-            or len(names) != 1
-            or not names[0]
-            or node.lineno == last
-        ):
-            raise UserError(f"{line}: a parameter is declared on a line of its own, {FORM}")
-        name, last = names[0], node.end_lineno or node.lineno
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) if node.lineno != last:
+                last = node.end_lineno
+            case _:
+                raise UserError(f"{line}: a parameter is declared on a line of its own, {FORM}")
         if name in found or hasattr(builtins, name):
             why = "is declared twice" if name in found else "has the name of a function of Python"
             raise UserError(f"{line}: parameter {name!r} {why}: take another name")

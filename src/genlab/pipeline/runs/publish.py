@@ -21,16 +21,14 @@ LOSS = 1.25  # its largest root mean square error, grey levels of 255
 
 def current_full_run(name: str) -> store.Run:
     """The run that `genlab publish` would publish.  UserError if there is none."""
-    key = keys.current_key(name, "full")
-    run = store.find(name, key) if key else None
-    if run is None:
-        raise UserError(
-            f"{name} has no current full run to publish: `genlab run {name} --profile full` first"
-        )
-    return run
+    if run := keys.run_of(name, "full"):
+        return run
+    raise UserError(
+        f"{name} has no current full run to publish: `genlab run {name} --profile full` first"
+    )
 
 
-def publish(run: store.Run) -> list[Path]:
+def publish(run: store.Run) -> None:
     """Copy a run to book/published/, its figures made lighter.  UserError if it is too heavy, or
     holds an absolute path of this machine."""
     section = run.record["section"]
@@ -58,13 +56,9 @@ def publish(run: store.Run) -> list[Path]:
     arrays = run.arrays.read_bytes() if run.arrays else None
     record = sealed(run.record, {"notebook": text.encode(), "arrays": arrays})
     files = {".ipynb": text.encode(), ".npz": arrays, ".json": record}
-    paths = {PUBLISHED / f"{section}{end}": content for end, content in files.items()}
+    paths = {PUBLISHED / f"{section}{end}": files[end] for end in files if files[end] is not None}
     with locked(f"{section}-published"), disk_errors("the published run"):
-        write_all(
-            {path: content for path, content in paths.items() if content is not None},
-            gone=[path for path, content in paths.items() if content is None],
-        )
-    return [path for path, content in paths.items() if content is not None]
+        write_all(paths, gone=[PUBLISHED / f"{section}.npz"])
 
 
 def lighter(png: bytes) -> bytes:

@@ -7,20 +7,12 @@ so that a file that was cut off, exchanged or edited is never taken for a result
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import BaseModel, Field, FiniteFloat, StrictBool, StrictInt, ValidationError
+
+from genlab.pipeline.runs.disk import checksum
 
 RECORD_BYTES = 50_000_000  # the most that is read of a file that says it is a record
 KEY = r"^[0-9a-f]{16}$"
@@ -43,21 +35,20 @@ class _Files(BaseModel):
 
 
 class _Gpu(BaseModel):
-    driver: StrictStr
+    driver: str
     peak_memory_mib: Number
 
 
-class _Record(BaseModel):
+class _Record(BaseModel, extra="allow"):
     """The fields that others read; the rest is for people."""
 
-    model_config = ConfigDict(extra="allow")
     section: Annotated[str, Field(pattern=NAME)]
     profile: Literal["quick", "full"]
     params: dict[str, Any]
     seed: StrictInt
     key: Annotated[str, Field(pattern=KEY)]
     key_parts: dict[str, Any]
-    device: StrictStr
+    device: str
     seconds: Number
     gpu: _Gpu | None = None
     dirty: bool | Literal["unknown"] = "unknown"
@@ -123,14 +114,7 @@ def verify_files(record: Mapping[str, Any], files: Mapping[str, Path]) -> None:
         file = files[name]
         if not file.is_file():
             raise Damaged(f"{file.name} is missing")
-        state = file.stat()
-        if state.st_size != about["bytes"]:
-            raise Damaged(f"{file.name} has {state.st_size:,} bytes of {about['bytes']:,}")
-        if _sha256(file, state.st_mtime_ns, state.st_ino) != about["sha256"]:
+        if (size := file.stat().st_size) != about["bytes"]:
+            raise Damaged(f"{file.name} has {size:,} bytes of {about['bytes']:,}")
+        if checksum(file) != about["sha256"]:
             raise Damaged(f"{file.name} is not the file that was stored")
-
-
-@cache
-def _sha256(file: Path, written: int, number: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from genlab.pipeline.runs import record as records
 from genlab.pipeline.runs.disk import disk_errors, in_use, workspace, write_all
 from genlab.pipeline.runs.record import Damaged, key_of, sealed
 from genlab.section import states
-from genlab.section.code import Reached
 from genlab.section.paths import BUILD, PACKAGE, PUBLISHED, ROOT, RUNS, UserError
 
 KEPT = ("trained", "sweeps")  # folders of the store that hold no runs
@@ -46,10 +45,9 @@ class Run:
     def record(self) -> dict[str, Any]:
         """The record.  UserError if it or one of its files is damaged, naming the file."""
         if self.damage:
-            raise UserError(
-                f"damaged run {_relative(self.record_file)}: {self.damage}: `genlab run` makes it "
-                "anew"
-            )
+            path = self.record_file
+            path = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+            raise UserError(f"damaged run {path}: {self.damage}: `genlab run` makes it anew")
         return self._read
 
     @cached_property
@@ -63,9 +61,8 @@ class Run:
             for field, expected in zip(("section", "key"), self.name, strict=True):
                 if expected not in (None, found := self._read[field]):
                     return f"it says {field} {found!r}, which is not where it lies"
-            records.verify_files(
-                self._read, {"notebook": self.notebook, "arrays": self.arrays_file}
-            )
+            files = {"notebook": self.notebook, "arrays": self.arrays_file}
+            records.verify_files(self._read, files)
         except Damaged as error:
             return str(error)
         return ""
@@ -79,10 +76,6 @@ class Run:
     def arrays(self) -> Path | None:
         """The file of the run's arrays, if it saved some."""
         return self.arrays_file if "arrays" in self.record["files"] else None
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def in_folder(folder: Path, name: tuple[str | None, str | None] = (None, None)) -> Run:
@@ -163,32 +156,23 @@ def put(record: Mapping[str, Any], notebook: bytes, arrays: bytes | None) -> Run
     return at(target)
 
 
-def rewrite(run: Run, parts: dict[str, Any], behind: Reached, **more: Any) -> str:
-    """Give a published run another key, with the definitions behind it and facts about the change;
-    the key."""
-    key = key_of(parts)
-    about = {
-        "key": key,
-        "key_parts": parts,
-        "definitions": behind.definitions,
-        "cells": behind.cells,
-    }
-    _seal(run, run.record | about | more, run.arrays)
-    return key
+def rewrite(run: Run, parts: dict[str, Any], **more: Any) -> None:
+    """Give a published run another key, and facts about the change."""
+    _seal(run, run.record | {"key": key_of(parts), "key_parts": parts} | more)
 
 
 def reseal(run: Run) -> Run:
     """The run with a record as it is stored today: for the runs of an earlier genlab, whose records
     did not say what their files were."""
-    arrays = run.arrays_file if run.arrays_file.is_file() else None
-    _seal(run, json.loads(run.record_file.read_text("utf-8")), arrays)
-    return replace(run)
+    _seal(run, json.loads(run.record_file.read_text("utf-8")))
+    return run
 
 
-def _seal(run: Run, record: Mapping[str, Any], arrays: Path | None) -> None:
-    """Write a record for the run's notebook and arrays."""
-    files = {"notebook": run.notebook.read_bytes(), "arrays": arrays and arrays.read_bytes()}
-    write_all({run.record_file: sealed(record, files)})
+def _seal(run: Run, record: Mapping[str, Any]) -> None:
+    """Write a record for the files that it names, or for those that are there if it names none."""
+    files = {"notebook": run.notebook, "arrays": run.arrays_file}
+    named = record.get("files") or [name for name, file in files.items() if file.is_file()]
+    write_all({run.record_file: sealed(record, {name: files[name].read_bytes() for name in named})})
 
 
 def git_state() -> tuple[str | None, bool | str]:

@@ -32,9 +32,8 @@ def tree_at(commit: str) -> Iterator[Path]:
     ):
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
             # git's own archive; Python 3.11.0 to 3.11.3 know no filter, and later ones want one
-            files.extractall(
-                folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
-            )
+            how = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            files.extractall(folder, **how)
         yield Path(folder)
 
 

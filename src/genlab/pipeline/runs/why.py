@@ -1,12 +1,12 @@
 """Why a result is stale: what differs between the key of a stored run and the key of the code as it
 stands, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import Section, get_section
-from genlab.section.code import Ref, Unit, library
+from genlab.section.code import Ref, library
 from genlab.section.paths import PACKAGE
 
 Parts = Mapping[str, Any]
@@ -16,15 +16,19 @@ def changes(old: Parts, new: Parts) -> list[str]:
     """What differs between two keys, for one line: the part, and within it the parameter, package
     or section."""
     found = []
-    for part, value in new.items():
-        before = old.get(part)
-        if before == value:
-            continue
-        if isinstance(value, dict) and isinstance(before, dict):
-            found.append(f"{part}: {', '.join(_moved(before, value))}")
-        else:
-            found.append(part)
+    for part, before, value in _differing(old, new):
+        names = ", ".join(_moved(before, value)) if _are_tables(before, value) else ""
+        found.append(f"{part}: {names}" if names else part)
     return found
+
+
+def _differing(old: Parts, new: Parts) -> Iterator[tuple[str, Any, Any]]:
+    """(part, what it was, what it is) of every part that is not as it was."""
+    return ((p, old.get(p), value) for p, value in new.items() if old.get(p) != value)
+
+
+def _are_tables(before: Any, now: Any) -> bool:
+    return isinstance(before, dict) and isinstance(now, dict)
 
 
 def _moved(before: Mapping, now: Mapping) -> list[str]:
@@ -38,11 +42,11 @@ def nearest_run(section: Section, profile: str, params: Mapping[str, Any]) -> st
     public = store.published(section.name)
     runs += [public] if public and public.sound else []
     runs = [r for r in runs if r.record["profile"] == profile]
-    return max(
-        runs,
-        key=lambda r: sum(r.record["params"].get(k) == v for k, v in params.items()),
-        default=None,
-    )
+
+    def alike(run: store.Run) -> int:
+        return sum(run.record["params"].get(k) == v for k, v in params.items())
+
+    return max(runs, key=alike, default=None)
 
 
 def explain(
@@ -102,34 +106,28 @@ def _about_need(
 
 def _date(run: store.Run) -> str:
     record = run.record
+    started = record.get("started", "")[:16].replace("T", " ")
     at = f" at commit {record['commit']}" if record.get("commit") else ""
-    return (
-        record.get("started", "")[:16].replace("T", " ")
-        + at
-        + (" with changes" if record.get("dirty") else "")
-    )
+    return started + at + (" with changes" if record.get("dirty") else "")
 
 
 def details(section: Section, run: store.Run, parts: Parts) -> Iterator[str]:
     """What changed in every part of the key but the needed sections."""
     old = run.record["key_parts"]
     if old.get("scheme") != parts["scheme"]:
-        yield "the form of keys: `genlab rekey` writes the new one where the old one agrees"
+        yield "the form of keys"
         return
     if old["code"] != parts["code"]:
         yield from code_changes(section, run)
-    for part in [p for p in parts if p not in ("code", "needs")]:
-        before, value = old.get(part), parts[part]
-        if before == value:
+    for part, before, value in _differing(old, parts):
+        if part in ("code", "needs"):
             continue
-        if not (isinstance(value, dict) and isinstance(before, dict)):
+        if not _are_tables(before, value):
             yield f"{part}: {before} -> {value}"
             continue
         for name in _moved(before, value):
-            yield (
-                f"{part}: {name} {_short(before.get(name, 'absent'))} -> "
-                f"{_short(value.get(name, 'absent'))}"
-            )
+            was, is_now = (_short(table.get(name, "absent")) for table in (before, value))
+            yield f"{part}: {name} {was} -> {is_now}"
 
 
 def _short(value: Any) -> str:
@@ -137,7 +135,7 @@ def _short(value: Any) -> str:
     return text[:12] if len(text) == 64 else text  # a checksum
 
 
-def code_changes(section: Section, run: store.Run) -> Iterator[str]:
+def code_changes(section: Section, run: store.Run) -> list[str]:
     """The cells and definitions that changed themselves, not only through what they use, and the
     way to each.
 
@@ -145,52 +143,38 @@ def code_changes(section: Section, run: store.Run) -> Iterator[str]:
     nothing new below them. Definitions that were moved or renamed have the digests that they had,
     so they are not named.
     """
-    behind, here = keys.code_behind(section), library(PACKAGE)
-    record = run.record
+    behind, here, record = keys.code_behind(section), library(PACKAGE), run.record
     known = {*record["definitions"].values(), *record["cells"]}
-    told = False
 
-    def same(refs: list[Ref]) -> bool:
+    def same(refs: Iterable[Ref]) -> bool:
         return all(here.digest(r) in known for r in refs if not here.opaque(r.module))
 
-    for i, (digest, refs, cell) in enumerate(
-        zip(behind.cells, behind.refs, section.code_cells, strict=True)
-    ):
+    found = []
+    how = "is new or changed" if len(behind.cells) > len(record["cells"]) else "changed"
+    cells = zip(behind.cells, behind.refs, section.code_cells, strict=True)
+    for i, (digest, refs, cell) in enumerate(cells, start=2):
         if digest not in known and same(refs):
-            told = True
             line = next((ln for ln in cell.splitlines() if ln.strip()), "").strip()
-            is_new = len(behind.cells) > len(record["cells"])
-            yield (
-                f"{section.name}.md: cell {i + 2} "
-                f"{'is new or changed' if is_new else 'changed'}: `{line[:80]}`"
-            )
+            found.append(f"{section.name}.md: cell {i} {how}: `{line[:80]}`")
     for ref in behind.trail:
-        digest = here.digest(ref)
+        digest, label = here.digest(ref), here.label(ref)
         if digest in known or here.opaque(ref.module):
             continue
-        unit: Unit = here.unit(ref)
-        if same([r for r in unit.refs if here.digest(r) != digest and r not in _circle(here, ref)]):
-            told = True
-            yield (
-                f"{here.label(ref)} {_what(here.label(ref), record)} "
-                f"({_trail(section, behind, ref)})"
-            )
+        below = [r for r in here.unit(ref).refs if here.digest(r) != digest]
+        if same(r for r in below if r not in _circle(here, ref)):
+            found.append(f"{label} {_what(label, record)} ({_trail(section, behind, ref)})")
     for label, digest in behind.definitions.items():
         if label.endswith(": at import") and digest not in known:
-            told = True
-            yield f"{label} changed (a statement outside its functions)"
-    gone = [
-        label
-        for label, digest in record["definitions"].items()
-        if digest not in behind.definitions.values()
-    ]
-    gone = [label for label in gone if label not in behind.definitions]
-    if not told:
-        yield (
-            f"no longer used: {', '.join(gone)}"
-            if gone
-            else f"{section.name}.md: cells were taken out or put in another order"
-        )
+            found.append(f"{label} changed (a statement outside its functions)")
+    return found or [_taken_out(section, record["definitions"], behind.definitions)]
+
+
+def _taken_out(section: Section, before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What changed where nothing is new: definitions that are not used any more, or the order."""
+    gone = [name for name in before if name not in now and before[name] not in now.values()]
+    if gone:
+        return f"no longer used: {', '.join(gone)}"
+    return f"{section.name}.md: cells were taken out or put in another order"
 
 
 def _what(label: str, record: Mapping[str, Any]) -> str:
