@@ -53,8 +53,8 @@ INSIDE = {
     "toys.normalizing_flow": "knots spline forward backward log_prob update",
     "toys.variational": "init normal log_normal log_weights bound update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
-    "metrics.likelihood": "nll_minus_entropy log_z_on_grid draw_on_grid"  # of functions: see
-    " rank_correlation",  # test_checks
+    # Of functions: see test_checks.
+    "metrics.likelihood": "log_z_on_grid draw_on_grid rank_correlation",
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
     "toys.samplers": "start_at",  # in every sampler
@@ -63,9 +63,8 @@ INSIDE = {
     "games.growing": "enlarged phase_seconds",  # drawn images; a training's own border
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
-    "metrics.scorecard": "recordable measured",
+    "metrics.scorecard": "measured",
     "metrics.power": "effect share_seen false_alarms smallest_seen",  # of scores: see its own tests
-    "metrics.image_scorecard": "measured",
     "training": "left",  # a history that a training has written
     "training.jax": "train train_stack train_averaged minibatch",
 }

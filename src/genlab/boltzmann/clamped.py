@@ -1,5 +1,5 @@
-"""A deep Boltzmann machine of which some pixels are known: samples, the mean-field guess and the
-probability of the others given these.
+"""A deep Boltzmann machine of which some pixels are known: samples, and the probability of the
+others given these.
 
 log p(v_missing | v_seen) = log Z(all pixels known) - log Z(seen pixels known), where Z(known) sums
 exp(-E) over the hidden units and the pixels that are not known.  Both are estimated by annealed
@@ -7,7 +7,6 @@ importance sampling of h₁ alone, everything else summed out.  With no pixel kn
 partition function, so the same walk gives log p(v).
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -70,33 +69,6 @@ def sweep(machine: DBM, v: jax.Array, known: jax.Array, h1: jax.Array, *, key: j
     h2 = sample_bits(sigmoid(h1 @ machine.W2 + machine.c2), key=key_2)
     h1 = sample_bits(sigmoid(x @ machine.W1 + h2 @ machine.W2.T + machine.c1), key=key_1)
     return x, h1, mean
-
-
-def mean_field(
-    machine: DBM, v: jax.Array, known: np.ndarray, *, steps: int = 50
-) -> tuple[jax.Array, jax.Array]:
-    """The factorial distribution over missing pixels and hidden units that coordinate ascent finds,
-    from pixels of one half: its means of the pixels (n, n_visible), known ones as given, and
-    E_q[-E] + H(q) <= log Z(known), (n,) [nats]."""
-    known = _pixels(machine, known)
-    v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
-    return _mean_field(machine, units(machine, v), known, steps=checks.count(steps, "steps"))
-
-
-@partial(jax.jit, static_argnames="steps")
-def _mean_field(machine: DBM, v: jax.Array, known: jax.Array, *, steps: int):
-    def body(_, carry):
-        q, q2 = carry
-        q1 = sigmoid(q @ machine.W1 + q2 @ machine.W2.T + machine.c1)
-        q = jnp.where(known, v, sigmoid(q1 @ machine.W1.T + machine.b))
-        return q, sigmoid(q1 @ machine.W2 + machine.c2)
-
-    start = jnp.where(known, v, 0.5), jnp.full((len(v), len(machine.c2)), 0.5)
-    q, q2 = jax.lax.fori_loop(0, steps, body, start)
-    q1 = sigmoid(q @ machine.W1 + q2 @ machine.W2.T + machine.c1)
-    bits = jnp.where(known, 0.0, q)  # a known pixel has no entropy
-    spread = deep.entropy(bits) + deep.entropy(q1) + deep.entropy(q2)
-    return q, spread - deep.energy(machine, q, q1, q2)
 
 
 class Walks(NamedTuple):
