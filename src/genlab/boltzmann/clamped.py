@@ -19,14 +19,10 @@ from genlab import checks
 from genlab.boltzmann import dbm as deep
 from genlab.boltzmann.dbm import DBM
 from genlab.boltzmann.likelihood import base_log_odds
-from genlab.boltzmann.rbm import sample_bits, units
+from genlab.boltzmann.rbm import partly_known, sample_bits
 from genlab.training import progress
 
 STRETCH = 100  # temperatures of a walk that are one call of the compiled program
-
-
-def _pixels(machine: DBM, known: np.ndarray) -> np.ndarray:
-    return checks.flags(known, "known", machine.b.shape, ": one a pixel")
 
 
 def complete(
@@ -40,10 +36,8 @@ def complete(
     """
     steps = checks.count(steps, "steps")
     burn_in = checks.count(burn_in, "burn_in", 0, steps - 1, f": of steps={steps}, one must follow")
-    known = _pixels(machine, known)
-    # What stands in the place of unknown pixels, NaN perhaps, takes no part.
-    v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
-    return _complete(machine, units(machine, v), known, steps, burn_in, key)
+    v, known = partly_known(machine, v, known)
+    return _complete(machine, v, known, steps, burn_in, key)
 
 
 @jax.jit
@@ -105,9 +99,8 @@ def ais(
     where a, l are the log-odds of μ, λ.  The walks tend to an estimate that is too low; with `ends`
     (n, chains, n_1), samples of h₁ at β = 1, they go backwards and tend to one that is too high.
     """
-    known, beta = _pixels(machine, known), checks.inv_temps(inv_temps)
+    (v, known), beta = partly_known(machine, v, known), checks.inv_temps(inv_temps)
     chains = checks.count(chains, "chains", 2, hint=": one has no standard error")
-    v = units(machine, np.where(known, checks.real(v, "v"), np.zeros((), np.float32)))
     a, shape = base_log_odds(mean, len(machine.b)), (len(v), chains, len(machine.c1))
     base = _base(machine, v, jnp.asarray(known), a)
     key_start, key_ends, key = jax.random.split(key, 3)
@@ -210,11 +203,10 @@ def both_ways(
     of the machine.  What the walks forwards did not find those back from their ends miss too; a
     start at data tells.
     """
-    known, sweeps = _pixels(machine, known), checks.count(sweeps, "sweeps", 0)
+    (v, known), sweeps = partly_known(machine, v, known), checks.count(sweeps, "sweeps", 0)
     key_there, key_sweeps, key_back = jax.random.split(key, 3)
     there = ais(machine, v, known, key=key_there, **walk)
     start = there.ends if start is None else checks.shape(start, "start", there.ends.shape)
-    v = units(machine, np.where(known, checks.real(v, "v"), np.zeros((), np.float32)))
     start = jnp.asarray(start, jnp.float32)
     ends = np.asarray(_sweeps(machine, v, known, start, sweeps, key_sweeps))
     return Both(there, ais(machine, v, known, key=key_back, ends=ends, **walk))
