@@ -7,6 +7,7 @@ importance sampling of h₁ alone, everything else summed out.  With no pixel kn
 partition function, so the same walk gives log p(v).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,9 +19,8 @@ from jax.scipy.special import logit
 from genlab import checks
 from genlab.boltzmann import dbm as deep
 from genlab.boltzmann.dbm import DBM
-from genlab.boltzmann.likelihood import base_log_odds
+from genlab.boltzmann.likelihood import base_log_odds, walk
 from genlab.boltzmann.rbm import partly_known, sample_bits
-from genlab.training import progress
 
 STRETCH = 100  # temperatures of a walk that are one call of the compiled program
 
@@ -57,11 +57,8 @@ def _complete(machine: DBM, v: jax.Array, known: jax.Array, steps, burn_in, key:
 
 def sweep(machine: DBM, v: jax.Array, known: jax.Array, h1: jax.Array, *, key: jax.Array):
     """One sweep h₁ → (v, h₂) → h₁' with the known pixels of v held; returns v, h₁' and E[v|h₁]."""
-    key_v, key_2, key_1 = jax.random.split(key, 3)
-    mean = jnp.where(known, v, sigmoid(h1 @ machine.W1.T + machine.b))
-    x = jnp.where(known, v, sample_bits(mean, key=key_v))
-    h2 = sample_bits(sigmoid(h1 @ machine.W2 + machine.c2), key=key_2)
-    h1 = sample_bits(sigmoid(x @ machine.W1 + h2 @ machine.W2.T + machine.c1), key=key_1)
+    held = lambda x: jnp.where(known, v, x)  # noqa: E731
+    x, h1, _, mean = deep.gibbs_step(machine, h1, key=key, held=held)
     return x, h1, mean
 
 
@@ -110,12 +107,8 @@ def ais(
     else:
         h1, beta = jnp.asarray(checks.shape(ends, "ends", shape), jnp.float32), beta[::-1]
     missing = machine._replace(W1=machine.W1[~known], b=machine.b[~known])
-    pairs = np.stack([beta[:-1], beta[1:]], 1).astype(np.float32)
-    chunks = [pairs[i : i + STRETCH] for i in range(0, len(pairs), STRETCH)]
-    log_w = np.zeros(shape[:2])
-    for i in progress(len(chunks), "AIS with known pixels"):
-        h1, gained = _stretch(missing, a[~known], base, h1, chunks[i], jax.random.fold_in(key, i))
-        log_w += np.asarray(gained, np.float64)
+    stretch = partial(_stretch, missing, a[~known], base)
+    h1, log_w = walk(stretch, h1, beta, key=key, what="AIS with known pixels", size=STRETCH)
     return _walks(log_w, np.asarray(base.log_z, np.float64), np.asarray(h1), ends, key_ends)
 
 

@@ -5,6 +5,7 @@ so that each hidden layer hears from below and from above.  Training: mean field
 average, persistent chains for the model's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -15,11 +16,11 @@ import numpy as np
 from jax.nn import sigmoid, softplus
 
 from genlab import checks
-from genlab.boltzmann.likelihood import AIS, base_log_odds, summary
+from genlab.boltzmann.likelihood import AIS, base_log_odds, summary, walk
 from genlab.boltzmann.rbm import RBM, of_units, sample_bits
 from genlab.boltzmann.training import OFFSET_RATE
 from genlab.streams import stream
-from genlab.training import Trained, check_epochs, progress
+from genlab.training import Trained, check_epochs
 from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs
 
 
@@ -114,13 +115,13 @@ def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, batch_size: i
     return value - log_z, residual
 
 
-def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array):
+def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array, held: Callable = lambda v: v):
     """One sweep h₁ → (v, h₂) → h₁'; v and h₂ are independent given h₁.  Returns
-    (v, h₁', h₂, E[v|h₁])."""
+    (v, h₁', h₂, E[v|h₁]), v and its mean with what is `held`."""
     key_v, key_2, key_1 = jax.random.split(key, 3)
     h1 = floats(h1)
-    mean = sigmoid(h1 @ dbm.W1.T + dbm.b)
-    v = sample_bits(mean, key=key_v)
+    mean = held(sigmoid(h1 @ dbm.W1.T + dbm.b))
+    v = held(sample_bits(mean, key=key_v))
     h2 = sample_bits(sigmoid(h1 @ dbm.W2 + dbm.c2), key=key_2)
     return v, sample_bits(sigmoid(v @ dbm.W1 + h2 @ dbm.W2.T + dbm.c1), key=key_1), h2, mean
 
@@ -151,13 +152,10 @@ def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: 
     n1, n2 = dbm.W2.shape
     # At β = 0 every hidden unit is a fair coin: log 2 each.
     log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + (n1 + n2) * np.log(2)
-    pairs = np.stack([inv_temps[:-1], inv_temps[1:]], 1).astype(np.float32)
     key_start, key_walk = jax.random.split(key)
-    h1, log_w = sample_bits(jnp.full((chains, n1), 0.5), key=key_start), np.zeros(chains)
-    chunks = [pairs[i : i + 500] for i in range(0, len(pairs), 500)]
-    for i in progress(len(chunks), "AIS of the DBM"):
-        h1, gained = _stretch(dbm, a, h1, chunks[i], jax.random.fold_in(key_walk, i))
-        log_w += np.asarray(gained, np.float64)
+    h1 = sample_bits(jnp.full((chains, n1), 0.5), key=key_start)
+    stretch = partial(_stretch, dbm, a)
+    _, log_w = walk(stretch, h1, inv_temps, key=key_walk, what="AIS of the DBM")
     return summary(log_w, log_z0)
 
 

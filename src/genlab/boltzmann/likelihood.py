@@ -13,6 +13,7 @@ likelihood is under-estimated.  The truth lies between (Burda, Grosse & Salakhut
 as the starting samples are the model's own.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -113,7 +114,8 @@ def ais(
         v = sample_bits(jnp.broadcast_to(sigmoid(a), (chains, len(a))), key=key_start)
     else:
         v, beta = samples[:chains].astype(jnp.float32), beta[::-1]
-    log_w = _walk(rbm, a, v, beta, key_walk, "AIS" if samples is None else "reverse AIS")
+    what = "AIS" if samples is None else "reverse AIS"
+    _, log_w = walk(partial(_stretch, rbm, a), v, beta, key=key_walk, what=what)
     return summary(log_w, log_z0, backwards=samples is not None)
 
 
@@ -144,18 +146,23 @@ def summary(log_w: np.ndarray, log_z0: float, *, backwards: bool = False) -> AIS
     )
 
 
-def _walk(
-    rbm: RBM, a: jax.Array, v: jax.Array, beta: np.ndarray, key: jax.Array, what: str
-) -> np.ndarray:
-    """Walk v (chains, n_visible) along `beta`; the log weights (chains,), summed in double
-    precision."""
-    log_w, size = np.zeros(len(v)), 500
-    pairs = np.stack([beta[:-1], beta[1:]], 1).astype(np.float32)
-    chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+def walk(
+    stretch: Callable,
+    x: jax.Array,
+    inv_temps: np.ndarray,
+    *,
+    key: jax.Array,
+    what: str,
+    size: int = 500,
+) -> tuple[jax.Array, np.ndarray]:
+    """Walk x along `inv_temps`, so many of them in each call of the compiled ``stretch(x, pairs (m,
+    2), key) -> (x, gained)``; where x ends, and its log weights, summed in double precision."""
+    pairs = np.stack([inv_temps[:-1], inv_temps[1:]], 1).astype(np.float32)
+    chunks, log_w = [pairs[i : i + size] for i in range(0, len(pairs), size)], 0.0
     for i in progress(len(chunks), what):
-        v, gained = _stretch(rbm, a, v, chunks[i], jax.random.fold_in(key, i))
-        log_w += np.asarray(gained, np.float64)
-    return log_w
+        x, gained = stretch(x, chunks[i], jax.random.fold_in(key, i))
+        log_w = log_w + np.asarray(gained, np.float64)
+    return x, log_w
 
 
 @jax.jit
