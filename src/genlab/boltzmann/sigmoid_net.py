@@ -179,8 +179,6 @@ def predict(
 
 @partial(jax.jit, static_argnames="batch_size")
 def _predict(layers: list[Layer], x: jax.Array, side: jax.Array | None, batch_size: int):
-    if side is None:
-        return jax.lax.map(lambda row: logits(layers, row).argmax(), x, batch_size=batch_size)
     return jax.lax.map(
         lambda pair: logits(layers, *pair).argmax(), (x, side), batch_size=batch_size
     )
