@@ -86,6 +86,7 @@ def visible_given_hidden(rbm: RBM, h: jax.Array) -> jax.Array:
     return sigmoid(mean) if rbm.s is None else mean
 
 
+@partial(jax.jit, inline=True)
 def sample_bits(p: jax.Array, *, key: jax.Array) -> jax.Array:
     """Independent bits that are one with probabilities `p`, as floats.
 
