@@ -245,13 +245,13 @@ def train_shapes(
     init = jnp.stack([jax.random.key(stream(one.seed, "init")) for one in recipes])
     begin = jax.vmap(_layer, (0, 0, None, None))
     first = begin(init, about, n_1, rules.batch_size)
-    first = first._replace(rbm=first.rbm._replace(W=jax.vmap(alike)(first.rbm.W, about.where)))
+    first = first._replace(rbm=first.rbm._replace(W=_alike(first.rbm.W, about.where)))
     lower = _run(first_layer_update, first, about, rules, greedy_steps, "first layer")[0].rbm
     doubled = lower._replace(W=(1 + about.where.deep[:, None, None]) * lower.W)
-    above = about._replace(sets=jax.vmap(hidden_given_visible)(doubled, about.sets))
+    above = about._replace(sets=_heard(doubled, about.sets))
     second = begin(init, above, n_2, rules.batch_size)
     upper = _run(second_layer_update, second, above, rules, greedy_steps, "second layer")[0].rbm
-    start = jax.vmap(_together, (0, 0, 0, None))(lower, upper, about, rules)
+    start = _start(lower, upper, about, rules)
     state, history = _run(update, start, about, rules, steps, "shape machines")
     return Trained(jax.tree.map(np.asarray, state.dbm), history, np.asarray(state.chains))
 
@@ -302,6 +302,12 @@ def _together(lower: RBM, upper: RBM, machine: Machines, rules: dbm.Rules) -> db
     means = _mean(machine), field.q1.mean(0), field.q2.mean(0)
     chains = sample_bits(field.q1, key=key)
     return dbm.State(joined, jax.tree.map(jnp.zeros_like, joined), chains, means)
+
+
+# Of all machines at once, each one program in place of some hundred.
+_alike = jax.jit(jax.vmap(alike))
+_heard = jax.jit(jax.vmap(hidden_given_visible))
+_start = jax.jit(jax.vmap(_together, (0, 0, 0, None)))
 
 
 def _run(step_of, state, about: Machines, rules: dbm.Rules, steps: int, what: str):
