@@ -48,6 +48,7 @@ from genlab.toys import (
     score,
 )
 from genlab.toys import variational as planar
+from genlab.toys.networks import init_mlp
 from genlab.training import torch as descent
 
 KEY = jax.random.key(0)
@@ -133,7 +134,7 @@ GROWING = (
 )
 MIXTURE = line.Mixture((0.5, 0.5), (0.0, 8.0), (1.0, 2.0))
 BLURRED = energy.init_fourier_mlp((2, 4, 1), 2, bandwidth=1.0, key=KEY)
-STACK = jax.tree.map(lambda x: x[None], diffusion.init_mlp((3 + 4, 4, 2), key=KEY))
+STACK = jax.tree.map(lambda x: x[None], init_mlp((3 + 4, 4, 2), key=KEY))
 STACK = (jnp.ones((1, 2, 2)), STACK)
 NETWORK = {"features": 0, "data_sd": 2.0}
 VELOCITY = jax.tree.map(

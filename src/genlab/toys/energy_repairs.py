@@ -13,9 +13,9 @@ import optax
 from genlab import checks
 from genlab.streams import stream
 from genlab.toys import energy, langevin
-from genlab.toys.networks import init_fourier_mlp
+from genlab.toys.networks import of_each
 from genlab.training import Trained
-from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
+from genlab.training.jax import minibatch
 
 
 class Repairs(NamedTuple):
@@ -59,22 +59,11 @@ def walk(
     """
     key_jump, key_walk = jax.random.split(key)
 
-    def value_and_score(x):
-        log_p, pullback = jax.vjp(log_density, x)
-        return log_p, pullback(jnp.ones_like(log_p))[0]
-
-    def log_kernel(to, mean):
-        return -jnp.sum((to - mean) ** 2, axis=-1) / (4 * step_size)
-
     def step(i, carry):
         x, log_p, score, share = carry
-        key_noise, key_accept = jax.random.split(jax.random.fold_in(key_walk, i))
-        mean = x + step_size * score
-        proposal = mean + jnp.sqrt(2 * step_size) * jax.random.normal(key_noise, x.shape)
-        log_p_new, score_new = value_and_score(proposal)
-        back = log_kernel(x, proposal + step_size * score_new)
-        log_ratio = log_p_new - log_p + back - log_kernel(proposal, mean)
-        accepted = jnp.log(jax.random.uniform(key_accept, log_p.shape)) < log_ratio
+        proposal, (log_p_new, score_new), accepted = langevin.propose(
+            log_density, x, (log_p, score), step_size=step_size, key=jax.random.fold_in(key_walk, i)
+        )
         moves = accepted | jnp.logical_not(on.tested)
         return (
             jnp.where(moves[:, None], proposal, x),
@@ -85,18 +74,9 @@ def walk(
 
     jumped, _ = langevin.uniform_jump(log_density, box)(key_jump, x)
     x = jnp.where(on.jumps, jumped, x)
-    start = (x, *value_and_score(x), jnp.zeros(()))
+    start = (x, *langevin.value_and_score(log_density, x), jnp.zeros(()))
     x, _, _, share = jax.lax.fori_loop(0, steps, step, start)
     return x, share
-
-
-class State(NamedTuple):
-    """weights: of the network.  chains (n_chains, 2): the negative samples of the last update.
-    repairs: what never changes."""
-
-    weights: Weights
-    chains: jax.Array
-    repairs: Repairs
 
 
 def energy_of(params, x: jax.Array, on: Repairs, *, rules: energy.Rules) -> jax.Array:
@@ -106,14 +86,14 @@ def energy_of(params, x: jax.Array, on: Repairs, *, rules: energy.Rules) -> jax.
 
 
 def update(
-    state: State,
+    state: energy.State,
     data: jax.Array,
     held_out: jax.Array,
     *,
     rules: energy.Rules,
     optimizer: optax.GradientTransformation,
     key: jax.Array,
-) -> tuple[State, dict[str, jax.Array]]:
+) -> tuple[energy.State, dict[str, jax.Array]]:
     """Walk the negative samples, then descend the loss between them and a batch of `data` (n, 2).
     Held-out points (m, 2) only judge."""
     key_data, key_noise, key_blur, key_walk, key_held_out = jax.random.split(key, 5)
@@ -121,8 +101,9 @@ def update(
     x = minibatch(data, rules.batch_size, key=key_data)
     x = x + rules.data_noise * jax.random.normal(key_blur, x.shape)
     noise = energy.noise_like(state.chains, key=key_noise)
+    E = partial(energy_of, on=on, rules=rules)
     negatives, accepted = walk(
-        lambda y: -energy_of(params, y, on, rules=rules),
+        lambda y: -E(params, y),
         jnp.where(on.persistent, state.chains, noise),
         on,
         steps=rules.langevin_steps,
@@ -131,19 +112,17 @@ def update(
         key=key_walk,
     )
 
-    def objective(p):
-        e_data, e_model = (energy_of(p, y, on, rules=rules) for y in (x, negatives))
+    def loss(e_data, e_model):
         gap = energy.contrastive_loss(e_data, e_model)
-        penalty = rules.l2 * (jnp.mean(e_data**2) + jnp.mean(e_model**2))
-        return jnp.where(on.signed, gap, jnp.abs(gap)) + penalty, (e_data.mean(), e_model.mean())
+        return jnp.where(on.signed, gap, jnp.abs(gap))
 
-    (_, (e_data, e_model)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
-    weights = descend(state.weights, gradient, optimizer, ema_decay=rules.ema_decay)
     unseen = minibatch(held_out, energy.VALIDATION_BATCH, key=key_held_out)
-    unseen = energy_of(weights.params, unseen, on, rules=rules).mean()
-    return State(weights, negatives, on), {
+    weights, e_data, e_model, e_unseen = energy.contrasted(
+        state.weights, (x, negatives, unseen), E, loss, rules, optimizer
+    )
+    return energy.State(weights, negatives, on), {
         "train_loss": e_data - e_model,
-        "validation_loss": unseen - e_model,
+        "validation_loss": e_unseen - e_model,
         "accepted": accepted,
     }
 
@@ -167,36 +146,11 @@ def train_repairs(
     (arms * sets, n_chains, 2).  History: `train_loss` and `validation_loss`, mean E(data) - mean
     E(negatives) on the batch and on held_out, and `accepted`.  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
     if not len(repairs):
         raise ValueError("repairs has no arm: give at least one")
-    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
-    arms, sets = len(repairs), len(data)
-    key = jax.random.key(stream(seed, "init"))
-    widths = (2, *rules.hidden, 1)
-    params = jax.vmap(
-        lambda k: init_fourier_mlp(widths, rules.n_waves, bandwidth=energy.BANDWIDTH, key=k)
-    )(jax.random.split(key, sets))
-    chains = energy.noise_like(jnp.zeros((sets, rules.n_chains, 2)), key=jax.random.fold_in(key, 1))
-    repeat = lambda x: jnp.tile(x, (arms, *[1] * (x.ndim - 1)))  # noqa: E731
-    params, chains, data, held_out = jax.tree.map(repeat, (params, chains, data, held_out))
-    on = Repairs(
-        *(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True))
-    )
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        State(jax.vmap(partial(start_weights, optimizer=optimizer))(params), chains, on),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what=f"EBM, {arms} arms",
-    )
-    return Trained(state.weights.average, history, state.chains, rest)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    what = f"EBM, {len(repairs)} arms"
+    return energy.train_chains(update, data, held_out, arms=repairs, what=what, **about)
 
 
 def sample_repairs(
@@ -206,13 +160,8 @@ def sample_repairs(
     (arms * sets, n, 2)."""
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
     models = len(jax.tree.leaves(params)[0])
-    sets = models // len(repairs)
-    on = Repairs(
-        *(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True))
-    )
+    on = energy.stacked(repairs, models // len(repairs))
 
-    @jax.jit
-    @jax.vmap
     def run(params, on, key):
         key_start, key_walk = jax.random.split(key)
         return walk(
@@ -225,5 +174,4 @@ def sample_repairs(
             key=key_walk,
         )[0]
 
-    keys = jax.random.split(jax.random.key(stream(seed, "sample")), models)
-    return np.asarray(run(params, on, keys))
+    return np.asarray(of_each(run, params, on, key=jax.random.key(stream(seed, "sample"))))
