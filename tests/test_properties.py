@@ -34,7 +34,7 @@ INSIDE = {
     "boltzmann.dbm": "energy mean_field entropy gibbs_step gibbs_chain update",
     "boltzmann.dbn": "up log_bernoulli update",
     "boltzmann.exact": "from_layers",  # names weights[i] itself
-    "boltzmann.likelihood": "walk",
+    "boltzmann.likelihood": "walk mean_weight",
     "boltzmann.helmholtz": "update",
     "boltzmann.clamped": "sweep",
     "boltzmann.shape": "by_patch spread alike tied update first_layer_update second_layer_update",

@@ -19,7 +19,7 @@ from jax.scipy.special import logit
 from genlab import checks
 from genlab.boltzmann import dbm as deep
 from genlab.boltzmann.dbm import DBM
-from genlab.boltzmann.likelihood import base_log_odds, walk
+from genlab.boltzmann.likelihood import base_log_odds, mean_weight, walk
 from genlab.boltzmann.rbm import partly_known, sample_bits
 
 STRETCH = 100  # temperatures of a walk that are one call of the compiled program
@@ -160,14 +160,11 @@ def _stretch(missing: DBM, a: jax.Array, base: Base, h1: jax.Array, pairs: jax.A
 
 def _walks(log_w: np.ndarray, log_z0: np.ndarray, h1: np.ndarray, backwards, key) -> Walks:
     """The estimates from the log weights (n, chains) of walks from log Z at β = 0 or back."""
-    top = log_w.max(1, keepdims=True)
-    w = np.exp(log_w - top)
-    log_ratio = top[:, 0] + np.log(w.mean(1))
-    se = w.std(1, ddof=1) / w.mean(1) / np.sqrt(w.shape[1])
-    ess = w.sum(1) ** 2 / (w**2).sum(1)
+    log_ratio, se, ess = mean_weight(log_w)
     if backwards is not None:
         return Walks(log_z0 - log_ratio, se, ess, h1)
-    drawn = np.asarray(jax.random.categorical(key, jnp.asarray(log_w - top), shape=w.T.shape)).T
+    odds = jnp.asarray(log_w - log_w.max(1, keepdims=True))
+    drawn = np.asarray(jax.random.categorical(key, odds, shape=log_w.T.shape)).T
     return Walks(log_z0 + log_ratio, se, ess, np.take_along_axis(h1, drawn[..., None], 1))
 
 

@@ -135,15 +135,18 @@ def summary(log_w: np.ndarray, log_z0: float, *, backwards: bool = False) -> AIS
     log_w = checks.numbers(log_w, "log_w")
     if log_w.ndim != 1 or not len(log_w):
         raise ValueError(f"log_w of shape {log_w.shape} must be (chains,), at least one")
-    w = np.exp(log_w - log_w.max())
-    log_ratio = log_w.max() + np.log(w.mean())
-    se = w.std(ddof=1) / w.mean() / np.sqrt(len(w)) if len(w) > 1 else np.inf
-    return AIS(
-        log_z0 - log_ratio if backwards else log_z0 + log_ratio,
-        float(se),
-        float(w.sum() ** 2 / (w**2).sum()),
-        log_w,
-    )
+    log_ratio, se, ess = mean_weight(log_w)
+    log_z = log_z0 - log_ratio if backwards else log_z0 + log_ratio
+    return AIS(log_z, float(se), float(ess), log_w)
+
+
+def mean_weight(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The logarithm of the mean weight over the last axis (..., chains), its standard error by the
+    delta method, infinite for one chain, and the effective number of weights; (...) each."""
+    top, n = log_w.max(-1, keepdims=True), log_w.shape[-1]
+    w = np.exp(log_w - top)
+    se = w.std(-1, ddof=1) / w.mean(-1) / np.sqrt(n) if n > 1 else np.inf
+    return top[..., 0] + np.log(w.mean(-1)), se, w.sum(-1) ** 2 / (w**2).sum(-1)
 
 
 def walk(
