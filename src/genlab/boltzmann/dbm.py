@@ -246,17 +246,9 @@ def train_dbm(
         key=jax.random.key(stream(seed, "init")),
     )
     means = mean, jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
-    state, history, rest = run_epochs(
-        EPOCH,
-        State(dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means),
-        data,
-        rules,
-        epochs=epochs,
-        seed=seed,
-        what="DBM",
-        until=until,
-        resume=resume,
-    )
+    start = State(dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means)
+    about = dict(epochs=epochs, seed=seed, until=until, resume=resume)
+    state, history, rest = run_epochs(EPOCH, start, data, rules, what="DBM", **about)
     return Trained(state.dbm, history, np.asarray(state.chains), rest)
 
 

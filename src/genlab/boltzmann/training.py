@@ -147,18 +147,12 @@ def train_rbm(
         if start
         else 0.5
     )
-    state, history, rest = run_epochs(
-        EPOCH,
-        first_state(rbm, data.mean(0), replicas, p, key=key),
-        data,
-        # k_last=None would be another program to the compiler than a number.
-        rules if rules.k_last else replace(rules, k_last=rules.k),
-        epochs=epochs,
-        seed=seed,
-        what=f"RBM {len(rbm.c)} ({rules.method})",
-        until=until,
-        resume=resume,
-    )
+    first = first_state(rbm, data.mean(0), replicas, p, key=key)
+    # k_last=None would be another program to the compiler than a number.
+    rules = rules if rules.k_last else replace(rules, k_last=rules.k)
+    what = f"RBM {len(rbm.c)} ({rules.method})"
+    about = dict(epochs=epochs, seed=seed, until=until, resume=resume)
+    state, history, rest = run_epochs(EPOCH, first, data, rules, what=what, **about)
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
     chains = sample_visible(state.rbm, mean, key=jax.random.key(stream(seed, "sample")))
