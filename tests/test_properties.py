@@ -47,20 +47,19 @@ INSIDE = {
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
     "toys.diffusion_recipes": "predict_noise draw update flow_log_probs",
     "toys.bound": "nll_terms losses_by_level",  # what a model of `train_diffusion` made
-    "toys.energy": "energy contrastive_loss absolute_loss update contrasted train_chains"
-    " noise_like run_chains",
+    "toys.energy": "energy contrastive_loss absolute_loss update noise_like run_chains"
+    " train_chains",
     "toys.energy_repairs": "walk energy_of update",
     "toys.contrast": "log_noise nce_loss update",
     "toys.flow_matching": "velocity matching_loss draw update flow",
     "toys.normalizing_flow": "knots spline forward backward log_prob update",
     "toys.variational": "init normal log_normal log_weights bound update",
-    "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of"
-    " value_and_score propose",
+    "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
     # Of functions: see test_checks.
     "metrics.likelihood": "log_z_on_grid draw_on_grid rank_correlation",
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
-    "toys.samplers": "start_at with_divergence",  # in every sampler
+    "toys.samplers": "start_at",  # in every sampler
     "toys.score": "score dsm_loss tabulated_score update",
     "images.networks": "rebuilt",  # how a network is pickled
     "games.growing": "enlarged phase_seconds",  # drawn images; a training's own border

@@ -57,8 +57,11 @@ def _complete(machine: DBM, v: jax.Array, known: jax.Array, steps, burn_in, key:
 
 def sweep(machine: DBM, v: jax.Array, known: jax.Array, h1: jax.Array, *, key: jax.Array):
     """One sweep h₁ → (v, h₂) → h₁' with the known pixels of v held; returns v, h₁' and E[v|h₁]."""
-    held = lambda x: jnp.where(known, v, x)  # noqa: E731
-    x, h1, _, mean = deep.gibbs_step(machine, h1, key=key, held=held)
+    key_v, key_2, key_1 = jax.random.split(key, 3)
+    mean = jnp.where(known, v, sigmoid(h1 @ machine.W1.T + machine.b))
+    x = jnp.where(known, v, sample_bits(mean, key=key_v))
+    h2 = sample_bits(sigmoid(h1 @ machine.W2 + machine.c2), key=key_2)
+    h1 = sample_bits(sigmoid(x @ machine.W1 + h2 @ machine.W2.T + machine.c1), key=key_1)
     return x, h1, mean
 
 

@@ -5,7 +5,6 @@ so that each hidden layer hears from below and from above.  Training: mean field
 average, persistent chains for the model's.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -115,13 +114,13 @@ def elbo(dbm: DBM, v: jax.Array, log_z: float, *, steps: int = 50, batch_size: i
     return value - log_z, residual
 
 
-def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array, held: Callable = lambda v: v):
+def gibbs_step(dbm: DBM, h1: jax.Array, *, key: jax.Array):
     """One sweep h₁ → (v, h₂) → h₁'; v and h₂ are independent given h₁.  Returns
-    (v, h₁', h₂, E[v|h₁]), v and its mean with what is `held`."""
+    (v, h₁', h₂, E[v|h₁])."""
     key_v, key_2, key_1 = jax.random.split(key, 3)
     h1 = floats(h1)
-    mean = held(sigmoid(h1 @ dbm.W1.T + dbm.b))
-    v = held(sample_bits(mean, key=key_v))
+    mean = sigmoid(h1 @ dbm.W1.T + dbm.b)
+    v = sample_bits(mean, key=key_v)
     h2 = sample_bits(sigmoid(h1 @ dbm.W2 + dbm.c2), key=key_2)
     return v, sample_bits(sigmoid(v @ dbm.W1 + h2 @ dbm.W2.T + dbm.c1), key=key_1), h2, mean
 

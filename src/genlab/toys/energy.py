@@ -137,39 +137,24 @@ def update(
         sampler=rules.sampler, step_size=rules.step_size, jumps=rules.jumps, box=rules.box,
     )  # fmt: skip
     negatives, _, _ = langevin.run_chain(kernel, start, steps=rules.langevin_steps, key=key_chain)
-    unseen = minibatch(held_out, VALIDATION_BATCH, key=key_held_out)
-    weights, e_data, e_model, e_unseen = contrasted(
-        state.weights, (x, negatives, unseen), E, LOSSES[rules.loss], rules, optimizer
-    )
-    return State(weights, negatives), {
-        "train_loss": e_data - e_model,
-        "validation_loss": e_unseen - e_model,
-        "energy_data": e_data,
-        "energy_model": e_model,
-    }
-
-
-def contrasted(
-    weights: Weights,
-    points: tuple[jax.Array, jax.Array, jax.Array],
-    E: Callable,
-    loss: Callable,
-    rules: Rules,
-    optimizer: optax.GradientTransformation,
-) -> tuple[Weights, jax.Array, jax.Array, jax.Array]:
-    """One step down ``loss(E(data), E(negatives))`` and the penalty on both, and the mean energies
-    of data and negatives before it and of unseen points after it; `points`: these three, (n, 2)
-    each."""
-    x, negatives, unseen = points
 
     def objective(p):
         e_data, e_model = E(p, x), E(p, negatives)
         size = jnp.mean(e_data**2) + jnp.mean(e_model**2)
-        return loss(e_data, e_model) + rules.l2 * size, (e_data.mean(), e_model.mean())
+        return LOSSES[rules.loss](e_data, e_model) + rules.l2 * size, (
+            e_data.mean(),
+            e_model.mean(),
+        )
 
-    (_, means), gradient = jax.value_and_grad(objective, has_aux=True)(weights.params)
-    weights = descend(weights, gradient, optimizer, ema_decay=rules.ema_decay)
-    return weights, *means, E(weights.params, unseen).mean()
+    (_, (e_data, e_model)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    weights = descend(state.weights, gradient, optimizer, ema_decay=rules.ema_decay)
+    unseen = E(weights.params, minibatch(held_out, VALIDATION_BATCH, key=key_held_out)).mean()
+    return State(weights, negatives), {
+        "train_loss": e_data - e_model,
+        "validation_loss": unseen - e_model,
+        "energy_data": e_data,
+        "energy_model": e_model,
+    }
 
 
 VALIDATION_BATCH = 128

@@ -2,7 +2,6 @@
 switch train side by side, in one compiled program."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ from genlab.streams import stream
 from genlab.toys import energy, langevin
 from genlab.toys.networks import of_each
 from genlab.training import Trained
-from genlab.training.jax import minibatch
+from genlab.training.jax import descend, minibatch
 
 
 class Repairs(NamedTuple):
@@ -59,11 +58,22 @@ def walk(
     """
     key_jump, key_walk = jax.random.split(key)
 
+    def value_and_score(x):
+        log_p, pullback = jax.vjp(log_density, x)
+        return log_p, pullback(jnp.ones_like(log_p))[0]
+
+    def log_kernel(to, mean):
+        return -jnp.sum((to - mean) ** 2, axis=-1) / (4 * step_size)
+
     def step(i, carry):
         x, log_p, score, share = carry
-        proposal, (log_p_new, score_new), accepted = langevin.propose(
-            log_density, x, (log_p, score), step_size=step_size, key=jax.random.fold_in(key_walk, i)
-        )
+        key_noise, key_accept = jax.random.split(jax.random.fold_in(key_walk, i))
+        mean = x + step_size * score
+        proposal = mean + jnp.sqrt(2 * step_size) * jax.random.normal(key_noise, x.shape)
+        log_p_new, score_new = value_and_score(proposal)
+        back = log_kernel(x, proposal + step_size * score_new)
+        log_ratio = log_p_new - log_p + back - log_kernel(proposal, mean)
+        accepted = jnp.log(jax.random.uniform(key_accept, log_p.shape)) < log_ratio
         moves = accepted | jnp.logical_not(on.tested)
         return (
             jnp.where(moves[:, None], proposal, x),
@@ -74,7 +84,7 @@ def walk(
 
     jumped, _ = langevin.uniform_jump(log_density, box)(key_jump, x)
     x = jnp.where(on.jumps, jumped, x)
-    start = (x, *langevin.value_and_score(log_density, x), jnp.zeros(()))
+    start = (x, *value_and_score(x), jnp.zeros(()))
     x, _, _, share = jax.lax.fori_loop(0, steps, step, start)
     return x, share
 
@@ -101,9 +111,8 @@ def update(
     x = minibatch(data, rules.batch_size, key=key_data)
     x = x + rules.data_noise * jax.random.normal(key_blur, x.shape)
     noise = energy.noise_like(state.chains, key=key_noise)
-    E = partial(energy_of, on=on, rules=rules)
     negatives, accepted = walk(
-        lambda y: -E(params, y),
+        lambda y: -energy_of(params, y, on, rules=rules),
         jnp.where(on.persistent, state.chains, noise),
         on,
         steps=rules.langevin_steps,
@@ -112,17 +121,19 @@ def update(
         key=key_walk,
     )
 
-    def loss(e_data, e_model):
+    def objective(p):
+        e_data, e_model = (energy_of(p, y, on, rules=rules) for y in (x, negatives))
         gap = energy.contrastive_loss(e_data, e_model)
-        return jnp.where(on.signed, gap, jnp.abs(gap))
+        penalty = rules.l2 * (jnp.mean(e_data**2) + jnp.mean(e_model**2))
+        return jnp.where(on.signed, gap, jnp.abs(gap)) + penalty, (e_data.mean(), e_model.mean())
 
+    (_, (e_data, e_model)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    weights = descend(state.weights, gradient, optimizer, ema_decay=rules.ema_decay)
     unseen = minibatch(held_out, energy.VALIDATION_BATCH, key=key_held_out)
-    weights, e_data, e_model, e_unseen = energy.contrasted(
-        state.weights, (x, negatives, unseen), E, loss, rules, optimizer
-    )
+    unseen = energy_of(weights.params, unseen, on, rules=rules).mean()
     return energy.State(weights, negatives, on), {
         "train_loss": e_data - e_model,
-        "validation_loss": e_unseen - e_model,
+        "validation_loss": unseen - e_model,
         "accepted": accepted,
     }
 

@@ -16,7 +16,6 @@ import optax
 
 from genlab import checks
 from genlab.toys.networks import fourier_features, init_fourier_mlp, mlp, of_each
-from genlab.toys.samplers import with_divergence
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
@@ -141,7 +140,13 @@ def flow(velocity_of: Velocity, x: jax.Array, at: jax.Array) -> tuple[jax.Array,
     """Heun's method for dx/dt = v over the times `at` (levels,), rising or falling, and the change
     of the log-density of a point that is carried along, -∫ div v dt (Chen et al. 2018, theorem 1):
     (n, 2), (n,)."""
-    slope = with_divergence(velocity_of, x.dtype)
+    eye = jnp.eye(2, dtype=x.dtype)
+
+    def slope(x, t):
+        value, derivative = jax.vmap(
+            lambda e: jax.jvp(lambda y: velocity_of(y, t), (x,), (jnp.broadcast_to(e, x.shape),))
+        )(eye)
+        return value[0], derivative[0, :, 0] + derivative[1, :, 1]
 
     def step(carry, pair):
         x, change = carry

@@ -68,36 +68,25 @@ def mala(log_density: LogDensity, step_size: float | jax.Array) -> Kernel:
     checks.number(step_size, "step_size", "positive")
     log_density = values(log_density, "log_density")
 
-    def step(key, x):
-        at = value_and_score(log_density, x)
-        proposal, _, accepted = propose(log_density, x, at, step_size=step_size, key=key)
-        return jnp.where(accepted[:, None], proposal, x), {"accepted": accepted}
-
-    return step
-
-
-def value_and_score(log_density: LogDensity, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`log_density` (n,) and its gradient (n, d) at points x (n, d)."""
-    log_p, pullback = jax.vjp(log_density, x)
-    return log_p, pullback(jnp.ones_like(log_p))[0]
-
-
-def propose(log_density: LogDensity, x: jax.Array, at: tuple, *, step_size, key: jax.Array):
-    """A Langevin step from x (n, d), where `value_and_score` is `at`: its end, `value_and_score`
-    there, and whether a Metropolis test accepts it, (n,)."""
-    key_noise, key_accept = jax.random.split(key)
-    log_p, score = at
+    def value_and_score(x):
+        log_p, pullback = jax.vjp(log_density, x)
+        return log_p, pullback(jnp.ones_like(log_p))[0]
 
     def log_kernel(to, mean):
         return -jnp.sum((to - mean) ** 2, axis=-1) / (4 * step_size)
 
-    mean = x + step_size * score
-    proposal = mean + jnp.sqrt(2 * step_size) * jax.random.normal(key_noise, x.shape)
-    log_p_new, score_new = value_and_score(log_density, proposal)
-    back = log_kernel(x, proposal + step_size * score_new)
-    log_ratio = log_p_new - log_p + back - log_kernel(proposal, mean)
-    accepted = jnp.log(jax.random.uniform(key_accept, log_p.shape)) < log_ratio
-    return proposal, (log_p_new, score_new), accepted
+    def step(key, x):
+        key_noise, key_accept = jax.random.split(key)
+        log_p, score = value_and_score(x)
+        mean = x + step_size * score
+        proposal = mean + jnp.sqrt(2 * step_size) * jax.random.normal(key_noise, x.shape)
+        log_p_new, score_new = value_and_score(proposal)
+        back = log_kernel(x, proposal + step_size * score_new)
+        log_ratio = log_p_new - log_p + back - log_kernel(proposal, mean)
+        accepted = jnp.log(jax.random.uniform(key_accept, log_p.shape)) < log_ratio
+        return jnp.where(accepted[:, None], proposal, x), {"accepted": accepted}
+
+    return step
 
 
 def uniform_jump(log_density: LogDensity, box: float) -> Kernel:

@@ -133,19 +133,6 @@ def annealed_langevin(
     return jax.lax.scan(level, x, (jnp.arange(len(sigmas)), floats(sigmas)))
 
 
-def with_divergence(field: Score, dtype) -> Callable:
-    """field(x, s) (n, 2) and its divergence in x, (n,), exact by two forward derivatives."""
-    eye = jnp.eye(2, dtype=dtype)
-
-    def both(x, s):
-        value, derivative = jax.vmap(
-            lambda e: jax.jvp(lambda y: field(y, s), (x,), (jnp.broadcast_to(e, x.shape),))
-        )(eye)
-        return value[0], derivative[0, :, 0] + derivative[1, :, 1]
-
-    return both
-
-
 def probability_flow_log_prob(
     score: Score, x: jax.Array, sigmas: jax.Array, *, data_sd: float
 ) -> jax.Array:
@@ -158,11 +145,13 @@ def probability_flow_log_prob(
     x, score, sigmas = start_at(score, x, sigmas, rising=True)
     checks.shape(x, "x", (len(x), 2), ": the trace below is of two dimensions")
     checks.number(data_sd, "data_sd", "positive")
-    both = with_divergence(score, x.dtype)
+    eye = jnp.eye(2, dtype=x.dtype)
 
     def slope(x, sigma):
-        value, divergence = both(x, sigma)
-        return -sigma * value, -sigma * divergence
+        value, derivative = jax.vmap(
+            lambda e: jax.jvp(lambda y: score(y, sigma), (x,), (jnp.broadcast_to(e, x.shape),))
+        )(eye)
+        return -sigma * value[0], -sigma * (derivative[0, :, 0] + derivative[1, :, 1])
 
     def step(carry, pair):
         x, change = carry
