@@ -31,7 +31,7 @@ from genlab.boltzmann import training as rbm_training
 from genlab.data import toy
 from genlab.games import critic, game, growing, growing_players, line, players
 from genlab.images import judge, networks
-from genlab.metrics import chains, distances, image_scorecard, retrieval, scorecard, silhouettes
+from genlab.metrics import chains, distances, retrieval, scorecard, silhouettes
 from genlab.metrics import images as image_metrics
 from genlab.toys import (
     adversarial,
@@ -48,6 +48,7 @@ from genlab.toys import (
     score,
 )
 from genlab.toys import variational as planar
+from genlab.toys.networks import init_mlp
 from genlab.training import torch as descent
 
 KEY = jax.random.key(0)
@@ -133,7 +134,7 @@ GROWING = (
 )
 MIXTURE = line.Mixture((0.5, 0.5), (0.0, 8.0), (1.0, 2.0))
 BLURRED = energy.init_fourier_mlp((2, 4, 1), 2, bandwidth=1.0, key=KEY)
-STACK = jax.tree.map(lambda x: x[None], diffusion.init_mlp((3 + 4, 4, 2), key=KEY))
+STACK = jax.tree.map(lambda x: x[None], init_mlp((3 + 4, 4, 2), key=KEY))
 STACK = (jnp.ones((1, 2, 2)), STACK)
 NETWORK = {"features": 0, "data_sd": 2.0}
 VELOCITY = jax.tree.map(
@@ -325,9 +326,6 @@ CASES: dict[str, Case] = {
         seeded(image_metrics.likeness, pairs=3), with_labels("labels", pictures("images"), 6, 1)
     ),
     "metrics.images.swd": Case(seeded(image_metrics.swd, patches=2, directions=4), pictures(*SETS)),
-    "metrics.image_scorecard.independent_pixels": Case(
-        seeded(image_scorecard.independent_pixels, n=3), pictures("real")
-    ),
     "metrics.images.stroke_energy": Case(image_metrics.stroke_energy, pictures("images")),
     "metrics.silhouettes.silhouettes": Case(
         lambda images: silhouettes.silhouettes(images, threshold=0.5)[1:], pictures("images")
@@ -367,9 +365,6 @@ CASES: dict[str, Case] = {
     # Boltzmann machines
     "boltzmann.exact.energy": Case(
         functools.partial(exact.energy, MACHINE), bits("x", d=7), allows=ANY_SHAPE
-    ),
-    "boltzmann.exact.conditional": Case(
-        functools.partial(exact.conditional, MACHINE, unit=1), bits("x", d=7), allows=ANY_SHAPE
     ),
     "boltzmann.exact.log_likelihood": Case(
         functools.partial(exact.log_likelihood, MACHINE), bits("v")
@@ -428,9 +423,6 @@ CASES: dict[str, Case] = {
     ),
     "boltzmann.clamped.complete": Case(
         lambda v: clamped.complete(DBM, v, np.ones(4, bool), steps=2, key=KEY), bits("v"), **JAX
-    ),
-    "boltzmann.clamped.mean_field": Case(
-        lambda v: clamped.mean_field(DBM, v, np.ones(4, bool), steps=2), bits("v"), **JAX
     ),
     "boltzmann.clamped.ais": Case(
         lambda v: clamped.ais(DBM, v, np.ones(4, bool), **HALVES)[:3], bits("v"), **JAX

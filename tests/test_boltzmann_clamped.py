@@ -98,27 +98,10 @@ def test_clamped_sweeps_draw_from_the_conditional(key):
     assert np.abs(np.asarray(deaf).mean(0) - exact).max() > 8 * error
 
 
-def test_mean_field_is_a_bound_that_is_tight_without_coupling():
-    for known in MASKS.values():
-        q, bound = clamped.mean_field(MACHINE, V, known)
-        exact = np.array([exact_log_z(MACHINE, v, known) for v in V])
-        assert (np.asarray(bound) <= exact + 1e-4).all()
-        assert (np.asarray(q)[:, known] == V[:, known]).all()
-    _, bound = clamped.mean_field(DEAF, V, MASKS["all"])
-    exact = np.array([exact_log_z(DEAF, v, MASKS["all"]) for v in V])
-    np.testing.assert_allclose(bound, exact, atol=1e-4)
-    _, few = clamped.mean_field(MACHINE, V, TOP, steps=1)
-    _, many = clamped.mean_field(MACHINE, V, TOP, steps=100)
-    assert (np.asarray(many) >= np.asarray(few) - 1e-4).all() and (many > few).any()
-
-
 def test_what_stands_in_place_of_missing_pixels_takes_no_part(key):
     hidden = np.where(TOP, V, np.nan)
-    for f in (
-        lambda v: clamped.complete(MACHINE, v, TOP, steps=3, key=key)[2],
-        lambda v: clamped.mean_field(MACHINE, v, TOP)[1],
-    ):
-        np.testing.assert_array_equal(f(V), f(hidden))
+    f = lambda v: clamped.complete(MACHINE, v, TOP, steps=3, key=key)[2]  # noqa: E731
+    np.testing.assert_array_equal(f(V), f(hidden))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +110,7 @@ def test_what_stands_in_place_of_missing_pixels_takes_no_part(key):
         (lambda k: clamped.complete(MACHINE, V, TOP[:5], steps=2, key=k), "known of shape"),
         (lambda k: clamped.complete(MACHINE, V, TOP * 2, steps=2, key=k), "yes or no"),
         (lambda k: clamped.complete(MACHINE, V, TOP, steps=2, burn_in=2, key=k), "burn_in=2"),
-        (lambda k: clamped.mean_field(MACHINE, V, TOP, steps=0), "steps=0"),
+        (lambda k: clamped.complete(MACHINE, V, TOP, steps=0, key=k), "steps=0"),
         (lambda k: clamped.ais(MACHINE, V, TOP, key=k, **WALK | {"chains": 1}), "chains=1"),
         (lambda k: clamped.ais(MACHINE, V, TOP, key=k, ends=np.zeros((4, 3, 4)), **WALK), "ends"),
         (lambda k: clamped.ais(MACHINE, 3 * V, TOP, key=k, **WALK), "divide the pixels"),

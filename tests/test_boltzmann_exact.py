@@ -25,14 +25,6 @@ def test_log_z_and_probabilities_are_the_plain_sum(small):
     np.testing.assert_allclose(exact.probabilities(small), weights / weights.sum(), rtol=1e-12)
 
 
-def test_conditional_is_the_ratio_of_joint_probabilities(small):
-    p, x = exact.probabilities(small).reshape((2,) * 5), exact.states(5)
-    for unit in range(5):
-        both = p.sum(unit, keepdims=True)
-        expected = (np.take(p, [1], unit) / both + np.zeros((2,) * 5)).ravel()
-        np.testing.assert_allclose(exact.conditional(small, x, unit), expected, rtol=1e-12)
-
-
 def test_gradient_is_that_of_finite_differences(small):
     v = np.random.default_rng(2).integers(0, 2, (7, 3))
     gradient, tiny = exact.log_likelihood_gradient(small, v), 1e-5

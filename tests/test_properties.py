@@ -34,6 +34,7 @@ INSIDE = {
     "boltzmann.dbm": "energy mean_field entropy gibbs_step gibbs_chain update",
     "boltzmann.dbn": "up log_bernoulli update",
     "boltzmann.exact": "from_layers",  # names weights[i] itself
+    "boltzmann.likelihood": "walk mean_weight",
     "boltzmann.helmholtz": "update",
     "boltzmann.clamped": "sweep",
     "boltzmann.shape": "by_patch spread alike tied update first_layer_update second_layer_update",
@@ -46,15 +47,16 @@ INSIDE = {
     "toys.diffusion": "predict_noise noise_prediction_loss draw update",
     "toys.diffusion_recipes": "predict_noise draw update flow_log_probs",
     "toys.bound": "nll_terms losses_by_level",  # what a model of `train_diffusion` made
-    "toys.energy": "energy contrastive_loss absolute_loss update noise_like run_chains",
+    "toys.energy": "energy contrastive_loss absolute_loss update noise_like run_chains"
+    " train_chains",
     "toys.energy_repairs": "walk energy_of update",
     "toys.contrast": "log_noise nce_loss update",
     "toys.flow_matching": "velocity matching_loss draw update flow",
     "toys.normalizing_flow": "knots spline forward backward log_prob update",
     "toys.variational": "init normal log_normal log_weights bound update",
     "toys.langevin": "mala unadjusted_langevin uniform_jump alternate score_of",
-    "metrics.likelihood": "nll_minus_entropy log_z_on_grid draw_on_grid"  # of functions: see
-    " rank_correlation",  # test_checks
+    # Of functions: see test_checks.
+    "metrics.likelihood": "log_z_on_grid draw_on_grid rank_correlation",
     "autoencoders.deep": "started unroll",
     "toys.networks": "mlp fourier_features fourier_mlp",
     "toys.samplers": "start_at",  # in every sampler
@@ -63,9 +65,8 @@ INSIDE = {
     "games.growing": "enlarged phase_seconds",  # drawn images; a training's own border
     "games.players": "sample",  # of labels alone, which `generated` reads
     "metrics.retrieval": "hamming",  # of words, not of numbers: see its own tests
-    "metrics.scorecard": "recordable measured",
+    "metrics.scorecard": "measured",
     "metrics.power": "effect share_seen false_alarms smallest_seen",  # of scores: see its own tests
-    "metrics.image_scorecard": "measured",
     "training": "left",  # a history that a training has written
     "training.jax": "train train_stack train_averaged minibatch",
 }

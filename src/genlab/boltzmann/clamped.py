@@ -1,5 +1,5 @@
-"""A deep Boltzmann machine of which some pixels are known: samples, the mean-field guess and the
-probability of the others given these.
+"""A deep Boltzmann machine of which some pixels are known: samples, and the probability of the
+others given these.
 
 log p(v_missing | v_seen) = log Z(all pixels known) - log Z(seen pixels known), where Z(known) sums
 exp(-E) over the hidden units and the pixels that are not known.  Both are estimated by annealed
@@ -19,15 +19,10 @@ from jax.scipy.special import logit
 from genlab import checks
 from genlab.boltzmann import dbm as deep
 from genlab.boltzmann.dbm import DBM
-from genlab.boltzmann.likelihood import base_log_odds
-from genlab.boltzmann.rbm import sample_bits, units
-from genlab.training import progress
+from genlab.boltzmann.likelihood import base_log_odds, mean_weight, walk
+from genlab.boltzmann.rbm import partly_known, sample_bits
 
 STRETCH = 100  # temperatures of a walk that are one call of the compiled program
-
-
-def _pixels(machine: DBM, known: np.ndarray) -> np.ndarray:
-    return checks.flags(known, "known", machine.b.shape, ": one a pixel")
 
 
 def complete(
@@ -41,10 +36,8 @@ def complete(
     """
     steps = checks.count(steps, "steps")
     burn_in = checks.count(burn_in, "burn_in", 0, steps - 1, f": of steps={steps}, one must follow")
-    known = _pixels(machine, known)
-    # What stands in the place of unknown pixels, NaN perhaps, takes no part.
-    v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
-    return _complete(machine, units(machine, v), known, steps, burn_in, key)
+    v, known = partly_known(machine, v, known)
+    return _complete(machine, v, known, steps, burn_in, key)
 
 
 @jax.jit
@@ -70,33 +63,6 @@ def sweep(machine: DBM, v: jax.Array, known: jax.Array, h1: jax.Array, *, key: j
     h2 = sample_bits(sigmoid(h1 @ machine.W2 + machine.c2), key=key_2)
     h1 = sample_bits(sigmoid(x @ machine.W1 + h2 @ machine.W2.T + machine.c1), key=key_1)
     return x, h1, mean
-
-
-def mean_field(
-    machine: DBM, v: jax.Array, known: np.ndarray, *, steps: int = 50
-) -> tuple[jax.Array, jax.Array]:
-    """The factorial distribution over missing pixels and hidden units that coordinate ascent finds,
-    from pixels of one half: its means of the pixels (n, n_visible), known ones as given, and
-    E_q[-E] + H(q) <= log Z(known), (n,) [nats]."""
-    known = _pixels(machine, known)
-    v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
-    return _mean_field(machine, units(machine, v), known, steps=checks.count(steps, "steps"))
-
-
-@partial(jax.jit, static_argnames="steps")
-def _mean_field(machine: DBM, v: jax.Array, known: jax.Array, *, steps: int):
-    def body(_, carry):
-        q, q2 = carry
-        q1 = sigmoid(q @ machine.W1 + q2 @ machine.W2.T + machine.c1)
-        q = jnp.where(known, v, sigmoid(q1 @ machine.W1.T + machine.b))
-        return q, sigmoid(q1 @ machine.W2 + machine.c2)
-
-    start = jnp.where(known, v, 0.5), jnp.full((len(v), len(machine.c2)), 0.5)
-    q, q2 = jax.lax.fori_loop(0, steps, body, start)
-    q1 = sigmoid(q @ machine.W1 + q2 @ machine.W2.T + machine.c1)
-    bits = jnp.where(known, 0.0, q)  # a known pixel has no entropy
-    spread = deep.entropy(bits) + deep.entropy(q1) + deep.entropy(q2)
-    return q, spread - deep.energy(machine, q, q1, q2)
 
 
 class Walks(NamedTuple):
@@ -133,9 +99,8 @@ def ais(
     where a, l are the log-odds of μ, λ.  The walks tend to an estimate that is too low; with `ends`
     (n, chains, n_1), samples of h₁ at β = 1, they go backwards and tend to one that is too high.
     """
-    known, beta = _pixels(machine, known), checks.inv_temps(inv_temps)
+    (v, known), beta = partly_known(machine, v, known), checks.inv_temps(inv_temps)
     chains = checks.count(chains, "chains", 2, hint=": one has no standard error")
-    v = units(machine, np.where(known, checks.real(v, "v"), np.zeros((), np.float32)))
     a, shape = base_log_odds(mean, len(machine.b)), (len(v), chains, len(machine.c1))
     base = _base(machine, v, jnp.asarray(known), a)
     key_start, key_ends, key = jax.random.split(key, 3)
@@ -145,12 +110,8 @@ def ais(
     else:
         h1, beta = jnp.asarray(checks.shape(ends, "ends", shape), jnp.float32), beta[::-1]
     missing = machine._replace(W1=machine.W1[~known], b=machine.b[~known])
-    pairs = np.stack([beta[:-1], beta[1:]], 1).astype(np.float32)
-    chunks = [pairs[i : i + STRETCH] for i in range(0, len(pairs), STRETCH)]
-    log_w = np.zeros(shape[:2])
-    for i in progress(len(chunks), "AIS with known pixels"):
-        h1, gained = _stretch(missing, a[~known], base, h1, chunks[i], jax.random.fold_in(key, i))
-        log_w += np.asarray(gained, np.float64)
+    stretch = partial(_stretch, missing, a[~known], base)
+    h1, log_w = walk(stretch, h1, beta, key=key, what="AIS with known pixels", size=STRETCH)
     return _walks(log_w, np.asarray(base.log_z, np.float64), np.asarray(h1), ends, key_ends)
 
 
@@ -202,14 +163,11 @@ def _stretch(missing: DBM, a: jax.Array, base: Base, h1: jax.Array, pairs: jax.A
 
 def _walks(log_w: np.ndarray, log_z0: np.ndarray, h1: np.ndarray, backwards, key) -> Walks:
     """The estimates from the log weights (n, chains) of walks from log Z at β = 0 or back."""
-    top = log_w.max(1, keepdims=True)
-    w = np.exp(log_w - top)
-    log_ratio = top[:, 0] + np.log(w.mean(1))
-    se = w.std(1, ddof=1) / w.mean(1) / np.sqrt(w.shape[1])
-    ess = w.sum(1) ** 2 / (w**2).sum(1)
+    log_ratio, se, ess = mean_weight(log_w)
     if backwards is not None:
         return Walks(log_z0 - log_ratio, se, ess, h1)
-    drawn = np.asarray(jax.random.categorical(key, jnp.asarray(log_w - top), shape=w.T.shape)).T
+    odds = jnp.asarray(log_w - log_w.max(1, keepdims=True))
+    drawn = np.asarray(jax.random.categorical(key, odds, shape=log_w.T.shape)).T
     return Walks(log_z0 + log_ratio, se, ess, np.take_along_axis(h1, drawn[..., None], 1))
 
 
@@ -238,11 +196,10 @@ def both_ways(
     of the machine.  What the walks forwards did not find those back from their ends miss too; a
     start at data tells.
     """
-    known, sweeps = _pixels(machine, known), checks.count(sweeps, "sweeps", 0)
+    (v, known), sweeps = partly_known(machine, v, known), checks.count(sweeps, "sweeps", 0)
     key_there, key_sweeps, key_back = jax.random.split(key, 3)
     there = ais(machine, v, known, key=key_there, **walk)
     start = there.ends if start is None else checks.shape(start, "start", there.ends.shape)
-    v = units(machine, np.where(known, checks.real(v, "v"), np.zeros((), np.float32)))
     start = jnp.asarray(start, jnp.float32)
     ends = np.asarray(_sweeps(machine, v, known, start, sweeps, key_sweeps))
     return Both(there, ais(machine, v, known, key=key_back, ends=ends, **walk))

@@ -15,11 +15,11 @@ import numpy as np
 from jax.nn import sigmoid, softplus
 
 from genlab import checks
-from genlab.boltzmann.likelihood import AIS, base_log_odds, summary
+from genlab.boltzmann.likelihood import AIS, base_log_odds, summary, walk
 from genlab.boltzmann.rbm import RBM, of_units, sample_bits
 from genlab.boltzmann.training import OFFSET_RATE
 from genlab.streams import stream
-from genlab.training import Trained, check_epochs, progress
+from genlab.training import Trained, check_epochs
 from genlab.training.jax import check_ascent, compiled_epoch, floats, run_epochs
 
 
@@ -151,13 +151,10 @@ def ais(dbm: DBM, *, mean: np.ndarray, inv_temps: np.ndarray, chains: int, key: 
     n1, n2 = dbm.W2.shape
     # At β = 0 every hidden unit is a fair coin: log 2 each.
     log_z0 = float(np.sum(np.logaddexp(0, np.asarray(a, np.float64)))) + (n1 + n2) * np.log(2)
-    pairs = np.stack([inv_temps[:-1], inv_temps[1:]], 1).astype(np.float32)
     key_start, key_walk = jax.random.split(key)
-    h1, log_w = sample_bits(jnp.full((chains, n1), 0.5), key=key_start), np.zeros(chains)
-    chunks = [pairs[i : i + 500] for i in range(0, len(pairs), 500)]
-    for i in progress(len(chunks), "AIS of the DBM"):
-        h1, gained = _stretch(dbm, a, h1, chunks[i], jax.random.fold_in(key_walk, i))
-        log_w += np.asarray(gained, np.float64)
+    h1 = sample_bits(jnp.full((chains, n1), 0.5), key=key_start)
+    stretch = partial(_stretch, dbm, a)
+    _, log_w = walk(stretch, h1, inv_temps, key=key_walk, what="AIS of the DBM")
     return summary(log_w, log_z0)
 
 
@@ -248,17 +245,9 @@ def train_dbm(
         key=jax.random.key(stream(seed, "init")),
     )
     means = mean, jnp.full(len(dbm.c1), 0.5), jnp.full(len(dbm.c2), 0.5)
-    state, history, rest = run_epochs(
-        EPOCH,
-        State(dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means),
-        data,
-        rules,
-        epochs=epochs,
-        seed=seed,
-        what="DBM",
-        until=until,
-        resume=resume,
-    )
+    start = State(dbm, jax.tree.map(jnp.zeros_like, dbm), chains, means)
+    about = dict(epochs=epochs, seed=seed, until=until, resume=resume)
+    state, history, rest = run_epochs(EPOCH, start, data, rules, what="DBM", **about)
     return Trained(state.dbm, history, np.asarray(state.chains), rest)
 
 

@@ -203,16 +203,9 @@ def train_up_down(
     seen = jnp.asarray(data[: rules.batch_size], jnp.float32)
     first = jnp.concatenate([up(dbn, seen), labels[: rules.batch_size]], 1)
     chains = sample_bits(first, key=jax.random.key(stream(seed, "init")))
+    about = dict(epochs=epochs, seed=seed, until=until, resume=resume)
     state, history, rest = run_epochs(
-        EPOCH,
-        State(dbn, chains),
-        (data, labels),
-        rules,
-        epochs=epochs,
-        seed=seed,
-        what="DBN (up-down)",
-        until=until,
-        resume=resume,
+        EPOCH, State(dbn, chains), (data, labels), rules, what="DBN (up-down)", **about
     )
     return Trained(state.dbn, history, np.asarray(state.chains), rest)
 

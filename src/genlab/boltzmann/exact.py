@@ -9,7 +9,7 @@ the models it judges.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logsumexp
+from scipy.special import logsumexp
 
 from genlab import checks
 
@@ -67,12 +67,6 @@ def marginal(machine: Machine, n_visible: int) -> np.ndarray:
     """p(v) of the first `n_visible` units, in the order of ``states(n_visible)``, shape
     (2^n_visible,)."""
     return probabilities(machine).reshape(2**n_visible, -1).sum(1)
-
-
-def conditional(machine: Machine, x: np.ndarray, unit: int) -> np.ndarray:
-    """p(x_unit = 1 | the others) = σ(W_unit·x + b_unit) at x (..., d), shape (...)."""
-    x, unit = checks.numbers(x, "x"), checks.count(unit, "unit", 0, len(machine.b) - 1)
-    return expit(x @ machine.W[:, unit] + machine.b[unit])
 
 
 def log_likelihood(machine: Machine, v: np.ndarray) -> np.ndarray:

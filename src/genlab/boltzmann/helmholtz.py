@@ -6,6 +6,7 @@ to 20 hidden units the likelihood is exact, so what wake-sleep does to it can be
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -96,15 +97,6 @@ def train_helmholtz(
     machine = Helmholtz(jnp.zeros(n_hidden), W, jnp.zeros(d), R, jnp.zeros(n_hidden))
     data, judged = jnp.asarray(data, jnp.float32), jnp.asarray(data[:500], jnp.float32)
 
-    def step(machine, step_key):
-        key_row, key_step = jax.random.split(step_key)
-        row = jax.random.randint(key_row, (rules.batch_size,), 0, len(data))
-        return update(machine, data[row], rules, key=key_step)
-
-    run = jax.jit(lambda machine, keys: jax.lax.scan(step, machine, keys)[0])
-    again = jax.jit(
-        lambda machine, keys: until_divergence(lambda m, i: step(m, keys[i]), machine, 0, part)
-    )
     start = 0
     if resume is not None:
         machine, done = resume.interrupted(rules, seed, part * chunks)
@@ -113,9 +105,9 @@ def train_helmholtz(
     key, rows = jax.random.key(stream(seed, "train")), []
     for i in progress(until - start, "Helmholtz machine"):
         keys = jax.random.split(jax.random.fold_in(key, start + i), part)
-        before, machine = machine, run(machine, keys)
+        before, machine = machine, _part(machine, data, rules, keys)
         if not all_finite(machine, np):
-            at, good = again(before, keys)
+            at, good = _again(before, data, rules, keys)
             step_ = (start + i) * part + int(at)
             raise Diverged("Helmholtz machine", step_, jax.tree.map(np.asarray, good))
         rows.append([float(f(machine, judged).mean()) for f in (log_likelihood, bound)])
@@ -124,6 +116,26 @@ def train_helmholtz(
     history |= {"log_likelihood": curves[0], "bound": curves[1]}
     rest = left(machine, history, rules, seed, part * chunks)
     return Trained(machine, history, state=rest)
+
+
+def _step(machine: Helmholtz, key: jax.Array, data: jax.Array, rules: Rules):
+    """`update` from rows that are drawn from the data."""
+    key_row, key_step = jax.random.split(key)
+    row = jax.random.randint(key_row, (rules.batch_size,), 0, len(data))
+    return update(machine, data[row], rules, key=key_step)
+
+
+@partial(jax.jit, static_argnames="rules")
+def _part(machine: Helmholtz, data: jax.Array, rules: Rules, keys: jax.Array) -> Helmholtz:
+    """The machine after a step for each of the keys."""
+    return jax.lax.scan(lambda m, key: _step(m, key, data, rules), machine, keys)[0]
+
+
+@partial(jax.jit, static_argnames="rules")
+def _again(machine: Helmholtz, data: jax.Array, rules: Rules, keys: jax.Array):
+    """Where these steps diverge, and the machine before."""
+    step = lambda m, i: _step(m, keys[i], data, rules)  # noqa: E731
+    return until_divergence(step, machine, 0, len(keys))
 
 
 def update(

@@ -13,6 +13,7 @@ likelihood is under-estimated.  The truth lies between (Burda, Grosse & Salakhut
 as the starting samples are the model's own.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -113,7 +114,8 @@ def ais(
         v = sample_bits(jnp.broadcast_to(sigmoid(a), (chains, len(a))), key=key_start)
     else:
         v, beta = samples[:chains].astype(jnp.float32), beta[::-1]
-    log_w = _walk(rbm, a, v, beta, key_walk, "AIS" if samples is None else "reverse AIS")
+    what = "AIS" if samples is None else "reverse AIS"
+    _, log_w = walk(partial(_stretch, rbm, a), v, beta, key=key_walk, what=what)
     return summary(log_w, log_z0, backwards=samples is not None)
 
 
@@ -133,29 +135,37 @@ def summary(log_w: np.ndarray, log_z0: float, *, backwards: bool = False) -> AIS
     log_w = checks.numbers(log_w, "log_w")
     if log_w.ndim != 1 or not len(log_w):
         raise ValueError(f"log_w of shape {log_w.shape} must be (chains,), at least one")
-    w = np.exp(log_w - log_w.max())
-    log_ratio = log_w.max() + np.log(w.mean())
-    se = w.std(ddof=1) / w.mean() / np.sqrt(len(w)) if len(w) > 1 else np.inf
-    return AIS(
-        log_z0 - log_ratio if backwards else log_z0 + log_ratio,
-        float(se),
-        float(w.sum() ** 2 / (w**2).sum()),
-        log_w,
-    )
+    log_ratio, se, ess = mean_weight(log_w)
+    log_z = log_z0 - log_ratio if backwards else log_z0 + log_ratio
+    return AIS(log_z, float(se), float(ess), log_w)
 
 
-def _walk(
-    rbm: RBM, a: jax.Array, v: jax.Array, beta: np.ndarray, key: jax.Array, what: str
-) -> np.ndarray:
-    """Walk v (chains, n_visible) along `beta`; the log weights (chains,), summed in double
-    precision."""
-    log_w, size = np.zeros(len(v)), 500
-    pairs = np.stack([beta[:-1], beta[1:]], 1).astype(np.float32)
-    chunks = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+def mean_weight(log_w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The logarithm of the mean weight over the last axis (..., chains), its standard error by the
+    delta method, infinite for one chain, and the effective number of weights; (...) each."""
+    top, n = log_w.max(-1, keepdims=True), log_w.shape[-1]
+    w = np.exp(log_w - top)
+    se = w.std(-1, ddof=1) / w.mean(-1) / np.sqrt(n) if n > 1 else np.inf
+    return top[..., 0] + np.log(w.mean(-1)), se, w.sum(-1) ** 2 / (w**2).sum(-1)
+
+
+def walk(
+    stretch: Callable,
+    x: jax.Array,
+    inv_temps: np.ndarray,
+    *,
+    key: jax.Array,
+    what: str,
+    size: int = 500,
+) -> tuple[jax.Array, np.ndarray]:
+    """Walk x along `inv_temps`, so many of them in each call of the compiled ``stretch(x, pairs (m,
+    2), key) -> (x, gained)``; where x ends, and its log weights, summed in double precision."""
+    pairs = np.stack([inv_temps[:-1], inv_temps[1:]], 1).astype(np.float32)
+    chunks, log_w = [pairs[i : i + size] for i in range(0, len(pairs), size)], 0.0
     for i in progress(len(chunks), what):
-        v, gained = _stretch(rbm, a, v, chunks[i], jax.random.fold_in(key, i))
-        log_w += np.asarray(gained, np.float64)
-    return log_w
+        x, gained = stretch(x, chunks[i], jax.random.fold_in(key, i))
+        log_w = log_w + np.asarray(gained, np.float64)
+    return x, log_w
 
 
 @jax.jit

@@ -86,6 +86,7 @@ def visible_given_hidden(rbm: RBM, h: jax.Array) -> jax.Array:
     return sigmoid(mean) if rbm.s is None else mean
 
 
+@partial(jax.jit, inline=True)
 def sample_bits(p: jax.Array, *, key: jax.Array) -> jax.Array:
     """Independent bits that are one with probabilities `p`, as floats.
 
@@ -126,6 +127,13 @@ def units(machine: Any, v: Any, name: str = "v") -> jax.Array:
         return jnp.asarray(checks.probabilities(v, name, width))
     v = checks.points(1, dtype=None, **{name: v})[0]
     return jnp.asarray(checks.shape(v, name, (len(v), width)))
+
+
+def partly_known(machine: Any, v: Any, known: Any) -> tuple[jax.Array, np.ndarray]:
+    """Visible units v (n, n_visible) of a machine of which the pixels `known` (n_visible,) are
+    given: what stands in the place of others, NaN perhaps, is zero.  Returns both, checked."""
+    known = checks.flags(known, "known", np.shape(machine.b), ": one a pixel")
+    return units(machine, np.where(known, checks.real(v, "v"), np.zeros((), np.float32))), known
 
 
 def of_units(f: Callable) -> Callable:
@@ -232,12 +240,8 @@ def complete(
     """
     steps = checks.count(steps, "steps")
     burn_in = checks.count(burn_in, "burn_in", 0, steps - 1, f": of steps={steps}, one must follow")
-    known = checks.shape(checks.real(known, "known"), "known", np.shape(rbm.b), ": one a pixel")
-    # What stands in the place of unknown pixels, NaN perhaps, takes no part.
-    v = np.where(known, checks.real(v, "v"), np.zeros((), np.float32))
-    return _complete(
-        rbm, units(rbm, v), known, steps=steps, key=key, burn_in=burn_in, clamped=bool(clamped)
-    )
+    v, known = partly_known(rbm, v, known)
+    return _complete(rbm, v, known, steps=steps, key=key, burn_in=burn_in, clamped=bool(clamped))
 
 
 @partial(jax.jit, static_argnames=("steps", "burn_in", "clamped"))

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from genlab import checks
-from genlab.boltzmann.rbm import RBM, init_rbm, sample_bits
-from genlab.boltzmann.training import Rules, State, update
+from genlab.boltzmann.rbm import RBM, init_rbm
+from genlab.boltzmann.training import Rules, first_state, update
 from genlab.streams import stream
 from genlab.training import check_epochs, progress
 
@@ -52,14 +52,8 @@ def train_several(
     steps, mean = len(data) // batch_size, data.mean(0)
 
     def start(key):
-        chains = sample_bits(jnp.full((batch_size, n_hidden), 0.5), key=jax.random.fold_in(key, 1))
         rbm = init_rbm(len(mean), n_hidden, key=key, mean=mean)
-        return State(
-            rbm,
-            jax.tree.map(jnp.zeros_like, rbm),
-            chains,
-            (jnp.asarray(mean), jnp.full(n_hidden, 0.5)),
-        )
+        return first_state(rbm, mean, (batch_size,), key=key)
 
     def keys(name):
         return jnp.stack([jax.random.key(stream(seed, name)) for seed in seeds])

@@ -245,15 +245,14 @@ def train_shapes(
     init = jnp.stack([jax.random.key(stream(one.seed, "init")) for one in recipes])
     begin = jax.vmap(_layer, (0, 0, None, None))
     first = begin(init, about, n_1, rules.batch_size)
-    first = first._replace(rbm=first.rbm._replace(W=jax.vmap(alike)(first.rbm.W, about.where)))
-    lower = _run(first_layer_update, first, about, rules, greedy_steps, "first layer").rbm
+    first = first._replace(rbm=first.rbm._replace(W=_alike(first.rbm.W, about.where)))
+    lower = _run(first_layer_update, first, about, rules, greedy_steps, "first layer")[0].rbm
     doubled = lower._replace(W=(1 + about.where.deep[:, None, None]) * lower.W)
-    above = about._replace(sets=jax.vmap(hidden_given_visible)(doubled, about.sets))
+    above = about._replace(sets=_heard(doubled, about.sets))
     second = begin(init, above, n_2, rules.batch_size)
-    upper = _run(second_layer_update, second, above, rules, greedy_steps, "second layer").rbm
-    start = jax.vmap(_together, (0, 0, 0, None))(lower, upper, about, rules)
-    history: dict[str, np.ndarray] = {}
-    state = _run(update, start, about, rules, steps, "shape machines", history)
+    upper = _run(second_layer_update, second, above, rules, greedy_steps, "second layer")[0].rbm
+    start = _start(lower, upper, about, rules)
+    state, history = _run(update, start, about, rules, steps, "shape machines")
     return Trained(jax.tree.map(np.asarray, state.dbm), history, np.asarray(state.chains))
 
 
@@ -289,9 +288,7 @@ def _layer(key: jax.Array, machine: Machines, n_hidden: int, batch_size: int) ->
     """Where the training of one layer begins."""
     mean = _mean(machine)
     rbm = init_rbm(len(mean), n_hidden, key=key)._replace(b=logit(jnp.clip(mean, 1e-3, 1 - 1e-3)))
-    chains = sample_bits(jnp.full((batch_size, n_hidden), 0.5), key=jax.random.fold_in(key, 1))
-    means = mean, jnp.full(n_hidden, 0.5)
-    return training.State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
+    return training.first_state(rbm, mean, (batch_size,), key=key)
 
 
 def _together(lower: RBM, upper: RBM, machine: Machines, rules: dbm.Rules) -> dbm.State:
@@ -307,9 +304,15 @@ def _together(lower: RBM, upper: RBM, machine: Machines, rules: dbm.Rules) -> db
     return dbm.State(joined, jax.tree.map(jnp.zeros_like, joined), chains, means)
 
 
-def _run(step_of, state, about: Machines, rules: dbm.Rules, steps: int, what: str, history=None):
-    """`steps` updates of every machine by step_of, side by side in one program; the last state, and
-    the history into `history`."""
+# Of all machines at once, each one program in place of some hundred.
+_alike = jax.jit(jax.vmap(alike))
+_heard = jax.jit(jax.vmap(hidden_given_visible))
+_start = jax.jit(jax.vmap(_together, (0, 0, 0, None)))
+
+
+def _run(step_of, state, about: Machines, rules: dbm.Rules, steps: int, what: str):
+    """`steps` updates of every machine by step_of, side by side in one program; the last state and
+    the history."""
     steps = checks.count(steps, "steps")
 
     def one(state, machine: Machines, i):
@@ -324,7 +327,5 @@ def _run(step_of, state, about: Machines, rules: dbm.Rules, steps: int, what: st
 
     key = jax.random.key(0)  # of nobody: every machine has its own
     start = state, jnp.int32(0)
-    (state, _), found = train(step, start, steps=steps, key=key, about=(about,), what=what)
-    if history is not None:
-        history |= found
-    return state
+    (state, _), history = train(step, start, steps=steps, key=key, about=(about,), what=what)
+    return state, history

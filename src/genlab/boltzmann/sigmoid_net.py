@@ -133,17 +133,9 @@ def train_classifier(
     labels = checks.labels(labels, "labels", n, len(layers[-1].c))
     check_epochs(epochs, rules.batch_size, n)
     layers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), list(layers))
-    state, history, rest = run_epochs(
-        EPOCH,
-        State(layers, ADAM.init(layers)),
-        (data, labels, side),
-        rules,
-        epochs=epochs,
-        seed=seed,
-        what="classifier",
-        until=until,
-        resume=resume,
-    )
+    start, seen = State(layers, ADAM.init(layers)), (data, labels, side)
+    about = dict(epochs=epochs, seed=seed, until=until, resume=resume)
+    state, history, rest = run_epochs(EPOCH, start, seen, rules, what="classifier", **about)
     return Trained(state.layers, history, state=rest)
 
 
@@ -179,8 +171,6 @@ def predict(
 
 @partial(jax.jit, static_argnames="batch_size")
 def _predict(layers: list[Layer], x: jax.Array, side: jax.Array | None, batch_size: int):
-    if side is None:
-        return jax.lax.map(lambda row: logits(layers, row).argmax(), x, batch_size=batch_size)
     return jax.lax.map(
         lambda pair: logits(layers, *pair).argmax(), (x, side), batch_size=batch_size
     )

@@ -12,7 +12,7 @@ The gradient of the log-likelihood is <v hᵀ> over data minus <v hᵀ> over the
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -147,28 +147,25 @@ def train_rbm(
         if start
         else 0.5
     )
-    chains = sample_bits(
-        jnp.broadcast_to(p, (*replicas, len(rbm.c))), key=jax.random.fold_in(key, 1)
-    )
-    means = jnp.asarray(data.mean(0), jnp.float32), jnp.full(len(rbm.c), 0.5)
-    state = State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
-
-    state, history, rest = run_epochs(
-        EPOCH,
-        state,
-        data,
-        # k_last=None would be another program to the compiler than a number.
-        rules if rules.k_last else replace(rules, k_last=rules.k),
-        epochs=epochs,
-        seed=seed,
-        what=f"RBM {len(rbm.c)} ({rules.method})",
-        until=until,
-        resume=resume,
-    )
+    first = first_state(rbm, data.mean(0), replicas, p, key=key)
+    # k_last=None would be another program to the compiler than a number.
+    rules = rules if rules.k_last else replace(rules, k_last=rules.k)
+    what = f"RBM {len(rbm.c)} ({rules.method})"
+    about = dict(epochs=epochs, seed=seed, until=until, resume=resume)
+    state, history, rest = run_epochs(EPOCH, first, data, rules, what=what, **about)
     hidden_states = state.chains[-1] if rules.method == "pt" else state.chains
     mean = visible_given_hidden(state.rbm, hidden_states)
     chains = sample_visible(state.rbm, mean, key=jax.random.key(stream(seed, "sample")))
     return Trained(state.rbm, history, np.asarray(chains), rest)
+
+
+def first_state(rbm: RBM, mean: Any, replicas: tuple[int, ...], p: Any = 0.5, *, key) -> State:
+    """Where the training of `rbm` begins on data of this mean (n_visible,): so many chains, whose
+    hidden units are one with probability `p`."""
+    n_hidden = len(rbm.c)
+    chains = sample_bits(jnp.broadcast_to(p, (*replicas, n_hidden)), key=jax.random.fold_in(key, 1))
+    means = jnp.asarray(mean, jnp.float32), jnp.full(n_hidden, 0.5)
+    return State(rbm, jax.tree.map(jnp.zeros_like, rbm), chains, means)
 
 
 def update(

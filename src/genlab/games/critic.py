@@ -16,7 +16,7 @@ from torch import nn
 from genlab import checks
 from genlab.images.networks import mlp
 from genlab.streams import stream
-from genlab.training import Trained, check_epochs
+from genlab.training import Trained, check_epochs, equal_parts
 from genlab.training import torch as training
 from genlab.training.torch import Descent, train
 
@@ -106,14 +106,13 @@ def train_critic(
     rules.check()
     points = checks.points(1, dtype=np.float32, x=x, y=y)
     check_epochs(1, rules.batch_size, min(map(len, points)))
-    records = checks.count(records, "records")
-    steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
+    ends = equal_parts(steps, records)
     sizes = [points[0].shape[1], *hidden, 1]
     net = mlp(sizes, activation=nn.ReLU, seed=stream(seed, "init"), device=device)
     critic = nn.Sequential(*net, nn.Flatten(0))
     where = training.device_of(critic)
     a, b = (torch.from_numpy(part).to(where) for part in points)
-    descent = Descent(critic, rules, steps)
+    descent = Descent(critic, rules, int(ends[-1]))
     history, state = train(
         lambda: update(
             descent, *(p[torch.randint(len(p), (rules.batch_size,), device=where)] for p in (a, b)),
@@ -121,7 +120,7 @@ def train_critic(
         ),
         (descent,),
         rules=rules,
-        ends=steps * np.arange(1, records + 1) // records,
+        ends=ends,
         seed=seed,
         what="critic",
         device=where,

@@ -84,6 +84,14 @@ def squared_distance(net: nn.Module, past: nn.Module) -> torch.Tensor:
     )
 
 
+def follow(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+    """Move an average by the weights after this step, the first being 0: the mean of all steps
+    until that forgets more slowly than `decay`, and the last weights alone for 0."""
+    # By the decay from the start, the random first weights would stay in the average for some
+    # 1 / (1 - decay) steps.
+    move_towards(average, net, max(1 - decay, 1 / (step + 1)))
+
+
 @torch.no_grad()
 def move_towards(average: nn.Module, net: nn.Module, rate: float) -> None:
     """average += rate · (net - average) for all weights and running statistics, in place.

@@ -20,13 +20,13 @@ from genlab.games.critic import clip_weights, critic_generator_loss, critic_loss
 from genlab.games.devices import (
     MinibatchDiscrimination,
     feature_matching,
+    follow,
     move_towards,
     squared_distance,
 )
-from genlab.games.players import Discriminator, Generator, generated, latents, still
+from genlab.games.players import Discriminator, Generator, generated, latents, latents_of, still
 from genlab.images.networks import as_images, check_labels
-from genlab.streams import stream
-from genlab.training import Trained, check_epochs
+from genlab.training import Trained, check_epochs, equal_parts
 from genlab.training import torch as training
 from genlab.training.torch import Batches, Descent, device_of, train
 
@@ -225,11 +225,7 @@ def update(game: Game, batches: Batches, rules: Rules) -> dict[str, torch.Tensor
         logs = discriminator_update(game, real, *(known or (None,)), rules)
     logs |= generator_update(game, real, rules)
     for average, decay in zip(game.averages, rules.decays, strict=True):
-        # Rate 1 / t, the mean of all steps, until that is below 1 - decay: else the
-        # random start would stay in the average for some 1 / (1 - decay) steps.
-        # 0: the last weights.
-        rate = max(1 - decay, 1 / (step + 1)) if decay else 1.0
-        move_towards(average, game.generator.net, rate)
+        follow(average, game.generator.net, decay, step)
     if game.pasts:
         for past, player in zip(game.pasts, (game.generator, game.discriminator), strict=True):
             move_towards(past, player.net, 1 / (step + 1))
@@ -265,21 +261,18 @@ def train_gan(
     ValueError.
     """
     rules.check()
-    records = checks.count(records, "records")
-    steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
+    ends = equal_parts(steps, records)
     data = _checked_data(images, labels, generator, discriminator, rules)
-    game = _opened(
-        copy.deepcopy(generator).train(), copy.deepcopy(discriminator).train(), rules, steps
-    )
+    nets = (copy.deepcopy(net).train() for net in (generator, discriminator))
+    game = _opened(*nets, rules, int(ends[-1]))
     batches = Batches(data, rules.batch_size * generator.channels)
     about = np.arange(grid) % generator.n_classes if generator.n_classes else None
-    z = latents(generator, grid, torch.Generator().manual_seed(stream(seed, "sample")))
-    z = z.cpu().numpy()
+    z = latents_of(generator, grid, seed)
     history, state = train(
         lambda: update(game, batches, rules),
         (game.generator, game.discriminator, *game.averages, *(game.pasts or ()), batches),
         rules=rules,
-        ends=steps * np.arange(1, records + 1) // records,
+        ends=ends,
         seed=seed,
         what=what,
         device=device_of(generator),

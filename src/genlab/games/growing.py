@@ -14,13 +14,12 @@ import torch
 
 from genlab import checks
 from genlab.games.critic import critic_generator_loss, critic_loss, gradient_penalty
-from genlab.games.devices import move_towards
+from genlab.games.devices import follow
 from genlab.games.growing_players import LAST, GrowingDiscriminator, GrowingGenerator, at_growth
-from genlab.games.players import generated, latents, still
+from genlab.games.players import generated, latents, latents_of, still
 from genlab.games.scaled import BatchSpread
 from genlab.images.networks import SIDE, as_images
-from genlab.streams import stream
-from genlab.training import Trained, check_epochs
+from genlab.training import Trained, check_epochs, equal_parts
 from genlab.training import torch as training
 from genlab.training.torch import Batches, Descent, device_of, generator_from, train
 
@@ -116,10 +115,7 @@ def update(game: Game, batches: Batches, rules: Rules) -> dict[str, torch.Tensor
         (real,) = next(batches)
         logs = discriminator_update(game, at_growth(real, growth), rules)
     logs |= generator_update(game, rules.batch_size)
-    # The mean of all rounds until that forgets more slowly than the decay.
-    move_towards(
-        game.average, game.generator.net, max(1 - rules.ema_decay, 1 / (step + 1))
-    )  # fmt: skip
+    follow(game.average, game.generator.net, rules.ema_decay, step)
     return logs
 
 
@@ -154,16 +150,14 @@ def train_growing(
     "spread_slope", `spread_slope` at these.  Raises Diverged, ValueError.
     """
     rules.check()
-    records = checks.count(records, "records")
-    steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
-    game, batches = _opened(images, generator, discriminator, rules, steps)
-    z = latents(generator, grid, torch.Generator().manual_seed(stream(seed, "sample")))
-    z = z.cpu().numpy()
+    ends = equal_parts(steps, records)
+    game, batches = _opened(images, generator, discriminator, rules, int(ends[-1]))
+    z = latents_of(generator, grid, seed)
     history, state = train(
         lambda: update(game, batches, rules),
         (*game, batches),
         rules=rules,
-        ends=steps * np.arange(1, records + 1) // records,
+        ends=ends,
         seed=seed,
         what=what,
         device=device_of(generator),

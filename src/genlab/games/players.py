@@ -266,6 +266,12 @@ def latents(generator: Generator, n: int, rng: torch.Generator | None = None) ->
     return torch.randn(n, generator.latent_dim, generator=rng, device=drawn_on).to(where)
 
 
+def latents_of(generator: Generator, n: int, seed: int) -> np.ndarray:
+    """n draws of the stream "sample" for this generator, the same on every device."""
+    rng = torch.Generator().manual_seed(stream(seed, "sample"))
+    return latents(generator, n, rng).cpu().numpy()
+
+
 def generated(generator: Generator, z: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """The images of latent numbers z (n, latent_dim), of these classes (n,) if it knows classes:
     (n, 28, 28) in [0, 1].
@@ -297,12 +303,7 @@ def sample(
     generator: Generator, *, n: int, seed: int, labels: np.ndarray | None = None
 ) -> np.ndarray:
     """`generated` for n latent draws of the stream "sample"."""
-    n = checks.count(n, "n")
-    return generated(
-        generator,
-        latents(generator, n, torch.Generator().manual_seed(stream(seed, "sample"))).cpu().numpy(),
-        labels,
-    )
+    return generated(generator, latents_of(generator, checks.count(n, "n"), seed), labels)
 
 
 def between(stops: np.ndarray, steps: int) -> np.ndarray:

@@ -106,13 +106,9 @@ def c2st_accuracy(
     A point of both samples is learnt with the one label and tested with the other, and the accuracy
     falls below chance: RuntimeWarning with their number, ValueError where one sample is a copy.
     """
-    x, y = checks.points(2, x=x, y=y)
-    folds = checks.count(folds, "folds", 2, min(len(x), len(y)), ", one point of x and y for each")
-    _compare_points(x, y)
-    points, labels = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
-    split = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    points, labels, split = _in_folds(x, y, folds, rng)
     correct = np.zeros(2, int)
-    for train, held_out in split.split(points, labels):
+    for train, held_out in split:
         probability = 0.0
         for classifier in (
             HistGradientBoostingClassifier(
@@ -142,20 +138,27 @@ def boosted_accuracy(
     vote in `c2st_accuracy`, would mix the units of such columns.  Chance is 1/2; what a point in
     both samples does, see `c2st_accuracy`.
     """
-    x, y = checks.points(2, x=x, y=y)
-    folds = checks.count(folds, "folds", 2, min(len(x), len(y)), ", one point of x and y for each")
-    _compare_points(x, y)
-    points, labels = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
-    split = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    points, labels, split = _in_folds(x, y, folds, rng)
     right = np.zeros(len(points))
     with threadpool_limits(1):  # threads wait for each other longer than these small trees take
-        for train, held_out in split.split(points, labels):
+        for train, held_out in split:
             trees = HistGradientBoostingClassifier(
                 max_iter=100, max_leaf_nodes=15, early_stopping=False, random_state=0
             ).fit(points[train], labels[train])
             share = trees.predict_proba(points[held_out])[:, 1]
             right[held_out] = (share > len(y) / len(points)) == labels[held_out]
     return float((right[: len(x)].mean() + right[len(x) :].mean()) / 2)
+
+
+def _in_folds(x: np.ndarray, y: np.ndarray, folds: int, rng: np.random.Generator):
+    """Points of x and y together, which of the two each is of, 0 or 1, and so many folds:
+    the rows to learn from and those held out."""
+    x, y = checks.points(2, x=x, y=y)
+    folds = checks.count(folds, "folds", 2, min(len(x), len(y)), ", one point of x and y for each")
+    _compare_points(x, y)
+    points, labels = np.concatenate([x, y]), np.repeat([0, 1], [len(x), len(y)])
+    split = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    return points, labels, split.split(points, labels)
 
 
 def _compare_points(x: np.ndarray, y: np.ndarray) -> None:
@@ -170,7 +173,7 @@ def _compare_points(x: np.ndarray, y: np.ndarray) -> None:
         warnings.warn(
             f"x and y have {common} points in common: c2st_accuracy falls below chance by them",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

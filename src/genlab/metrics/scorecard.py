@@ -9,6 +9,7 @@ import numpy as np
 from genlab import checks
 from genlab.data.toy import Density
 from genlab.metrics import distances
+from genlab.metrics.chains import mode_shares
 
 # Of the MMD kernels, data units: a detail of the densities, and their overall shape.
 BANDWIDTHS = (0.25, 1.0)
@@ -62,9 +63,7 @@ def reverse_kl_of_all(x: np.ndarray, centres: np.ndarray) -> float:
     Unlike `mode_scores`, which leaves out points of low quality, it rests on n points whatever
     their quality.  n points that fill k modes evenly have about (k - 1)/2n by chance.
     """
-    x, centres = checks.points(1, x=x, centres=centres)
-    nearest = np.linalg.norm(x[:, None, :] - centres, axis=-1).argmin(axis=1)
-    p = np.bincount(nearest, minlength=len(centres)) / len(x)
+    p = mode_shares(x, centres)
     p = p[p > 0]
     return float(np.sum(p * np.log(p * len(centres))))
 
@@ -79,12 +78,8 @@ def scorecard(
     must not stop the comparison). ValueError for fewer than n samples or values that are not
     finite.
     """
-    samples = checks.points(1, samples=samples)[0]
-    n = checks.count(n, "n", LEAST)
-    if len(samples) < n:
-        raise ValueError(f"n={n} points asked for, samples hold {len(samples)}")
-    real = density.sample(n, rng=rng).astype(np.float64)
-    x, real = checks.points(2, samples=np.clip(samples[:n], -1e3, 1e3), real=real)
+    x, real = _equally_many(samples, density, n, rng)
+    n = len(x)
     fitted = int(distances.FITTED_SHARE * n)
     kde = distances.kde_log_density(x[fitted:], real[:fitted])
     share, coverage = distances.density_and_coverage(real, x)
@@ -105,6 +100,19 @@ def scorecard(
     )
 
 
+def _equally_many(
+    samples: np.ndarray, density: Density, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first n generated points, none further than 1,000 from the origin along an axis, and n
+    fresh real ones."""
+    samples = checks.points(1, samples=samples)[0]
+    n = checks.count(n, "n", LEAST)
+    if len(samples) < n:
+        raise ValueError(f"n={n} points asked for, samples hold {len(samples)}")
+    real = density.sample(n, rng=rng).astype(np.float64)
+    return np.clip(samples[:n], -1e3, 1e3), real
+
+
 LOWEST = -30.0  # nats: log-densities below, and that of no density at all, count as this
 
 
@@ -118,14 +126,9 @@ def informed_accuracy(
     Points further than 1,000 from the origin are moved there.  ValueError for fewer than n samples
     or values that are not finite.
     """
-    samples = checks.points(1, samples=samples)[0]
-    n = checks.count(n, "n", LEAST)
-    if len(samples) < n:
-        raise ValueError(f"n={n} points asked for, samples hold {len(samples)}")
-    clouds = density.sample(n, rng=rng), np.clip(samples[:n], -1e3, 1e3)
-    real, x = (
+    x, real = (
         np.column_stack([c, np.maximum(density.log_prob(c), LOWEST)])
-        for c in (c.astype(np.float64) for c in clouds)
+        for c in _equally_many(samples, density, n, rng)
     )
     return distances.boosted_accuracy(x, real, rng=rng)
 
@@ -138,39 +141,6 @@ def null_scorecards(
     draws = checks.count(draws, "draws", 2, hint=" to show a spread")
     cards = [scorecard(density.sample(n, rng=rng), density, n=n, rng=rng) for _ in range(draws)]
     return {name: np.array([card[name] for card in cards]) for name in cards[0]}
-
-
-def recordable(
-    case: str, scores: dict[str, float], null: dict[str, np.ndarray], *, n: int
-) -> list[dict[str, Any]]:
-    """Arguments of `section.metric` for each score of `case`, its limit being the mean of the null
-    draws.
-
-    For w2 the mean and the standard deviation of the null are rows of their own.
-    """
-    rows = []
-    for name, value in scores.items():
-        unit, better = MEASURES[name]
-        about = {"unit": unit, "better": better, "n": n}
-        limit = {
-            "limit": float(null[name].mean()),
-            "limit_is": "real against real, mean of the draws",
-            "null": null[name],
-        }
-        rows.append({"name": f"{case}/{name}", "value": value, **about, **limit})
-    for name, statistic in (("mean", np.mean), ("sd", np.std)):
-        spread = {"ddof": 1} if name == "sd" else {}
-        value = float(statistic(null["w2"], **spread))
-        rows.append(
-            {
-                "name": f"{case}/w2_null_{name}",
-                "value": value,
-                "unit": "data units",
-                "better": "target",
-                "n": n,
-            }
-        )
-    return rows
 
 
 def measured(

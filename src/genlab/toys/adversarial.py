@@ -12,7 +12,7 @@ import optax
 
 from genlab import checks
 from genlab.streams import stream
-from genlab.toys.networks import init_fourier_mlp, init_mlp
+from genlab.toys.networks import init_fourier_mlp, init_mlp, of_each
 from genlab.toys.players import (
     discriminate,
     generate,
@@ -228,11 +228,10 @@ def sample_gan(players: Players, *, rules: Rules, n: int, seed: int) -> np.ndarr
     """n points of every generator of the stack, (sets, n, 2); `rules` say what its noise is.  Batch
     normalisation uses the statistics of these n."""
     n, generator = checks.count(n, "n"), players.generator
-    keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(generator[0][0]))
 
     def one(params, on, key):
         z = rules.noise(n, key=key)
         return generate(params, z, None if on is None else on[0])
 
     on = None if players.normed is None else jnp.asarray(players.normed)
-    return np.asarray(jax.jit(jax.vmap(one))(generator, on, keys))
+    return np.asarray(of_each(one, generator, on, key=jax.random.key(stream(seed, "sample"))))

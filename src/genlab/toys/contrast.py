@@ -11,7 +11,6 @@ import optax
 
 from genlab import checks
 from genlab.toys import energy
-from genlab.toys.networks import init_fourier_mlp
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
@@ -59,8 +58,7 @@ class Rules(training.Rules):
 
 def init(rules: Rules, *, key: jax.Array) -> Normalised:
     """The model before its training: log Z that of the base alone."""
-    sizes = (2, *rules.hidden, 1)
-    network = init_fourier_mlp(sizes, rules.n_waves, bandwidth=energy.BANDWIDTH, key=key)
+    network = energy.network(rules, key=key)
     return Normalised(network, jnp.float32(np.log(2 * np.pi * rules.base_sd**2)))
 
 

@@ -17,7 +17,7 @@ import optax
 
 from genlab import checks
 from genlab.toys import samplers
-from genlab.toys.networks import fourier_features, init_mlp, mlp
+from genlab.toys.networks import fourier_features, init_fourier_mlp, mlp
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, floats, minibatch, train_averaged
@@ -122,11 +122,8 @@ class Rules(training.Rules):
 
 def init(rules: Rules, *, key: jax.Array):
     """Parameters of the network before its training: (B (2, n_waves), layers)."""
-    key_waves, key_layers = jax.random.split(key)
-    sizes = (3 + 2 * rules.n_waves + rules.features, *rules.hidden, 2)
-    return BANDWIDTH * jax.random.normal(key_waves, (2, rules.n_waves)), init_mlp(
-        sizes, key=key_layers
-    )
+    more, sizes = 1 + rules.features, (2, *rules.hidden, 2)
+    return init_fourier_mlp(sizes, rules.n_waves, bandwidth=BANDWIDTH, more=more, key=key)
 
 
 def draw(points: jax.Array, n: int, sigmas: jax.Array, *, key: jax.Array):

@@ -17,7 +17,7 @@ import optax
 from genlab import checks
 from genlab.streams import stream
 from genlab.toys import diffusion, samplers
-from genlab.toys.networks import fourier_features, init_mlp
+from genlab.toys.networks import fourier_features, init_fourier_mlp
 from genlab.training import Trained
 from genlab.training.jax import Weights, ema, start_weights, train
 
@@ -75,11 +75,15 @@ def init(recipe: Recipe, *, key: jax.Array):
 
     The first layer starts as that of a network which has only the inputs that the recipe leaves.
     """
-    key_waves, key_layers = jax.random.split(key)
     fan_in = 3 + 2 * N_WAVES + FEATURES
     left = 3 + 2 * N_WAVES * recipe.point_waves + FEATURES * recipe.level_waves
-    (W, b), *rest = init_mlp((fan_in, WIDTH, WIDTH, WIDTH, 2), key=key_layers)
-    B = diffusion.BANDWIDTH * jax.random.normal(key_waves, (2, N_WAVES))
+    B, [(W, b), *rest] = init_fourier_mlp(
+        (2, WIDTH, WIDTH, WIDTH, 2),
+        N_WAVES,
+        bandwidth=diffusion.BANDWIDTH,
+        more=1 + FEATURES,
+        key=key,
+    )
     wider = jnp.sqrt(fan_in / left)
     return B, [(wider * W, wider * b), *rest]
 

@@ -1,9 +1,10 @@
 """Energy-based models of the plane: p(x) ∝ exp(-E(x)) with E an MLP, trained by the contrast of
 data and model samples."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ import optax
 from genlab import checks
 from genlab.streams import stream
 from genlab.toys import langevin
-from genlab.toys.networks import fourier_mlp, init_fourier_mlp
+from genlab.toys.networks import fourier_mlp, init_fourier_mlp, of_each
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
@@ -100,10 +101,18 @@ class Rules(training.Rules):
 
 
 class State(NamedTuple):
-    """weights: of the network.  chains (n_chains, 2): the negative samples of the last step."""
+    """weights: of the network.  chains (n_chains, 2): the negative samples of the last step.
+    repairs: what never changes, see `energy_repairs`."""
 
     weights: Weights
     chains: jax.Array
+    repairs: Any = None
+
+
+def network(rules: Any, *, key: jax.Array):
+    """The network's parameters before its training."""
+    sizes = (2, *rules.hidden, 1)
+    return init_fourier_mlp(sizes, rules.n_waves, bandwidth=BANDWIDTH, key=key)
 
 
 def update(
@@ -173,27 +182,46 @@ def train_energy(
     `validation_loss`, mean E(data) - mean E(negatives) on the batch and on held_out; `energy_data`,
     `energy_model`.  Raises Diverged, ValueError.
     """
+    what = f"EBM ({rules.loss}, {rules.sampler})"
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    return train_chains(update, data, held_out, what=what, **about)
+
+
+def train_chains(
+    update: Callable,
+    data: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    rules: Rules,
+    steps: int,
+    seed: int,
+    arms: Sequence[NamedTuple] = (),
+    **how,
+) -> Trained:
+    """`train_energy` by any `update` of a `State`; with `arms` each set is trained once for each of
+    them, arm after arm, from the same weights and chains.  `how`: `until`, `resume` and `what` of
+    `train_stack`."""
     rules.check()
     data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
     optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
     key, n_sets = jax.random.key(stream(seed, "init")), len(data)
-    params = jax.vmap(
-        lambda k: init_fourier_mlp((2, *rules.hidden, 1), rules.n_waves, bandwidth=BANDWIDTH, key=k)
-    )(jax.random.split(key, n_sets))
+    params = jax.vmap(lambda k: network(rules, key=k))(jax.random.split(key, n_sets))
     chains = noise_like(jnp.zeros((n_sets, rules.n_chains, 2)), key=jax.random.fold_in(key, 1))
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        State(jax.vmap(partial(start_weights, optimizer=optimizer))(params), chains),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what=f"EBM ({rules.loss}, {rules.sampler})",
-    )
+    if arms:
+        repeat = lambda x: jnp.tile(x, (len(arms), *[1] * (x.ndim - 1)))  # noqa: E731
+        params, chains, data, held_out = jax.tree.map(repeat, (params, chains, data, held_out))
+    weights = jax.vmap(partial(start_weights, optimizer=optimizer))(params)
+    start = State(weights, chains, stacked(arms, n_sets) if arms else None)
+    one = partial(update, rules=rules, optimizer=optimizer)
+    about = how | dict(rules=rules, steps=steps, seed=seed)
+    state, history, rest = train_stack(one, start, data, held_out, **about)
     return Trained(state.weights.average, history, state.chains, rest)
+
+
+def stacked(arms: Sequence[NamedTuple], sets: int) -> NamedTuple:
+    """What each model has, arm after arm: fields (arms * sets,)."""
+    columns = zip(*arms, strict=True)
+    return type(arms[0])(*(jnp.repeat(jnp.array(column, bool), sets) for column in columns))
 
 
 class Chains(NamedTuple):
@@ -222,11 +250,8 @@ def run_chains(
 ) -> Chains:
     """n chains on each energy of the stack, from N(start_at, SCALE² I), never from data; a frame of
     the path per `keep_every` steps (default: the last).  start_at: one for all, or (sets, 2)."""
-
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
 
-    @jax.jit
-    @jax.vmap
     def run(params, start_at, key):
         key_start, key_chain = jax.random.split(key)
         kernel = negative_sampler(
@@ -239,9 +264,9 @@ def run_chains(
         )
         return x, path, {name: value.mean() for name, value in info.items()}
 
-    keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(jax.tree.leaves(params)[0]))
-    start_at = jnp.broadcast_to(jnp.asarray(start_at, jnp.float32), (len(keys), 2))
-    x, path, info = jax.tree.map(np.asarray, run(params, start_at, keys))
+    key, sets = jax.random.key(stream(seed, "sample")), len(jax.tree.leaves(params)[0])
+    start_at = jnp.broadcast_to(jnp.asarray(start_at, jnp.float32), (sets, 2))
+    x, path, info = jax.tree.map(np.asarray, of_each(run, params, start_at, key=key))
     names = {"accepted_0": sampler, "accepted_1": "jump"}
     return Chains(x, path, {names.get(k, k): v for k, v in info.items()})
 

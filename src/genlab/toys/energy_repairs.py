@@ -2,7 +2,6 @@
 switch train side by side, in one compiled program."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,9 +12,9 @@ import optax
 from genlab import checks
 from genlab.streams import stream
 from genlab.toys import energy, langevin
-from genlab.toys.networks import init_fourier_mlp
+from genlab.toys.networks import of_each
 from genlab.training import Trained
-from genlab.training.jax import Weights, adam, descend, minibatch, start_weights, train_stack
+from genlab.training.jax import descend, minibatch
 
 
 class Repairs(NamedTuple):
@@ -90,15 +89,6 @@ def walk(
     return x, share
 
 
-class State(NamedTuple):
-    """weights: of the network.  chains (n_chains, 2): the negative samples of the last update.
-    repairs: what never changes."""
-
-    weights: Weights
-    chains: jax.Array
-    repairs: Repairs
-
-
 def energy_of(params, x: jax.Array, on: Repairs, *, rules: energy.Rules) -> jax.Array:
     """E(x) of a model with the repairs `on`, (n, 2) -> (n,)."""
     base_sd = jnp.where(on.walls, rules.base_sd, jnp.inf)
@@ -106,14 +96,14 @@ def energy_of(params, x: jax.Array, on: Repairs, *, rules: energy.Rules) -> jax.
 
 
 def update(
-    state: State,
+    state: energy.State,
     data: jax.Array,
     held_out: jax.Array,
     *,
     rules: energy.Rules,
     optimizer: optax.GradientTransformation,
     key: jax.Array,
-) -> tuple[State, dict[str, jax.Array]]:
+) -> tuple[energy.State, dict[str, jax.Array]]:
     """Walk the negative samples, then descend the loss between them and a batch of `data` (n, 2).
     Held-out points (m, 2) only judge."""
     key_data, key_noise, key_blur, key_walk, key_held_out = jax.random.split(key, 5)
@@ -141,7 +131,7 @@ def update(
     weights = descend(state.weights, gradient, optimizer, ema_decay=rules.ema_decay)
     unseen = minibatch(held_out, energy.VALIDATION_BATCH, key=key_held_out)
     unseen = energy_of(weights.params, unseen, on, rules=rules).mean()
-    return State(weights, negatives, on), {
+    return energy.State(weights, negatives, on), {
         "train_loss": e_data - e_model,
         "validation_loss": unseen - e_model,
         "accepted": accepted,
@@ -167,36 +157,11 @@ def train_repairs(
     (arms * sets, n_chains, 2).  History: `train_loss` and `validation_loss`, mean E(data) - mean
     E(negatives) on the batch and on held_out, and `accepted`.  Raises Diverged, ValueError.
     """
-    rules.check()
-    data, held_out = map(jnp.asarray, checks.sets(data=data, held_out=held_out))
     if not len(repairs):
         raise ValueError("repairs has no arm: give at least one")
-    optimizer = adam(rules.lr, checks.count(steps, "steps"), decay_lr=rules.decay_lr)
-    arms, sets = len(repairs), len(data)
-    key = jax.random.key(stream(seed, "init"))
-    widths = (2, *rules.hidden, 1)
-    params = jax.vmap(
-        lambda k: init_fourier_mlp(widths, rules.n_waves, bandwidth=energy.BANDWIDTH, key=k)
-    )(jax.random.split(key, sets))
-    chains = energy.noise_like(jnp.zeros((sets, rules.n_chains, 2)), key=jax.random.fold_in(key, 1))
-    repeat = lambda x: jnp.tile(x, (arms, *[1] * (x.ndim - 1)))  # noqa: E731
-    params, chains, data, held_out = jax.tree.map(repeat, (params, chains, data, held_out))
-    on = Repairs(
-        *(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True))
-    )
-    state, history, rest = train_stack(
-        partial(update, rules=rules, optimizer=optimizer),
-        State(jax.vmap(partial(start_weights, optimizer=optimizer))(params), chains, on),
-        data,
-        held_out,
-        rules=rules,
-        steps=steps,
-        seed=seed,
-        until=until,
-        resume=resume,
-        what=f"EBM, {arms} arms",
-    )
-    return Trained(state.weights.average, history, state.chains, rest)
+    about = dict(rules=rules, steps=steps, seed=seed, until=until, resume=resume)
+    what = f"EBM, {len(repairs)} arms"
+    return energy.train_chains(update, data, held_out, arms=repairs, what=what, **about)
 
 
 def sample_repairs(
@@ -206,13 +171,8 @@ def sample_repairs(
     (arms * sets, n, 2)."""
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
     models = len(jax.tree.leaves(params)[0])
-    sets = models // len(repairs)
-    on = Repairs(
-        *(jnp.repeat(jnp.array(column, bool), sets) for column in zip(*repairs, strict=True))
-    )
+    on = energy.stacked(repairs, models // len(repairs))
 
-    @jax.jit
-    @jax.vmap
     def run(params, on, key):
         key_start, key_walk = jax.random.split(key)
         return walk(
@@ -225,5 +185,4 @@ def sample_repairs(
             key=key_walk,
         )[0]
 
-    keys = jax.random.split(jax.random.key(stream(seed, "sample")), models)
-    return np.asarray(run(params, on, keys))
+    return np.asarray(of_each(run, params, on, key=jax.random.key(stream(seed, "sample"))))

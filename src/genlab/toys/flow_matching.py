@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.toys.networks import fourier_features, init_mlp, mlp
+from genlab.toys.networks import fourier_features, init_fourier_mlp, mlp, of_each
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
@@ -48,10 +48,8 @@ class Rules(training.Rules):
 
 def init(rules: Rules, *, key: jax.Array):
     """Parameters of the network before its training: (B (2, n_waves), layers)."""
-    key_waves, key_layers = jax.random.split(key)
-    sizes = (3 + 2 * rules.n_waves + rules.features, *rules.hidden, 2)
-    waves = BANDWIDTH * jax.random.normal(key_waves, (2, rules.n_waves))
-    return waves, init_mlp(sizes, key=key_layers)
+    more, sizes = 1 + rules.features, (2, *rules.hidden, 2)
+    return init_fourier_mlp(sizes, rules.n_waves, bandwidth=BANDWIDTH, more=more, key=key)
 
 
 def velocity(params, x: jax.Array, t: jax.Array, *, data_sd: float, features: int) -> jax.Array:
@@ -165,13 +163,11 @@ def sample_stack(params, key, *, n: int, steps: int, features: int, data_sd: flo
     """n points of every set, (sets, n, 2), by `steps` steps of Heun's method from noise."""
     n, at = checks.count(n, "n"), times(steps)
 
-    @jax.jit
-    @jax.vmap
     def drawn(params, key):
         field = partial(velocity, params, features=features, data_sd=data_sd)
         return flow(field, data_sd * jax.random.normal(key, (n, 2)), at)[0]
 
-    return drawn(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
+    return of_each(drawn, params, key=key)
 
 
 def log_prob_stack(

@@ -68,9 +68,11 @@ def fourier_features(s: jax.Array, n_features: int) -> jax.Array:
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
-def init_fourier_mlp(sizes: Sequence[int], n_waves: int, *, bandwidth: float, key: jax.Array):
-    """An MLP that sees x and the sines and cosines of `n_waves` fixed random projections of it:
-    (B, layers).
+def init_fourier_mlp(
+    sizes: Sequence[int], n_waves: int, *, bandwidth: float, more: int = 0, key: jax.Array
+):
+    """An MLP that sees x, the sines and cosines of `n_waves` fixed random projections of it, and
+    so many numbers `more`: (B, layers).
 
     B (d_in, n_waves) ~ N(0, bandwidth²) is never trained.  Random Fourier features let a small
     network draw sharp edges (Tancik et al. 2020, section 4).
@@ -79,7 +81,7 @@ def init_fourier_mlp(sizes: Sequence[int], n_waves: int, *, bandwidth: float, ke
     checks.number(bandwidth, "bandwidth", "positive")
     key_b, key_mlp = jax.random.split(key)
     B = bandwidth * jax.random.normal(key_b, (sizes[0], n_waves))
-    return B, init_mlp((sizes[0] + 2 * n_waves, *sizes[1:]), key=key_mlp)
+    return B, init_mlp((sizes[0] + 2 * n_waves + more, *sizes[1:]), key=key_mlp)
 
 
 def fourier_mlp(params, x: jax.Array, activation: str = "swish") -> jax.Array:
@@ -92,3 +94,10 @@ def fourier_mlp(params, x: jax.Array, activation: str = "swish") -> jax.Array:
 def take(params, index: int):
     """The parameters of one set of a stack, whose leaves are (sets, ...)."""
     return jax.tree.map(lambda leaf: leaf[index], params)
+
+
+def of_each(f: Callable, *stacks, key: jax.Array):
+    """f(one, ..., key) for every set of stacks, whose leaves are (sets, ...), each with a key of
+    its own, in one compiled program."""
+    keys = jax.random.split(key, len(jax.tree.leaves(stacks)[0]))
+    return jax.jit(jax.vmap(f))(*stacks, keys)

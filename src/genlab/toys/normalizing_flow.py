@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.toys.networks import fourier_mlp, init_fourier_mlp
+from genlab.toys.networks import fourier_mlp, init_fourier_mlp, of_each
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
@@ -177,8 +177,7 @@ def sample_stack(params, key, *, n: int, data_sd: float) -> jax.Array:
     """n points of every set, (sets, n, 2): normal points carried back through the flow."""
     n = checks.count(n, "n")
     one = lambda p, key: backward(p, jax.random.normal(key, (n, 2)), data_sd=data_sd)  # noqa: E731
-    sets = len(jax.tree.leaves(params)[0])
-    return jax.jit(jax.vmap(one))(params, jax.random.split(key, sets))
+    return of_each(one, params, key=key)
 
 
 def log_prob_stack(params, x: np.ndarray, *, data_sd: float) -> jax.Array:

@@ -19,7 +19,7 @@ from genlab import checks
 from genlab.data.toy import Density, grid
 from genlab.streams import stream
 from genlab.toys import langevin
-from genlab.toys.networks import init_mlp, mlp
+from genlab.toys.networks import init_mlp, mlp, of_each
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
@@ -115,23 +115,23 @@ def train_score(
     return train_averaged(update, init, data, held_out, what=what, **about)
 
 
-def _checked_chains(n, steps, step_size, keep_every) -> dict:
-    """The rules of `_chains`, checked."""
+def _chains(score_of, models, *, n, steps, step_size, seed, start_at, keep_every):
+    """n unadjusted Langevin chains by ``score_of(model, x)`` of each of a stack of models, from
+    N(start_at, SCALE² I): their ends (sets, n, 2) and path (sets, kept, n, 2)."""
     checks.number(step_size, "step_size", "positive")
     n, steps = checks.count(n, "n"), checks.count(steps, "steps")
-    return {"n": n, "steps": steps, "step_size": step_size, "keep_every": keep_every}
 
+    def run(model, key):
+        key_start, key_chain = jax.random.split(key)
+        start = jnp.asarray(start_at, jnp.float32) + SCALE * jax.random.normal(key_start, (n, 2))
+        kernel = langevin.unadjusted_langevin(partial(score_of, model), step_size)
+        x, path, _ = langevin.run_chain(
+            kernel, start, steps=steps, key=key_chain, keep_every=keep_every
+        )
+        return x, path
 
-def _chains(score_of_x, key, start_at, *, n, steps, step_size, keep_every):
-    """n unadjusted Langevin chains from N(start_at, SCALE² I): their ends (n, 2) and
-    path (kept, n, 2)."""
-    key_start, key_chain = jax.random.split(key)
-    start = jnp.asarray(start_at, jnp.float32) + SCALE * jax.random.normal(key_start, (n, 2))
-    kernel = langevin.unadjusted_langevin(score_of_x, step_size)
-    x, path, _ = langevin.run_chain(
-        kernel, start, steps=steps, key=key_chain, keep_every=keep_every
-    )
-    return x, path
+    drawn = of_each(run, models, key=jax.random.key(stream(seed, "sample")))
+    return jax.tree.map(np.asarray, drawn)
 
 
 def sample_langevin(
@@ -150,15 +150,8 @@ def sample_langevin(
     Returns the points (sets, n, 2) and the path (sets, kept, n, 2), a frame per `keep_every` steps
     (default: the last).
     """
-    chains = _checked_chains(n, steps, step_size, keep_every)
-
-    @jax.jit
-    @jax.vmap
-    def run(params, key):
-        return _chains(lambda x: score(params, x, activation), key, start_at, **chains)
-
-    keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(params[0][0]))
-    return jax.tree.map(np.asarray, run(params, keys))
+    how = dict(n=n, steps=steps, step_size=step_size, seed=seed, start_at=start_at)
+    return _chains(partial(score, activation=activation), params, keep_every=keep_every, **how)
 
 
 # --- the exact answer, by quadrature ---
@@ -249,20 +242,12 @@ def sample_blurred(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`sample_langevin` with the exact scores in the network's place: what is wrong with these is
     the sampler's fault."""
-    chains = _checked_chains(n, steps, step_size, keep_every)
     if len({(b.half, b.score.shape) for b in blurred}) != 1:
         raise ValueError(f"blurred={[b.half for b in blurred]}: tables of one size, at least one")
-    half = blurred[0].half
-
-    @jax.jit
-    @jax.vmap
-    def run(table, key):
-        return _chains(lambda x: tabulated_score(table, half, x), key, start_at, **chains)
-
-    keys = jax.random.split(jax.random.key(stream(seed, "sample")), len(blurred))
-    return jax.tree.map(
-        np.asarray, run(jnp.asarray(np.stack([b.score for b in blurred]), jnp.float32), keys)
-    )
+    how = dict(n=n, steps=steps, step_size=step_size, seed=seed, start_at=start_at)
+    tables = jnp.asarray(np.stack([b.score for b in blurred]), jnp.float32)
+    looked_up = lambda table, x: tabulated_score(table, blurred[0].half, x)  # noqa: E731
+    return _chains(looked_up, tables, keep_every=keep_every, **how)
 
 
 def loss_floor(blurred: Blurred, sigma: float) -> float:

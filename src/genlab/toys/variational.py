@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from genlab import checks
-from genlab.toys.networks import fourier_mlp, init_fourier_mlp
+from genlab.toys.networks import fourier_mlp, init_fourier_mlp, of_each
 from genlab.training import Trained
 from genlab.training import jax as training
 from genlab.training.jax import Weights, descend, minibatch, train_averaged
@@ -157,14 +157,12 @@ def sample_stack(params, key, *, n: int, latent: int, data_sd: float) -> jax.Arr
     """n points of every set, (sets, n, 2): codes from the prior, then points from the decoder."""
     n, latent = checks.count(n, "n"), checks.count(latent, "latent")
 
-    @jax.jit
-    @jax.vmap
     def drawn(params, key):
         key_code, key_point = jax.random.split(key)
         mean, log_sd = coders(params)[1](jax.random.normal(key_code, (n, latent)))
         return data_sd * (mean + jnp.exp(log_sd) * jax.random.normal(key_point, (n, 2)))
 
-    return drawn(params, jax.random.split(key, len(jax.tree.leaves(params)[0])))
+    return of_each(drawn, params, key=key)
 
 
 def log_prob_bounds_stack(

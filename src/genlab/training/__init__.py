@@ -78,6 +78,14 @@ def check_epochs(epochs: int, batch_size: int, n: int) -> None:
     checks.count(batch_size, "batch_size", 1, n, f": no batch larger than the {n} rows")
 
 
+def equal_parts(steps: int, records: int) -> np.ndarray:
+    """Where each of `records` equal parts of a training of `steps` updates ends, (records,).
+    ValueError for more parts than updates."""
+    records = checks.count(records, "records")
+    steps = checks.count(steps, "steps", records, hint=f", one for each of records={records}")
+    return steps * np.arange(1, records + 1) // records
+
+
 MIN_INTERVAL = 0.5  # seconds between two writes of the progress file
 
 
