@@ -10,6 +10,7 @@ import datetime
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ from genlab.section.states import state_name
 TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?=[\"_ #])")
 # What a reader sees of a cell's output.
 PICTURES = ("image/", "text/html", "application/vnd.plotly")
+KINDS = ("metric", "array", "picture")
+MOST_BY_CHANCE = 1 / 2  # of a kind: a page of which more is another in every run proves nothing
+
+Thing = tuple[str, str, str]  # kind, name, and which field of a metric
 
 
 @dataclass(frozen=True)
@@ -115,20 +120,21 @@ def _certify(run: store.Run, tree: Path) -> Certificate | str:
     """Compare the quick runs of the tree and of this checkout; a certificate, or what is not the
     same."""
     name = run.record["section"]
-    before, after = _quick_run(tree, name), keys.run_of(name, "quick")
-    moved, repeated = differences(before, after), pictures(before)
-    chance = 0
-    if moved and all(said.startswith("picture ") for said in moved):
-        # A table of seconds is another one in every run: the same code, run again, shows which.
-        _run_quick(tree, [name], "--force")
-        own = other_pictures(repeated, pictures(_quick_run(tree, name)))
-        chance, moved = len(own), [said for said in moved if said not in own]
+    before, after = contents(_quick_run(tree, name)), contents(keys.run_of(name, "quick"))
+    moved, chance = differences(before, after), set[Thing]()
     if moved:
-        more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
-        return f"not the same: {'; '.join(moved[:3])}{more}"
-    sizes = len(after.record["metrics"]), len(arrays(after)), len(repeated) - chance
-    counts = dict(zip(("metrics", "arrays", "pictures"), sizes, strict=True))
-    counts |= {"pictures that no two runs share": chance} if chance else {}
+        # Seconds are others in every run: the same code, run again, shows what rests on them.
+        _run_quick(tree, [name], "--force")
+        chance = differences(before, contents(_quick_run(tree, name))).keys()
+    apart = Counter(kind for kind, _ in {thing[:2] for thing in chance})
+    whole = Counter(kind for kind, _ in {thing[:2] for thing in after})
+    if too_many := [kind for kind in apart if apart[kind] > MOST_BY_CHANCE * whole[kind]]:
+        return f"the code at its commit never gives the same {too_many[0]}s: run it again"
+    if said := [said for thing, said in moved.items() if thing not in chance]:
+        more = f" and {len(said) - 3} more" if len(said) > 3 else ""
+        return f"not the same: {'; '.join(said[:3])}{more}"
+    counts = {f"{kind}s": whole[kind] - apart[kind] for kind in KINDS}
+    counts |= {f"{kind}s that no two runs share": n for kind, n in apart.items()}
     old = read_section(tree / "notebooks" / f"{name}.md")
     states = _state_names(tree, old, get_section(name), run.record["device"])
     return Certificate(counts, states, dict(_needs_that_say_the_same(run, tree)))
@@ -144,7 +150,7 @@ def _needs_that_say_the_same(run: store.Run, tree: Path) -> Iterator[tuple[str, 
         with suppress(UserError):  # a record of an older form proves nothing
             then = store.published(need, tree / PUBLISHED.relative_to(ROOT))
             now = store.published(need)
-            if then and now and store.content(then) == content and not moved_arrays(then, now):
+            if then and now and store.content(then) == content and arrays(then) == arrays(now):
                 yield need, store.content(now)
 
 
@@ -213,49 +219,38 @@ def _quick_run(tree: Path, name: str) -> store.Run:
     return store.reseal(store.at(made.parent))
 
 
-def pictures(run: store.Run) -> list[str]:
+def contents(run: store.Run) -> dict[Thing, Any]:
+    """All of a run that is compared: the fields of its metrics, its arrays, and its pictures."""
+    metrics = run.record["metrics"].items()
+    found = {("metric", name, part): v for name, about in metrics for part, v in about.items()}
+    found |= {("array", name, ""): values for name, values in arrays(run).items()}
+    return found | {("picture", str(i), ""): p for i, p in enumerate(pictures(run), start=1)}
+
+
+def arrays(run: store.Run) -> dict[str, tuple]:
+    """The arrays of a run, bit for bit."""
+    found = np.load(run.arrays) if run.arrays else {}
+    return {name: (x.dtype, x.shape, x.tobytes()) for name, x in sorted(found.items())}
+
+
+def pictures(run: store.Run) -> Iterator[str]:
     """All that the run's cells show: pictures, animations, tables, in the order of the page."""
-    cells = nbformat.read(run.notebook, as_version=4).cells
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    return [
-        TABLE_ID.sub("T_", str(content))
-        for output in outputs
-        for kind, content in output.get("data", {}).items()
-        if kind.startswith(PICTURES)
-    ]
+    for cell in nbformat.read(run.notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            for kind, content in output.get("data", {}).items():
+                if kind.startswith(PICTURES):
+                    yield TABLE_ID.sub("T_", str(content))
 
 
-def arrays(run: store.Run) -> dict[str, np.ndarray]:
-    return dict(np.load(run.arrays)) if run.arrays else {}
+def differences(before: Mapping[Thing, Any], after: Mapping[Thing, Any]) -> dict[Thing, str]:
+    """What is not the same in the contents of two runs, and how, in words."""
+    things = dict.fromkeys([*before, *after])
+    return {t: _how(t, before, after) for t in things if before.get(t) != after.get(t)}
 
 
-def differences(before: store.Run, after: store.Run) -> list[str]:
-    """What is not the same bit for bit in two runs, in words."""
-    a, b = before.record["metrics"], after.record["metrics"]
-    found = [f"metric {m} is gone" for m in a if m not in b] + [
-        f"metric {m} is new" for m in b if m not in a
-    ]
-    for m in (m for m in a if m in b and a[m] != b[m]):
-        part = next(k for k in (*a[m], *b[m]) if a[m].get(k) != b[m].get(k))
-        found.append(f"metric {m}: {part} {a[m].get(part)!r} -> {b[m].get(part)!r}")
-    found += moved_arrays(before, after)
-    p, q = pictures(before), pictures(after)
-    if len(p) != len(q):
-        found.append(f"{len(p)} pictures and tables before, {len(q)} now")
-    return found + other_pictures(p, q)
-
-
-def moved_arrays(before: store.Run, after: store.Run) -> list[str]:
-    """Which arrays are not the same bit for bit in two runs, in words."""
-    x, y = arrays(before), arrays(after)
-    found = [f"array {n} is {'new' if n in y else 'gone'}" for n in sorted(x.keys() ^ y.keys())]
-    for n in sorted(x.keys() & y.keys()):
-        if (x[n].dtype, x[n].shape, x[n].tobytes()) != (y[n].dtype, y[n].shape, y[n].tobytes()):
-            found.append(f"array {n} differs")
-    return found
-
-
-def other_pictures(p: list[str], q: list[str]) -> list[str]:
-    """Which pictures of two runs are not the same, in words."""
-    pairs = enumerate(zip(p, q, strict=False), start=1)
-    return [f"picture {i} differs" for i, (x, y) in pairs if x != y]
+def _how(thing: Thing, before: Mapping[Thing, Any], after: Mapping[Thing, Any]) -> str:
+    kind, name, part = thing
+    if thing not in after or thing not in before:
+        return f"{kind} {name} is {'new' if thing in after else 'gone'}"
+    how = f": {part} {before[thing]!r} -> {after[thing]!r}" if part else " differs"
+    return f"{kind} {name}{how}"
