@@ -8,8 +8,8 @@
 # make release  what others download of the last commit: HTML, PDF, results, tables, checksums   (_build/release)
 # make gpu    a few steps of every training on the GPU: fails unless JAX and torch can use it   (set up with EXTRA=cuda)
 #
-# The first of these sets up .venv, in two or three minutes beside the download.  On Linux torch from PyPI brings CUDA: 3 GB to download,
-# 6 GB on the disk.  With the small CPU build it is 0.5 GB and 2.3 GB:
+# The first of these sets up .venv, in a minute or two beside the download.  On Linux torch from PyPI brings CUDA: 3 GB to download,
+# 6 GB on the disk.  With the small CPU build it is 0.5 GB and 2.1 GB:
 # make book TORCH=...   torch from there: the index of CPU packages that PyTorch's own install page names (what follows --index-url),
 #                       a folder with its wheel, or the wheel itself (file or address)
 # make book PYTHON=...  another Python than python3
