@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import webbrowser
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -213,6 +214,16 @@ def one_line(error: object) -> str:
     """A message as one line without characters that steer a terminal."""
     text = " ".join(re.sub(r"\x1b\[[\d;]*m", "", str(error)).split())
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def table(*columns: str, right: Collection[str] = (), title: str | None = None):
+    """An empty table without lines; the columns in `right` are aligned there."""
+    from rich.table import Table
+
+    made = Table(box=None, header_style="bold", title=title, title_justify="left")
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left")
+    return made
 
 
 def show_table(table) -> None:

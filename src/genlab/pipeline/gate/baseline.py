@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
+from genlab.pipeline import options
 from genlab.pipeline.gate import noise
 from genlab.pipeline.gate.figures import figures, ink, similarity, thumbnail
 from genlab.pipeline.runs import store
@@ -152,9 +153,8 @@ def changes(old: Baseline | None, new: Baseline) -> Table:
     """For a reviewer: every metric that moved by more than its standard error between two
     baselines, or came or went."""
     title = f"{new.section} ({new.profile}, {new.device})"
-    table = Table(box=None, header_style="bold", title=title, title_justify="left")
-    for column in ("metric", "before", "now", "shift [sd]"):
-        table.add_column(column, justify="left" if column == "metric" else "right")
+    numbers = ("before", "now", "shift [sd]")
+    table = options.table("metric", *numbers, right=numbers, title=title)
     before = old.metrics if old else {}
     for name in dict.fromkeys([*before, *new.metrics]):
         a, b = before.get(name, {}).get("values"), new.metrics.get(name, {}).get("values")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from rich.table import Table
 
-from genlab.pipeline import html
+from genlab.pipeline import html, options
 from genlab.pipeline.gate import baseline, sight, statistics
 from genlab.pipeline.gate.baseline import Baseline
 from genlab.pipeline.gate.figures import figures, thumbnail
@@ -117,10 +117,8 @@ def section_seed(name: str) -> int:
 
 def summary(results: Sequence[Checked]) -> Table:
     """One row a section, and below it every metric that is not as it was."""
-    table = Table(box=None, header_style="bold")
     numbers = ("baseline", "now", "interval", "shift [se]")
-    for column in ("section", "metric", *numbers, "verdict"):
-        table.add_column(column, justify="right" if column in numbers else "left")
+    table = options.table("section", "metric", *numbers, "verdict", right=numbers)
     for r in results:
         verdict = "not checked" if r.problem else "ok" if r.passed else "FAILED"
         table.add_row(r.section, _said(r), *[""] * len(numbers), verdict)

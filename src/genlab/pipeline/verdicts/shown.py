@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from rich.markup import escape as escaped
 from rich.table import Table
 
+from genlab.pipeline import options
 from genlab.pipeline.html import number, sortable
 from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.verdicts import accepted
@@ -126,7 +127,7 @@ def table(judged: Judged, words: Sequence[str] = ()) -> Table:
     if unknown := [word for word in words if word not in known]:
         raise UserError(f"{unknown[0]!r} is no claim and no page that judges one")
     heads = ("claim", "page", "verdict", "cases", "margin", "what the source says")
-    made = Table(*heads, box=None, header_style="bold")
+    made = options.table(*heads)
     for verdict in judged.verdicts.values():
         claim = verdict.claim
         if not words or {claim.id, claim.page} & set(words):

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from genlab.pipeline import html
+from genlab.pipeline import html, options
 from genlab.pipeline.gate import baseline, noise
 from genlab.pipeline.gate.figures import figures
 from genlab.pipeline.runs import store
 from genlab.pipeline.runs.pages import section_names
 from genlab.pipeline.runs.parameters import nearest, short
 from genlab.pipeline.runs.why import changes
-from genlab.pipeline.views import overview
 from genlab.section.paths import RUNS, UserError
 
 
@@ -162,7 +161,7 @@ def shown(runs: Sequence[Named], table: Sequence[Row]) -> Table:
     """For the terminal: what differs in the parameters, then every metric with its difference to
     the first run."""
     heads = [f"{n.name}\n{n.record['key'][:8]}" for n in runs]
-    out = overview.table("", *heads, right=heads)
+    out = options.table("", *heads, right=heads)
     for name, values in different_parameters(runs).items():
         out.add_row(name, *map(str, values), style="dim")
     for row in table:

@@ -5,18 +5,10 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from genlab.pipeline.execution.plan import Job
-from genlab.pipeline.options import tell_broken
+from genlab.pipeline.options import table, tell_broken
 from genlab.pipeline.runs import keys, store
 from genlab.pipeline.runs.pages import PROFILES, get_section, section_names
 from genlab.section.paths import UserError
-
-
-def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """An empty table without lines; the columns in `right` are aligned there."""
-    made = Table(box=None, header_style="bold")
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left")
-    return made
 
 
 def sections() -> Table:

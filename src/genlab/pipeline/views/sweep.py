@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from scipy import stats
 
-from genlab.pipeline import html
-from genlab.pipeline.options import COLUMNS
+from genlab.pipeline import html, options
 from genlab.pipeline.runs.disk import disk_errors, write_all
-from genlab.pipeline.views import compare, overview
+from genlab.pipeline.views import compare
 from genlab.section.paths import RUNS
 
 SHOWN_METRICS = 6  # columns of the printed table; the CSV has all
@@ -50,7 +49,7 @@ def as_word(value):
 
 def _metrics(rows: pd.DataFrame) -> pd.DataFrame:
     """The metrics of a table as numbers, NaN for none."""
-    return rows.iloc[:, rows.columns.get_loc(COLUMNS[-1]) + 1 :].astype(float)
+    return rows.iloc[:, rows.columns.get_loc(options.COLUMNS[-1]) + 1 :].astype(float)
 
 
 def _moved(means: pd.DataFrame) -> pd.Series:
@@ -68,7 +67,7 @@ def shown(rows: pd.DataFrame, names: Sequence[str]) -> Table:
     moved = _moved(metrics.groupby(groups.ngroup()).mean())
     told = list(moved.index[moved][:SHOWN_METRICS])
     columns = [*names[:-1], "runs", *told]
-    made = overview.table(*columns, right=columns)
+    made = options.table(*columns, right=columns)
     for values, members in groups:
         good = members["state"].isin(GOOD).sum()
         cells = [_mean_and_sd(metrics.loc[members.index, name].dropna()) for name in told]
